@@ -1,0 +1,69 @@
+"""UserKNN: the positives of the most similar training users."""
+
+from typing import Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from baselines.history import History
+from baselines.matrices import positives
+from data.ratings import Ratings
+from evaluation.policy import FloatArray, IntArray, States, take
+
+
+class UserKNN:
+    """score(u, i) = sum over the nearest v of similarity(u, v) [v liked i].
+
+    similarity = p . x_v / (|p| |x_v| + shrink) between the profile p and the positives x_v; the
+    user asked about is not his own neighbour. `damping` divides each item's column by
+    count^damping first, so that shared rare items say more.
+    """
+
+    name = "user-knn"
+    adaptive = False
+
+    def __init__(
+        self,
+        *,
+        neighbours: int = 200,
+        shrink: float = 10.0,
+        damping: float = 0.0,
+        history: History = History(),
+    ) -> None:
+        self.neighbours = neighbours
+        self.shrink = shrink
+        self.damping = damping
+        self.history = history
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Keep the positives; the similarities wait for the profiles."""
+        self.threshold = ratings.positive_threshold
+        self.positives = positives(ratings)  # [U, I]
+        counts = np.maximum(self.positives.getnnz(axis=0), 1)
+        self.item_scale = (counts**-self.damping).astype(np.float32)
+        self.scaled = self.positives.multiply(self.item_scale).tocsr()
+        self.norms = _row_norms(self.scaled)  # [U]
+        return self
+
+    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        profile = self.history.profile(states, self.threshold).multiply(self.item_scale).tocsr()
+        similarity = (profile @ self.scaled.T).toarray()  # [B, U]
+        norms = _row_norms(profile)
+        similarity /= np.maximum(np.outer(norms, self.norms) + self.shrink, 1e-12)
+        similarity[np.arange(states.n_users), states.users] = 0.0
+        nearest = _largest(similarity, self.neighbours)
+        return take((nearest @ self.positives).toarray().astype(np.float32), candidates)
+
+
+def _largest(values: FloatArray, count: int) -> csr_matrix:
+    """Sparse copy of values [B, U] that keeps the `count` largest of each row."""
+    count = min(count, values.shape[1])
+    columns = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    kept = np.take_along_axis(values, columns, axis=1)
+    offsets = np.arange(len(values) + 1) * count
+    return csr_matrix((kept.ravel(), columns.ravel(), offsets), shape=values.shape)
+
+
+def _row_norms(matrix: csr_matrix) -> FloatArray:
+    return np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
