@@ -1,0 +1,259 @@
+"""Explicit ratings as typed arrays, stored user by user in time order."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.errors import DataError, quote
+
+IntArray = NDArray[np.integer]
+Scalar = TypeVar("Scalar", bound=np.generic)
+_ARRAYS = (
+    "offsets",
+    "items",
+    "values",
+    "timestamps",
+    "user_ids",
+    "item_ids",
+    "genres",
+    "demographics",
+)
+
+
+def _no_genres() -> NDArray[np.bool_]:
+    return np.zeros((0, 0), dtype=bool)
+
+
+def _no_demographics() -> NDArray[np.float32]:
+    return np.zeros((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """N ratings of I items by U users in compressed rows: user u owns `row(u)`.
+
+    Users and items are numbered 0..U-1 and 0..I-1 in the order of their original ids. Everyone in
+    the users file and everything in the movies file has a number, rated or not. A user's rows are
+    in time order; ties keep the order of the file. All arrays are read-only.
+    """
+
+    name: str
+    offsets: NDArray[np.int64]  # [U + 1]
+    items: NDArray[np.int32]  # [N]
+    values: NDArray[np.float32]  # [N] stars
+    timestamps: NDArray[np.int64]  # [N] seconds since 1970
+    user_ids: NDArray[np.int64]  # [U] original ids, ascending
+    item_ids: NDArray[np.int64]  # [I] original ids, ascending
+    titles: tuple[str, ...] = ()  # I titles, or none
+    genres: NDArray[np.bool_] = field(default_factory=_no_genres)  # [I, G]
+    genre_names: tuple[str, ...] = ()
+    demographics: NDArray[np.float32] = field(default_factory=_no_demographics)  # [U, D]
+    demographic_names: tuple[str, ...] = ()
+    scale: tuple[float, float] = (1.0, 5.0)
+    positive_threshold: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not self.genre_names:
+            object.__setattr__(self, "genres", np.zeros((self.n_items, 0), dtype=bool))
+        if not self.demographic_names:
+            empty = np.zeros((self.n_users, 0), dtype=np.float32)
+            object.__setattr__(self, "demographics", empty)
+        for name in _ARRAYS:
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        expected = {
+            "offsets": (self.n_users + 1,),
+            "values": self.items.shape,
+            "timestamps": self.items.shape,
+            "genres": (self.n_items, len(self.genre_names)),
+            "demographics": (self.n_users, len(self.demographic_names)),
+        }
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise DataError(f"Ratings.{name}: shape {found}, expected {shape}")
+        if self.titles and len(self.titles) != self.n_items:
+            raise DataError(f"Ratings.titles: {len(self.titles)} titles, {self.n_items} items")
+        if self.offsets[0] != 0 or self.offsets[-1] != self.n_ratings:
+            raise DataError(f"Ratings.offsets: must run from 0 to {self.n_ratings}")
+
+    @classmethod
+    def from_events(
+        cls,
+        name: str,
+        users: ArrayLike,
+        items: ArrayLike,
+        values: ArrayLike,
+        timestamps: ArrayLike,
+        *,
+        user_ids: ArrayLike | None = None,
+        item_ids: ArrayLike | None = None,
+        titles: tuple[str, ...] = (),
+        genres: NDArray[np.bool_] | None = None,
+        genre_names: tuple[str, ...] = (),
+        demographics: NDArray[np.float32] | None = None,
+        demographic_names: tuple[str, ...] = (),
+        scale: tuple[float, float] = (1.0, 5.0),
+        positive_threshold: float = 4.0,
+    ) -> "Ratings":
+        """Ratings from N unordered events given by original ids.
+
+        `user_ids` [U] and `item_ids` [I] list everybody and everything, ascending; without them
+        it is whoever and whatever occurs. Titles, genres and demographics follow their order.
+        Raises DataError on unknown ids, ratings off the scale and repeated (user, item) pairs.
+        """
+        users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        values, timestamps = np.asarray(values, np.float32), np.asarray(timestamps, np.int64)
+        _check_lengths(users, items, values, timestamps)
+        user_ids = _catalogue_ids("user", users, user_ids)
+        item_ids = _catalogue_ids("item", items, item_ids)
+        _check_values(values, scale)
+        rows = _positions("user", users, user_ids)
+        columns = _positions("item", items, item_ids)
+        _check_unique(rows, columns, users, items)
+        order = np.lexsort((timestamps, rows))  # stable: ties keep the order of the events
+        counts = np.bincount(rows, minlength=len(user_ids))
+        return cls(
+            name=name,
+            offsets=_offsets(counts),
+            items=columns[order].astype(np.int32),
+            values=values[order],
+            timestamps=timestamps[order],
+            user_ids=user_ids,
+            item_ids=item_ids,
+            titles=titles,
+            genres=_no_genres() if genres is None else genres,
+            genre_names=genre_names,
+            demographics=_no_demographics() if demographics is None else demographics,
+            demographic_names=demographic_names,
+            scale=scale,
+            positive_threshold=positive_threshold,
+        )
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def n_ratings(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Ratings per user, [U]."""
+        return _frozen(np.diff(self.offsets))
+
+    @cached_property
+    def users(self) -> NDArray[np.int32]:
+        """Owner of each rating, [N]."""
+        return _frozen(np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths))
+
+    @cached_property
+    def positive(self) -> NDArray[np.bool_]:
+        """Whether each rating counts as relevant, [N]."""
+        return _frozen(self.values >= self.positive_threshold)
+
+    def row(self, user: int) -> slice:
+        """Where a user's ratings lie, oldest first."""
+        return slice(int(self.offsets[user]), int(self.offsets[user + 1]))
+
+    def keep(self, mask: NDArray[np.bool_]) -> "Ratings":
+        """The ratings where mask [N] is true; users and items keep their numbers."""
+        mask = np.asarray(mask)
+        if mask.dtype != bool or mask.shape != (self.n_ratings,):
+            raise DataError(
+                f"keep: mask is {mask.dtype} {mask.shape}, expected bool ({self.n_ratings},)"
+            )
+        kept = np.bincount(self.users[mask], minlength=self.n_users)
+        return replace(
+            self,
+            offsets=_offsets(kept),
+            items=self.items[mask],
+            values=self.values[mask],
+            timestamps=self.timestamps[mask],
+        )
+
+    def of_users(self, users: IntArray) -> "Ratings":
+        """The ratings of these users; everybody keeps their number."""
+        chosen = np.zeros(self.n_users, dtype=bool)
+        chosen[users] = True
+        return self.keep(chosen[self.users])
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every array, name and title: equal data, equal fingerprint."""
+        digest = hashlib.sha256()
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name))
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        labels = (self.titles, self.genre_names, self.demographic_names)
+        digest.update(repr((labels, self.scale, self.positive_threshold)).encode())
+        return digest.hexdigest()
+
+
+def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _offsets(counts: IntArray) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+
+
+def _check_lengths(*columns: NDArray[np.generic]) -> None:
+    if any(column.shape != (columns[0].size,) for column in columns):
+        raise DataError(f"events: columns of shapes {[column.shape for column in columns]}")
+
+
+def _catalogue_ids(
+    kind: str, found: NDArray[np.int64], given: ArrayLike | None
+) -> NDArray[np.int64]:
+    if given is None:
+        return np.unique(found)
+    ids = np.array(given, dtype=np.int64)
+    if np.any(np.diff(ids) <= 0):
+        raise DataError(f"{kind} ids: must be ascending and different")
+    return ids
+
+
+def _check_values(values: NDArray[np.float32], scale: tuple[float, float]) -> None:
+    bad = np.flatnonzero(~((values >= scale[0]) & (values <= scale[1])))  # nan is bad, too
+    if bad.size:
+        raise DataError(
+            f"event {bad[0]}: rating {values[bad[0]]:g} is outside {scale[0]:g}..{scale[1]:g}"
+        )
+
+
+def _positions(kind: str, wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index in the ascending `ids` of each wanted id."""
+    if not wanted.size:
+        return np.zeros(0, np.int64)
+    places = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))
+    missing = np.flatnonzero(ids[places] != wanted) if ids.size else np.arange(1)
+    if missing.size:
+        unknown = quote(int(wanted[missing[0]]))
+        raise DataError(f"event {missing[0]}: {kind} id {unknown} is not in the list of {kind}s")
+    return places
+
+
+def _check_unique(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], users: IntArray, items: IntArray
+) -> None:
+    width = int(columns.max(initial=0)) + 1
+    pairs = rows * width + columns
+    in_order = np.argsort(pairs, kind="stable")
+    repeats = in_order[1:][np.diff(pairs[in_order]) == 0]
+    if repeats.size:
+        event = int(repeats.min())
+        raise DataError(f"event {event}: user {users[event]} rated item {items[event]} before")

@@ -1,0 +1,37 @@
+"""Splits by user and by time. Users are given by their contiguous numbers."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.ratings import IntArray, Ratings
+
+UserArray = NDArray[np.int32]
+
+
+def split_users(n_users: int, fraction: float = 0.8) -> tuple[UserArray, UserArray]:
+    """Train users: the first int(fraction * (U + 1)) by id; test users: the rest, never none."""
+    if n_users < 2:
+        raise DataError(f"split: {n_users} user(s); training and testing need at least two")
+    n_train = min(max(int(fraction * (n_users + 1)), 1), n_users - 1)
+    users = np.arange(n_users, dtype=np.int32)
+    return users[:n_train], users[n_train:]
+
+
+def hold_out_users(
+    train_users: IntArray, count: int, seed: int | np.random.SeedSequence
+) -> tuple[UserArray, UserArray]:
+    """Fitting users and `count` validation users, drawn from the train users; both ascending."""
+    users = np.asarray(train_users, dtype=np.int32)
+    if not 0 < count < len(users):
+        raise DataError(f"hold_out_users: {count} validation users out of {len(users)}")
+    shuffled = np.random.default_rng(seed).permutation(users)
+    return np.sort(shuffled[count:]), np.sort(shuffled[:count])
+
+
+def split_by_time(ratings: Ratings, fraction: float = 0.8) -> tuple[Ratings, Ratings]:
+    """Each user's first int(fraction * length) ratings in time, and the rest."""
+    n_train = (fraction * ratings.lengths).astype(np.int64)  # [U]
+    ends = ratings.offsets[:-1] + n_train
+    early = np.arange(ratings.n_ratings) < np.repeat(ends, ratings.lengths)
+    return ratings.keep(early), ratings.keep(~early)
