@@ -1,7 +1,7 @@
 """What a policy is and what it may know: the only door between a model and a protocol.
 
-Shapes: `B` users asked about at once, `n` history window, `I` items of the catalogue, `C` candidates
-per user, `H` known ratings of all B users together, `t` steps played so far.
+Shapes: `B` users asked about at once, `n` history window, `I` items of the catalogue, `C`
+candidates per user, `H` known ratings of all B users together, `t` steps played so far.
 """
 
 from collections.abc import Callable

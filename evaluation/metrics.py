@@ -1,0 +1,161 @@
+"""Ranking metrics, one value per user unless said otherwise.
+
+Lists are best-first. `hits` [U, >= k] is true where the item at that rank is relevant (rated at
+least the data set's positive threshold); a place that could not be filled is no hit. Nothing is
+averaged over users and no user is dropped: one without a relevant item counts with 0.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Values = NDArray[np.float64]
+
+
+def precision_at_k(hits: ArrayLike, k: int) -> Values:
+    """Hits among the first k, divided by k even when fewer than k candidates exist: [U].
+
+    Gain 1, no discount, denominator k; empty truth 0.
+    """
+    return np.asarray(_first(hits, k).sum(axis=1) / k)
+
+
+def recall_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
+    """Hits among the first k, divided by the user's relevant items n_relevant [U]: [U].
+
+    Gain 1, no discount, denominator n_relevant (not min(k, n_relevant)); empty truth 0.
+    """
+    return _ratio(_first(hits, k).sum(axis=1), np.asarray(n_relevant, np.float64))
+
+
+def hit_rate_at_k(hits: ArrayLike, k: int) -> Values:
+    """1 where at least one of the first k is a hit, else 0: [U]. Empty truth 0."""
+    return np.asarray(_first(hits, k).max(axis=1))
+
+
+def reciprocal_rank_at_k(hits: ArrayLike, k: int) -> Values:
+    """1 / rank of the first hit, 0 if none is among the first k: [U]; its mean is MRR@k.
+
+    Empty truth 0.
+    """
+    first = _first(hits, k)
+    return np.asarray(first.max(axis=1) / (first.argmax(axis=1) + 1))
+
+
+def average_precision_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
+    """Mean of precision@rank over the ranks that hold a hit: [U]; its mean is MAP@k.
+
+    Gain 1, no discount, denominator (= ideal) min(k, n_relevant), so a perfect list has 1;
+    empty truth 0.
+    """
+    first = _first(hits, k)
+    precision = np.cumsum(first, axis=1) / np.arange(1, k + 1)
+    return _ratio((precision * first).sum(axis=1), np.minimum(k, np.asarray(n_relevant)))
+
+
+def ndcg_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
+    """Standard binary NDCG: [U].
+
+    Gain 1, discount 1 / log2(rank + 1), ideal = min(k, n_relevant) hits on top; empty truth 0.
+    """
+    ideal = np.concatenate([[0.0], np.cumsum(discounts(k))])
+    best = ideal[np.minimum(k, np.asarray(n_relevant, np.int64))]
+    return _ratio(dcg_at_k(hits, k), best)
+
+
+def ndcg_fixed_at_k(hits: ArrayLike, k: int) -> Values:
+    """As NDCG, but the ideal always has k hits, even for users with fewer relevant items: [U].
+
+    Gain 1, discount 1 / log2(rank + 1), ideal = sum of all k discounts; empty truth 0.
+    """
+    return np.asarray(dcg_at_k(hits, k) / discounts(k).sum())
+
+
+def ndcg_self_at_k(ratings: ArrayLike, k: int) -> Values:
+    """Order of the retrieved items among themselves, blind to what was left out: [U].
+
+    ratings [U, >= k] of the retrieved items, NaN = unknown or place not filled. Gain
+    2^rating - 1 (0 for NaN), discount 1 / log2(rank + 1), ideal = the same k ratings re-sorted;
+    nothing known among the k: 0.
+    """
+    known = _first(ratings, k)
+    gains = np.where(np.isnan(known), 0.0, np.exp2(known) - 1.0)
+    ideal = -np.sort(-gains, axis=1)
+    return _ratio(gains @ discounts(k), ideal @ discounts(k))
+
+
+def dcg_at_k(hits: ArrayLike, k: int) -> Values:
+    """Gain 1, discount 1 / log2(rank + 1), not normalised: [U]. Empty truth 0."""
+    return np.asarray(_first(hits, k) @ discounts(k))
+
+
+def discounts(k: int) -> Values:
+    """1 / log2(rank + 1) for rank 1..k: [k]."""
+    return np.asarray(1.0 / np.log2(np.arange(2, k + 2)))
+
+
+def novelty_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayLike, total: int) -> Values:
+    """Mean self-information, in bits, of the first k items: [U].
+
+    lists [U, >= k] of item ids, -1 = not filled; counts [I] = how many of `total` known users
+    chose the item; information = -log2((count + 1) / (total + 1)). No item in the list: 0.
+    """
+    information = -np.log2((np.asarray(counts, np.float64) + 1.0) / (total + 1.0))
+    return _list_mean(lists, k, information)
+
+
+def mean_popularity_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayLike) -> Values:
+    """Mean of counts [I] (how often each item was chosen) over the first k items: [U].
+
+    lists [U, >= k] of item ids, -1 = not filled. No item in the list: 0.
+    """
+    return _list_mean(lists, k, np.asarray(counts, np.float64))
+
+
+def coverage_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
+    """Share of the n_items that at least one user's first k contain; one number for all users."""
+    return float((exposure(lists, k, n_items) > 0).mean())
+
+
+def gini_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
+    """Gini coefficient of how often each of the n_items is among users' first k.
+
+    0 = every item equally often, (n_items - 1) / n_items = always the same one; never shown
+    items count. Nothing shown at all: 0. One number for all users.
+    """
+    shown = np.sort(exposure(lists, k, n_items))
+    total = shown.sum()
+    if total == 0:
+        return 0.0
+    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float((weights * shown).sum() / (n_items * total))
+
+
+def exposure(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> NDArray[np.int64]:
+    """How many users see each item among their first k: [I]."""
+    first = lists[:, :k]
+    return np.bincount(first[first >= 0], minlength=n_items)
+
+
+def _first(values: ArrayLike, k: int) -> Values:
+    """The first k columns of [U, >= k] as floats."""
+    table = np.asarray(values, np.float64)
+    if table.ndim != 2 or k < 1 or table.shape[1] < k:
+        raise ValueError(f"need lists of shape [U, >= k] with k >= 1, got {table.shape}, k = {k}")
+    return table[:, :k]
+
+
+def _ratio(part: Values, whole: NDArray[Any]) -> Values:
+    """part / whole, 0 where whole is 0: [U]; both must be one value per user."""
+    if part.shape != whole.shape:
+        raise ValueError(f"need one value per user: {whole.shape} for {part.shape} lists")
+    safe = np.where(whole > 0, whole, 1)
+    return np.asarray(np.where(whole > 0, part / safe, 0.0))
+
+
+def _list_mean(lists: NDArray[np.integer[Any]], k: int, values: Values) -> Values:
+    """Mean of values [I] over each list's filled places among the first k: [U]."""
+    filled = _first(lists, k) >= 0
+    items = np.where(filled, lists[:, :k], 0)
+    return _ratio((values[items] * filled).sum(axis=1), filled.sum(axis=1))

@@ -1,0 +1,239 @@
+"""What the protocols share: the log that answers, playing a policy, and the measurements.
+
+A protocol keeps the truth in private attributes. A policy is given `States` and candidates only;
+what it may be fitted on is `visible`.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.ratings import Ratings
+from envs.rewards import UNRATED_REWARD, rating_to_reward
+from evaluation import metrics
+from evaluation.policy import PADDING, BoolArray, FloatArray, IntArray, Policy, States
+from evaluation.ranking import ask, top_k
+
+USERS_PER_BATCH = 1024  # bounds memory: one batch of scores is [1024, I]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One policy played to all U evaluated users.
+
+    items [U, T] best or first first, -1 = nothing left; ratings [U, T] the answers, NaN = not
+    rated; rewards [U, T]; per_user {key: [U]}; overall {key: number} for what only exists over
+    all users; seconds of wall time.
+    """
+
+    policy: str
+    items: IntArray
+    ratings: FloatArray
+    rewards: FloatArray
+    per_user: dict[str, FloatArray]
+    overall: dict[str, float]
+    seconds: float = field(default=0.0)
+
+
+class RatingLog:
+    """Looks up what a user said about an item; memory grows with the ratings, not with U * I."""
+
+    def __init__(self, ratings: Ratings) -> None:
+        keys = ratings.users.astype(np.int64) * ratings.n_items + ratings.items
+        order = np.argsort(keys)
+        self._n_items = ratings.n_items
+        self._keys = np.append(keys[order], np.iinfo(np.int64).max)
+        self._values = np.append(ratings.values[order], np.float32(np.nan))
+
+    def __call__(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Ratings of items [B, C] (-1 = none) by users [B]; NaN where there is none: [B, C]."""
+        wanted = users.astype(np.int64)[:, None] * self._n_items + items
+        places = np.searchsorted(self._keys, wanted)
+        found = (self._keys[places] == wanted) & (items >= 0)
+        return np.where(found, self._values[places], np.float32(np.nan))
+
+
+class EvaluationProtocol(ABC):
+    """One way of judging a policy over `eval_users`; subclasses say what is known and asked."""
+
+    name: str
+    mode: str = "inductive"
+    visible: Ratings
+    eval_users: IntArray
+    ks: tuple[int, ...]  # list lengths, or step counts; the longest is played
+    sequential: bool = True  # False: one list, asked once whatever the policy
+
+    _states: States
+    _threshold: float
+    _scale: tuple[float, float]
+
+    @property
+    def n_users(self) -> int:
+        """U, the number of evaluated users."""
+        return len(self.eval_users)
+
+    @property
+    def steps(self) -> int:
+        """T, the number of recommendations played to each user."""
+        return self.ks[-1]
+
+    @property
+    def label(self) -> str:
+        """For headings: the protocol and its mode, with a warning where the mode leaks."""
+        return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
+
+    def start(self) -> States:
+        """What any policy knows of the evaluated users before the first recommendation."""
+        return self._states
+
+    def evaluate(self, policy: Policy) -> dict[str, FloatArray]:
+        """{key: one value per evaluated user}, such as `precision@10`."""
+        return self.run(policy).per_user
+
+    def run(self, policy: Policy) -> Result:
+        """Play the policy to every evaluated user and measure it."""
+        began = time.perf_counter()
+        items = np.full((self.n_users, self.steps), PADDING, np.int32)
+        ratings = np.full((self.n_users, self.steps), np.nan, np.float32)
+        for rows in self._batches():
+            items[rows], ratings[rows] = self._play(policy, rows)
+        rewards = self._rewards(items, ratings)
+        measured = self._measure(items, ratings, rewards)
+        overall = self._measure_lists(items)
+        seconds = time.perf_counter() - began
+        return Result(policy.name, items, ratings, rewards, measured, overall, seconds)
+
+    # What a subclass decides.
+
+    @abstractmethod
+    def _batches(self) -> Iterator[IntArray]:
+        """Rows of the evaluated users, in groups that are asked about together."""
+
+    @abstractmethod
+    def _candidates(self, rows: IntArray) -> IntArray | None:
+        """Candidates [B, C] in ascending order, -1 padded, or None for the whole catalogue."""
+
+    @abstractmethod
+    def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
+        """Columns [B, C] or [B, I] that may not be recommended at the start."""
+
+    @abstractmethod
+    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
+        """The ratings [B, T] that users [B] give to items [B, T], NaN = none."""
+
+    @abstractmethod
+    def _measure(
+        self, items: IntArray, ratings: FloatArray, rewards: FloatArray
+    ) -> dict[str, FloatArray]:
+        """{key: [U]} from the played lists [U, T]."""
+
+    # What they share.
+
+    def _play(self, policy: Policy, rows: IntArray) -> tuple[IntArray, FloatArray]:
+        """Recommended items and the answers, both [B, T]."""
+        states, candidates = self._states.select(rows), self._candidates(rows)
+        blocked = self._blocked(states, candidates)
+        if policy.adaptive and self.sequential:
+            return self._play_adaptive(policy, states, candidates, blocked)
+        scores = ask(policy, states, candidates)
+        scores[blocked] = -np.inf
+        items = _items_at(candidates, top_k(scores, self.steps))
+        return items, self._answer(states.users, items)
+
+    def _play_adaptive(
+        self, policy: Policy, states: States, candidates: IntArray | None, blocked: BoolArray
+    ) -> tuple[IntArray, FloatArray]:
+        """One item at a time, asking again after every answer."""
+        for _ in range(self.steps):
+            scores = ask(policy, states, candidates)
+            scores[blocked] = -np.inf
+            column = top_k(scores, 1)  # [B, 1]
+            item = _items_at(candidates, column)
+            rating = self._answer(states.users, item)
+            shift = self._rewards(item, rating)[:, 0] > 0
+            states = states.after(item[:, 0], rating[:, 0], shift)
+            _block(blocked, column[:, 0])
+        return states.feedback_items, states.feedback_ratings
+
+    def _rewards(self, items: IntArray, ratings: FloatArray) -> FloatArray:
+        """Eq. 10 for rated items, the constant for unrated ones, 0 where nothing was shown."""
+        rated = rating_to_reward(ratings, self._scale)
+        rewards = np.where(np.isnan(ratings), UNRATED_REWARD, rated)
+        return np.where(items >= 0, rewards, 0.0)
+
+    def _hits(self, ratings: FloatArray) -> BoolArray:
+        """Relevant places of [U, T]; NaN is none."""
+        return ratings >= self._threshold
+
+    def _ranking_metrics(
+        self, items: IntArray, ratings: FloatArray, n_relevant: IntArray
+    ) -> dict[str, FloatArray]:
+        """The list metrics for every k; per-user arrays [U]."""
+        hits = self._hits(ratings)
+        counts = np.bincount(self.visible.items, minlength=self.visible.n_items)
+        known_users = int((self.visible.lengths > 0).sum())
+        measured: dict[str, FloatArray] = {}
+        for k in self.ks:
+            measured |= {
+                f"precision@{k}": metrics.precision_at_k(hits, k),
+                f"ndcg@{k}": metrics.ndcg_at_k(hits, k, n_relevant),
+                f"ndcg_fixed@{k}": metrics.ndcg_fixed_at_k(hits, k),
+                f"hit_rate@{k}": metrics.hit_rate_at_k(hits, k),
+                f"recall@{k}": metrics.recall_at_k(hits, k, n_relevant),
+                f"mrr@{k}": metrics.reciprocal_rank_at_k(hits, k),
+                f"map@{k}": metrics.average_precision_at_k(hits, k, n_relevant),
+                f"novelty@{k}": metrics.novelty_at_k(items, k, counts, known_users),
+                f"popularity@{k}": metrics.mean_popularity_at_k(items, k, counts),
+            }
+        return measured
+
+    def _measure_lists(self, items: IntArray) -> dict[str, float]:
+        """Coverage and Gini of what was shown, for every k."""
+        n_items = self.visible.n_items
+        coverage = {f"coverage@{k}": metrics.coverage_at_k(items, k, n_items) for k in self.ks}
+        return coverage | {f"gini@{k}": metrics.gini_at_k(items, k, n_items) for k in self.ks}
+
+
+def batches(rows: IntArray, size: int = USERS_PER_BATCH) -> Iterator[IntArray]:
+    """rows in order, `size` at a time."""
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]
+
+
+def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
+    """Distinct list lengths, ascending; ValueError if there is none or one below 1."""
+    if not ks or min(ks) < 1:
+        raise ValueError(f"list lengths must be at least 1, got {tuple(ks)}")
+    return tuple(sorted(set(ks)))
+
+
+def mask_known(states: States) -> BoolArray:
+    """Items known at the start: bool [B, I]."""
+    known = np.zeros((states.n_users, states.n_items), bool)
+    known[np.repeat(np.arange(states.n_users), np.diff(states.offsets)), states.items] = True
+    return known
+
+
+def rows_of(ratings: Ratings, users: IntArray) -> tuple[IntArray, IntArray]:
+    """Offsets [B + 1] of the users' ratings laid end to end, and their places [H] in ratings."""
+    lengths = ratings.lengths[users]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(offsets[-1]) + np.repeat(ratings.offsets[users] - offsets[:-1], lengths)
+    return offsets, places
+
+
+def _items_at(candidates: IntArray | None, columns: IntArray) -> IntArray:
+    """Item ids of columns [B, T], -1 kept."""
+    if candidates is None:
+        return columns
+    items = np.take_along_axis(candidates, np.maximum(columns, 0), axis=1)
+    return np.where(columns >= 0, items, PADDING)
+
+
+def _block(blocked: BoolArray, columns: IntArray) -> None:
+    """Mark columns [B] as taken, in place; -1 marks nothing."""
+    rows = np.flatnonzero(columns >= 0)
+    blocked[rows, columns[rows]] = True

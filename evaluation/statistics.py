@@ -1,0 +1,97 @@
+"""Intervals: over users by bootstrap, over seeds by Student's t, and paired differences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+RESAMPLES = 2000
+CHUNK = 250
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def as_json(self) -> dict[str, object]:
+        """{"mean": x, "ci95": [low, high]}."""
+        return {"mean": self.mean, "ci95": [self.low, self.high]}
+
+
+@dataclass(frozen=True)
+class SeedEstimate:
+    """Mean over n independently trained runs, its interval, and the interquartile mean."""
+
+    mean: float
+    low: float
+    high: float
+    interquartile_mean: float
+    n: int
+
+    def as_json(self) -> dict[str, object]:
+        """{"mean", "ci95", "n", "iqm"}."""
+        ci95 = [self.low, self.high]
+        return {"mean": self.mean, "ci95": ci95, "n": self.n, "iqm": self.interquartile_mean}
+
+
+def bootstrap_means(
+    values: ArrayLike, seed: int, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Means of `resamples` draws of U users with replacement from values [U, K]: [resamples, K].
+
+    The draws depend on U and the seed alone: metrics and policies judged on the same users share
+    them.
+    """
+    table = np.asarray(values, np.float64)
+    n_users = len(table)
+    rng = np.random.default_rng(seed)
+    means = np.empty((resamples, table.shape[1]))
+    for start in range(0, resamples, CHUNK):
+        count = min(CHUNK, resamples - start)
+        drawn = rng.integers(0, n_users, size=(count, n_users), dtype=np.int32)
+        cells = (drawn + n_users * np.arange(count, dtype=np.int64)[:, None]).ravel()
+        times = np.bincount(cells, minlength=count * n_users).reshape(count, n_users)
+        means[start : start + count] = times.astype(np.float64) @ table / n_users
+    return means
+
+
+def over_users(values: Mapping[str, ArrayLike], seed: int = 0) -> dict[str, Estimate]:
+    """Each metric's mean over users [U] with its 95% bootstrap percentile interval."""
+    if not values:
+        return {}
+    table = np.stack([np.asarray(column, np.float64) for column in values.values()], axis=1)
+    if len(table) == 0:
+        raise ValueError("no users to average over")
+    low, high = np.percentile(bootstrap_means(table, seed), [2.5, 97.5], axis=0)
+    means = table.mean(axis=0)
+    rows = zip(means.tolist(), low.tolist(), high.tolist(), strict=True)
+    return {name: Estimate(*row) for name, row in zip(values, rows, strict=True)}
+
+
+def over_seeds(values: ArrayLike) -> SeedEstimate:
+    """Mean of one value per run [n], its 95% Student-t interval, and its interquartile mean.
+
+    The interquartile mean drops the lowest and the highest quarter (int(n / 4) runs each). One
+    run has no interval: an error.
+    """
+    runs = np.asarray(values, np.float64)
+    if runs.ndim != 1 or len(runs) < 2:
+        raise ValueError(f"an interval over seeds needs at least 2 runs, got shape {runs.shape}")
+    mean = float(runs.mean())
+    half = float(stats.t.ppf(0.975, len(runs) - 1) * runs.std(ddof=1) / np.sqrt(len(runs)))
+    middle = float(stats.trim_mean(runs, 0.25))
+    return SeedEstimate(mean, mean - half, mean + half, middle, len(runs))
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Estimate:
+    """Mean of first - second over the same users [U], with its 95% bootstrap interval."""
+    left, right = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if left.shape != right.shape:
+        raise ValueError(f"not the same users: {left.shape} and {right.shape}")
+    return over_users({"difference": left - right}, seed)["difference"]
