@@ -1,5 +1,6 @@
 """Readers of MovieLens-1M and MovieLens-100K folders."""
 
+import sys
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ FILES = {
     "ml-1m": ("ratings.dat", "movies.dat", "users.dat"),
     "ml-100k": ("u.data", "u.item", "u.user"),
 }
+PUBLISHED = {"ml-1m": (6_040, 3_883, 1_000_209), "ml-100k": (943, 1_682, 100_000)}
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def _read(name: str, path: Path, separator: bytes, movies: Movies, users: Users)
     except DataError as error:
         raise _first_fault(path, separator, movies, users) from error
     _check_usable(path, ratings)
+    _note_missing_ratings(path, ratings)
     return ratings
 
 
@@ -83,6 +86,17 @@ def _check_usable(path: Path, ratings: Ratings) -> None:
         raise DataError(f"{path}: ratings of {raters} user only; at least two users are needed")
     if ratings.lengths.max() < 2:
         raise DataError(f"{path}: no user has two ratings or more; nothing can be learned from it")
+
+
+def _note_missing_ratings(path: Path, ratings: Ratings) -> None:
+    """A file cut between two lines is a valid file: only its published size gives it away."""
+    found = (ratings.n_users, ratings.n_items, ratings.n_ratings)
+    published = PUBLISHED[ratings.name]
+    if found[:2] == published[:2] and found != published:
+        print(
+            f"WARNING: {path}: {found[2]} ratings, {published[2]} were published. Is it complete?",
+            file=sys.stderr,
+        )
 
 
 def _first_fault(path: Path, separator: bytes, movies: Movies, users: Users) -> DataError:
@@ -151,7 +165,7 @@ def _users_1m(path: Path) -> Users:
         _check_choice(path, number, "age", age, tuple(map(str, AGES)))
         _check_choice(path, number, "occupation", job, OCCUPATIONS_1M)
         people[key] = gender, int(age), job
-    return _users(people, OCCUPATIONS_1M)
+    return one_hot_demographics(people, OCCUPATIONS_1M)
 
 
 def _users_100k(path: Path) -> Users:
@@ -162,10 +176,12 @@ def _users_100k(path: Path) -> Users:
         _check_choice(path, number, "gender", gender, GENDERS)
         years = integer(path, number, "age", age)
         people[key] = gender, max(start for start in AGES if start <= max(years, 1)), job
-    return _users(people, tuple(sorted({job for _, _, job in people.values()})))
+    return one_hot_demographics(people, tuple(sorted({job for _, _, job in people.values()})))
 
 
-def _users(people: dict[int, tuple[str, int, str]], occupations: tuple[str, ...]) -> Users:
+def one_hot_demographics(
+    people: dict[int, tuple[str, int, str]], occupations: tuple[str, ...]
+) -> Users:
     names = (
         *(f"gender={gender}" for gender in GENDERS),
         *(f"age={age}" for age in AGES),

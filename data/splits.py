@@ -35,3 +35,16 @@ def split_by_time(ratings: Ratings, fraction: float = 0.8) -> tuple[Ratings, Rat
     ends = ratings.offsets[:-1] + n_train
     early = np.arange(ratings.n_ratings) < np.repeat(ends, ratings.lengths)
     return ratings.keep(early), ratings.keep(~early)
+
+
+def with_history(ratings: Ratings, users: IntArray, window: int) -> UserArray:
+    """Those of the users who have more than `window` ratings; DataError if nobody has."""
+    users = np.asarray(users, dtype=np.int32)
+    enough: UserArray = users[ratings.lengths[users] > window]
+    if not enough.size:
+        longest = ratings.lengths[users].max(initial=0)
+        raise DataError(
+            f"{ratings.name}: none of {len(users)} users has more than {window} ratings "
+            f"(most: {longest}); shorten the history window or use more data"
+        )
+    return enough

@@ -16,6 +16,7 @@ from data.errors import DataError, quote
 
 _MARK = b"\xef\xbb\xbf"
 _DIGITS = b"0123456789"
+_RESTORE = "restore the file, or remove its folder to download it again"
 
 
 def read_text(path: Path) -> bytes:
@@ -33,9 +34,6 @@ def read_text(path: Path) -> bytes:
         line = content.count(b"\n", 0, at) + 1
         raise DataError(f"{path}:{line}: NUL byte, value '\\x00'; not a text file: {_RESTORE}")
     return content.rstrip(b"\n") + (b"\n" if content.endswith(b"\n") else b"")
-
-
-_RESTORE = "restore the file, or remove its folder to download it again"
 
 
 def fields(path: Path, separator: bytes, names: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
@@ -65,7 +63,7 @@ def wrong_field_count(
 
 def integer(path: Path, number: int, name: str, text: str) -> int:
     """A non-negative 64-bit integer in plain digits, or DataError."""
-    if text.isascii() and text.isdigit() and (value := int(text[:20])) < 2**63:
+    if text.isascii() and text.isdigit() and len(text) <= 19 and (value := int(text)) < 2**63:
         return value
     raise DataError(
         f"{path}:{number}: {name} must be a non-negative integer, value {quote(text)}; "
@@ -75,6 +73,9 @@ def integer(path: Path, number: int, name: str, text: str) -> int:
 
 def read_integers(path: Path, separator: bytes, columns: int) -> NDArray[np.int64] | None:
     """All fields of a file of non-negative integers, [lines, columns]; None if it is not one.
+
+    A file without an end of line whose very last number is shorter than the one above it was cut
+    off in the middle of that number, and is an error.
 
     The C parser of pandas forgives much (quotes, blanks, short lines), so the bytes are checked
     first and the counts afterwards; finding the fault is left to a slow exact pass.
@@ -94,4 +95,18 @@ def read_integers(path: Path, separator: bytes, columns: int) -> NDArray[np.int6
     except (ValueError, OverflowError, pd.errors.ParserError):
         return None
     table = frame.to_numpy()
-    return table if table.shape == (n_lines, columns) else None
+    if table.shape != (n_lines, columns):
+        return None
+    if not content.endswith(b"\n"):
+        _check_last_number(path, body)
+    return table
+
+
+def _check_last_number(path: Path, body: bytes) -> None:
+    above, last = ([b""] + body.rsplit(b"\n", 2))[-2:]
+    if len(last.rsplit(b"\t", 1)[-1]) < len(above.rsplit(b"\t", 1)[-1]):
+        number = body.count(b"\n") + 1
+        raise DataError(
+            f"{path}:{number}: looks cut off, value {quote(last)}; {_RESTORE}, "
+            "or end the line if it is complete"
+        )

@@ -1,0 +1,182 @@
+"""A built-in stand-in for MovieLens: seeded, made in well under a second, and worth learning on.
+
+Users have latent tastes and films have latent traits, both tied to genres and demographics. What a
+user watches depends on how well known a film is *and* on taste, so popularity is a strong but
+beatable baseline; how a user rates depends on taste, on quality and on chance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.movielens import AGES, GENDERS, OCCUPATIONS_1M, Users, one_hot_demographics
+from data.ratings import Ratings
+
+Floats = NDArray[np.float64]
+
+GENRES = (
+    *("Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
+    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi"),
+    *("Thriller", "War", "Western"),
+)
+_ADJECTIVES = (
+    *("Silent", "Crimson", "Golden", "Broken", "Distant", "Hidden", "Electric", "Frozen"),
+    *("Wild", "Last", "Secret", "Burning", "Lonely", "Midnight", "Paper", "Velvet"),
+    *("Hollow", "Bitter", "Gentle", "Restless", "Scarlet", "Savage", "Quiet", "Lost"),
+)
+_NOUNS = (
+    *("River", "Garden", "Empire", "Stranger", "Mirror", "Harvest", "Station", "Voyage"),
+    *("Summer", "Detective", "Orchestra", "Kingdom", "Highway", "Letter", "Circus", "Shadow"),
+    *("Harbour", "Witness", "Dream", "Machine", "Island", "Promise", "Winter", "Dancer"),
+)
+_PATTERNS = ("The {0} {1}", "{0} {1}", "A {0} {1}", "{1} of the {0}", "My {0} {1}")
+_EPOCH = 956_703_600  # spring 2000, when MovieLens-1M begins
+_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """Size and character of the synthetic set. Standard deviations of ratings are in stars."""
+
+    n_users: int = 1_200
+    n_items: int = 1_000
+    n_traits: int = 4  # hidden dimensions of taste beside what genres explain
+    shortest: int = 20  # ratings per user: a long-tailed count between these two
+    longest: int = 400
+    typical: float = 70.0  # median number of ratings per user
+    tail: float = 1.0  # exponent of the popularity law: weight of rank r is r ** -tail
+    choice: float = 1.5  # how strongly taste decides what is watched
+    taste_stars: float = 0.55  # how strongly taste, quality, mood and chance move a rating
+    quality_stars: float = 0.4
+    user_stars: float = 0.35
+    noise_stars: float = 0.9
+    mean_stars: float = 3.0
+
+
+def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> Ratings:
+    """The synthetic ratings of one seed: equal config and seed, equal arrays."""
+    config = config or SyntheticConfig()
+    rng = np.random.default_rng(seed)
+    genres = _genres(rng, config.n_items)
+    people = _people(rng, config.n_users)
+    taste = _taste(rng, config, genres, people.demographics)  # [U, I]
+    quality = rng.standard_normal(config.n_items)
+    fame = _fame(rng, config, quality)
+    users, items, times = _watch(rng, config, fame + config.choice * taste)
+    stars = _stars(rng, config, taste[users, items], quality[items], users)
+    return Ratings.from_events(
+        "synthetic",
+        people.ids[users],
+        items + 1,
+        stars,
+        times,
+        user_ids=people.ids,
+        item_ids=np.arange(1, config.n_items + 1),
+        titles=_titles(rng, config.n_items),
+        genres=genres,
+        genre_names=GENRES,
+        demographics=people.demographics,
+        demographic_names=people.demographic_names,
+    )
+
+
+def _genres(rng: np.random.Generator, n_items: int) -> NDArray[np.bool_]:
+    """One to three genres per film, a few genres far more common than others, [I, G]."""
+    share = 1.0 / np.arange(2.0, len(GENRES) + 2.0)
+    share = rng.permutation(share / share.sum())
+    ranks = np.argsort(np.log(share) + rng.gumbel(size=(n_items, len(GENRES))), axis=1)[:, ::-1]
+    counts = rng.choice([1, 2, 3], size=n_items, p=[0.5, 0.35, 0.15])
+    flags = np.zeros((n_items, len(GENRES)), dtype=bool)
+    for place in range(3):
+        chosen = counts > place
+        flags[chosen, ranks[chosen, place]] = True
+    return flags
+
+
+def _people(rng: np.random.Generator, n_users: int) -> Users:
+    genders = rng.choice(GENDERS, size=n_users, p=[0.3, 0.7])
+    ages = rng.choice(AGES, size=n_users, p=[0.04, 0.18, 0.35, 0.2, 0.09, 0.08, 0.06])
+    jobs = rng.choice(OCCUPATIONS_1M, size=n_users)
+    people = {
+        user: (str(genders[user - 1]), int(ages[user - 1]), str(jobs[user - 1]))
+        for user in range(1, n_users + 1)
+    }
+    return one_hot_demographics(people, OCCUPATIONS_1M)
+
+
+def _taste(
+    rng: np.random.Generator,
+    config: SyntheticConfig,
+    genres: NDArray[np.bool_],
+    demographics: NDArray[np.float32],
+) -> Floats:
+    """How well film i suits user u: standardised over all pairs, [U, I]."""
+    by_group = rng.standard_normal((demographics.shape[1], len(GENRES))) * 0.5
+    personal = rng.standard_normal((len(demographics), len(GENRES)))
+    shares = genres / genres.sum(axis=1, keepdims=True)
+    by_genre = (demographics @ by_group + personal) @ shares.T
+    hidden = rng.standard_normal((len(demographics), config.n_traits))
+    traits = rng.standard_normal((len(genres), config.n_traits))
+    suits = by_genre + hidden @ traits.T / np.sqrt(config.n_traits)
+    suits -= suits.mean(axis=0)
+    standard: Floats = suits / suits.std()
+    return standard
+
+
+def _fame(rng: np.random.Generator, config: SyntheticConfig, quality: Floats) -> Floats:
+    """Log-weight of being watched at all, long-tailed; good films are better known, [I]."""
+    order = np.argsort(-(0.7 * quality + rng.standard_normal(config.n_items)))
+    ranks = np.empty(config.n_items)
+    ranks[order] = np.arange(1, config.n_items + 1)
+    fame: Floats = -config.tail * np.log(ranks + 10.0)
+    return fame
+
+
+def _watch(
+    rng: np.random.Generator, config: SyntheticConfig, appeal: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Users, items and times of all ratings: draws without replacement, the likely ones first."""
+    longest = min(config.longest, config.n_items)
+    spread = rng.lognormal(np.log(config.typical), 0.8, config.n_users)
+    counts = np.clip(spread, min(config.shortest, longest), longest).astype(np.int64)
+    order = np.argsort(-(appeal + rng.gumbel(size=appeal.shape)), axis=1, kind="stable")
+    users = np.repeat(np.arange(config.n_users), counts)
+    places = np.concatenate([np.arange(count) for count in counts])
+    # Several films are rated in one go: most consecutive ratings share a second.
+    pauses = np.where(rng.random(len(users)) < 0.6, 0, rng.geometric(1 / 40, len(users)))
+    pauses[rng.random(len(users)) < 0.02] += _DAY
+    first = _EPOCH + rng.integers(0, 1_000 * _DAY, config.n_users)
+    since = np.cumsum(pauses)
+    starts = since[np.concatenate(([0], np.cumsum(counts)[:-1]))]
+    return users, order[users, places], first[users] + since - starts[users]
+
+
+def _stars(
+    rng: np.random.Generator,
+    config: SyntheticConfig,
+    taste: Floats,
+    quality: Floats,
+    users: NDArray[np.int64],
+) -> Floats:
+    """Ratings 1 to 5 of N watched films."""
+    mood = rng.standard_normal(config.n_users)
+    stars = config.mean_stars + config.taste_stars * taste + config.quality_stars * quality
+    stars += config.user_stars * mood[users]
+    stars += config.noise_stars * rng.standard_normal(len(users))
+    rounded: Floats = np.clip(np.rint(stars), 1.0, 5.0)
+    return rounded
+
+
+def _titles(rng: np.random.Generator, n_items: int) -> tuple[str, ...]:
+    """Different invented titles with a year, as MovieLens writes them."""
+    size = (len(_PATTERNS), len(_ADJECTIVES), len(_NOUNS))
+    names = rng.permutation(np.prod(size))
+    years = rng.integers(1930, 2001, n_items)
+    titles = []
+    for item in range(n_items):
+        pattern, adjective, noun = np.unravel_index(names[item % len(names)], size)
+        name = _PATTERNS[pattern].format(_ADJECTIVES[adjective], _NOUNS[noun])
+        part = item // len(names)
+        titles.append(f"{name}{f' {part + 1}' if part else ''} ({years[item]})")
+    return tuple(titles)
