@@ -1,0 +1,335 @@
+"""Every knob of a run, as frozen dataclasses: documented, validated once, saved as JSON beside the weights.
+
+The defaults are the documented main experiment (``--preset best``); ``--preset paper`` is the
+plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immediate.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+Dataset = Literal["auto", "ml-1m", "ml-100k", "synthetic"]
+Protocol = Literal["catalog", "session"]
+Preset = Literal["best", "paper"]
+Device = Literal["auto", "cpu", "gpu"]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work; the message quotes the value and says what to do."""
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ConfigError(f"{name} is {value!r}, expected {expected}")
+
+
+def _flag(group: str, name: str) -> str:
+    return f"{group}.{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """Item (and user) vectors, fitted on the training users only and frozen afterwards."""
+
+    kind: Literal["svd", "pmf", "user-movie", "movie-genre", "random"] = "svd"
+    """svd: SVD of the positives plus log-popularity. pmf: the paper's. user-movie, movie-genre:
+    the Keras networks of earlier DRR repositories. random: a control."""
+    dim: int = 100
+    """k, the size of an embedding and of the action (paper, section V: 100)."""
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.dim <= 4096, "embedding.dim", self.dim, "2 to 4096")
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The offline environment in which the agent is trained."""
+
+    window: int = 10
+    """n, items in the state (paper: 5; the catalog protocol shows a test user's first 10)."""
+    episode_length: int = 20
+    """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
+    random_start: float = 0.7
+    """Share of episodes that start from a random window of the user's history instead of the first."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.window <= 1000, "env.window", self.window, "1 to 1000 items")
+        _require(
+            1 <= self.episode_length <= 1000, "env.episode-length", self.episode_length, "1 to 1000"
+        )
+        _require(0 <= self.random_start <= 1, "env.random-start", self.random_start, "0 to 1")
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Experience replay; transitions hold ids, the state is recomputed from them."""
+
+    kind: Literal["prioritized", "uniform"] = "prioritized"
+    """prioritized: Schaul et al. (2016), as the paper uses. uniform: a control."""
+    capacity: int = 200_000
+    """Transitions kept; the oldest are overwritten."""
+    alpha: float = 0.6
+    """Exponent of the priority (|TD error| + epsilon); applied once."""
+    beta: float = 0.4
+    """First exponent of the importance weights; annealed to 1 by the end of training."""
+    epsilon: float = 1e-2
+    """Added to |TD error|, so that nothing has probability zero."""
+
+    def __post_init__(self) -> None:
+        _require(self.capacity >= 1, "replay.capacity", self.capacity, "at least 1 transition")
+        _require(0 <= self.alpha <= 1, "replay.alpha", self.alpha, "0 to 1")
+        _require(0 <= self.beta <= 1, "replay.beta", self.beta, "0 to 1")
+        _require(self.epsilon > 0, "replay.epsilon", self.epsilon, "a number above 0")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Networks and update rules. Where two values are possible, one is the paper's."""
+
+    state: Literal["drr-ave", "drr-p", "drr-u", "drr-n"] = "drr-ave"
+    """State representation (equations 5 to 9)."""
+    user_vector: Literal["learned", "fold-in"] = "learned"
+    """u in equations 7 and 9. fold-in: ridge solution from the window in the embedding space (the
+    PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
+    item_weights: Literal["position", "position-rating"] = "position-rating"
+    """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
+    separate_states: bool = True
+    """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
+    actor_hidden: int = 256
+    """Units of the actor's two ReLU layers (not stated in the paper; the earlier repos use 128)."""
+    actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
+    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
+    critic: Literal["bilinear", "mlp"] = "bilinear"
+    """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
+    critic_hidden: int = 256
+    """Units of the critic's ReLU layers."""
+    critics: int = 2
+    """1: the paper. 2: twins; the target takes the smaller (Fujimoto et al., 2018)."""
+    critic_action: Literal["item", "proto"] = "item"
+    """What the critic sees as the action: the embedding of the recommended item, or the actor's
+    output vector (the paper). With item, the target uses the best item left for the target actor."""
+    clip_target: bool = True
+    """Clip TD targets to what the rewards and the discount allow."""
+    discount: float = 0.5
+    """gamma (paper: 0.9)."""
+    tau: float = 0.01
+    """Soft update: target <- tau * online + (1 - tau) * target (Algorithm 1)."""
+    average_actor: bool = True
+    """Deploy the target networks, a moving average of the online ones (paper: the online ones)."""
+    counterfactual: int = 64
+    """Further items per state, drawn from the actor's distribution and rewarded from the training
+    log, in the critic's loss. 0: the paper (only the item that was recommended)."""
+    imitation: float = 1.0
+    """Weight of the listwise cross-entropy to the training user's other positives in the actor's
+    loss. 0: the paper (policy gradient alone)."""
+    policy_gradient: float = 1.0
+    """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
+    dropout: float = 0.5
+    """Dropout rate on the state during updates."""
+    item_dropout: float = 0.2
+    """Probability that an item of the window is hidden during updates."""
+    actor_lr: float = 2e-3
+    """Adam's learning rate of the actor."""
+    critic_lr: float = 2e-3
+    """Adam's learning rate of the critic and the state representation."""
+    weight_decay: float = 1e-2
+    """Decoupled weight decay (AdamW; the paper says L2)."""
+    lr_schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rates fall to zero along a cosine over the run, or stay."""
+    clip_norm: float = 1.0
+    """Largest global gradient norm; 0 switches clipping off."""
+    batch_size: int = 256
+    """Transitions in one update."""
+    exploration: Literal["gumbel", "epsilon-gaussian"] = "gumbel"
+    """gumbel: noise on the item scores. epsilon-gaussian: epsilon-greedy items (Algorithm 1) and
+    Gaussian noise on the action vector."""
+    noise: float = 1.0
+    """Temperature of the Gumbel noise, or standard deviation of the Gaussian noise, at the start."""
+    noise_end: float = 0.3
+    """The same at the end; linear in between."""
+    epsilon: float = 1.0
+    """Probability of a random item at the start (epsilon-gaussian)."""
+    epsilon_end: float = 0.05
+    """The same once `epsilon_decay` of the run is over; linear in between."""
+    epsilon_decay: float = 0.3
+    """Share of the run over which epsilon falls."""
+
+    def __post_init__(self) -> None:
+        for name in ("actor_hidden", "critic_hidden", "batch_size"):
+            value = getattr(self, name)
+            _require(1 <= value <= 65536, _flag("agent", name), value, "1 to 65536")
+        _require(self.critics in (1, 2), "agent.critics", self.critics, "1 or 2")
+        _require(0 <= self.discount < 1, "agent.discount", self.discount, "0 up to, not with, 1")
+        for name in ("tau", "actor_lr", "critic_lr"):
+            value = getattr(self, name)
+            _require(0 < value <= 1, _flag("agent", name), value, "a number in (0, 1]")
+        for name in ("dropout", "item_dropout"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, _flag("agent", name), value, "0 up to, not with, 1")
+        for name in ("epsilon", "epsilon_end", "epsilon_decay"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, _flag("agent", name), value, "0 to 1")
+        for name in ("imitation", "policy_gradient", "weight_decay", "clip_norm", "noise", "noise_end"):
+            value = getattr(self, name)
+            _require(0 <= value < 1e6, _flag("agent", name), value, "a number from 0")
+        _require(
+            0 <= self.counterfactual <= 4096, "agent.counterfactual", self.counterfactual, "0 to 4096"
+        )
+        _require(
+            self.imitation + self.policy_gradient > 0,
+            "agent.imitation and agent.policy-gradient",
+            (self.imitation, self.policy_gradient),
+            "at least one above 0: nothing would train the actor",
+        )
+        _require(
+            self.critic_action == "item" or self.counterfactual == 0,
+            "agent.counterfactual",
+            self.counterfactual,
+            "0 with --agent.critic-action proto: counterfactual actions are items",
+        )
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How environment steps and updates are interleaved, logged and saved."""
+
+    parallel_users: int = 128
+    """Users that the vectorised environment steps at once."""
+    updates_per_rollout: int = 32
+    """Updates after each episode of all parallel users, in one compiled call."""
+    warmup: int = 2_000
+    """Transitions collected before the first update."""
+    validation_users: int = 480
+    """Training users held out for the learning curve; nothing is fitted on them."""
+    evaluations: int = 10
+    """Points of the learning curve."""
+    checkpoints: int = 5
+    """Checkpoints over the run; the last two are kept."""
+
+    def __post_init__(self) -> None:
+        for name in ("parallel_users", "updates_per_rollout", "validation_users", "evaluations"):
+            value = getattr(self, name)
+            _require(1 <= value <= 10**6, _flag("loop", name), value, "at least 1")
+        _require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
+        _require(self.checkpoints >= 0, "loop.checkpoints", self.checkpoints, "0 or more")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train DRR (Liu et al., arXiv:1810.12027), a deep reinforcement learning recommender.
+
+    Bare, this is the documented main experiment. Everything is written to
+    OUTPUT_ROOT/RUN_NAME: weights, config.json, metrics.json, TensorBoard scalars, progress.png.
+    """
+
+    dataset: Dataset = "auto"
+    """auto: ml-1m from the data root, else downloaded, else (no network) the synthetic set."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    protocol: tuple[Protocol, ...] = ("catalog", "session")
+    """What the learning curve and the final table measure."""
+    preset: Preset = "best"
+    """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
+    device: Device = "auto"
+    """auto: the first GPU if TensorFlow sees one, else the CPU."""
+    seed: int = 0
+    """The one root seed; every source of randomness is spawned from it."""
+    steps: int = 150_000
+    """Environment transitions in total."""
+    run_name: str | None = None
+    """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
+    output_root: str = "save_weights"
+    """Folder of all runs."""
+    resume: bool = False
+    """Go on from the run's last checkpoint, with the settings saved there."""
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    env: EnvConfig = field(default_factory=EnvConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "steps", self.steps, "at least 1 transition")
+        _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        _require(len(self.protocol) > 0, "protocol", self.protocol, "catalog, session or both")
+
+
+def preset(name: Preset) -> Config:
+    """The complete settings of one preset."""
+    return Config() if name == "best" else _PAPER
+
+
+_PAPER = Config(
+    preset="paper",
+    embedding=EmbeddingConfig(kind="pmf"),
+    env=EnvConfig(episode_length=10, random_start=0.0),
+    agent=AgentConfig(
+        user_vector="fold-in",
+        item_weights="position",
+        separate_states=False,
+        actor_hidden=128,
+        actor_output="tanh",
+        critic="mlp",
+        critic_hidden=128,
+        critics=1,
+        critic_action="proto",
+        clip_target=False,
+        discount=0.9,
+        tau=0.001,
+        average_actor=False,
+        counterfactual=0,
+        imitation=0.0,
+        dropout=0.0,
+        item_dropout=0.0,
+        actor_lr=1e-4,
+        critic_lr=1e-3,
+        weight_decay=1e-4,
+        lr_schedule="constant",
+        clip_norm=0.0,
+        batch_size=32,
+        exploration="epsilon-gaussian",
+        noise=0.1,
+        noise_end=0.1,
+    ),
+    loop=LoopConfig(parallel_users=32, updates_per_rollout=320),
+)
+
+
+def to_json(config: Config) -> str:
+    """The resolved settings as indented JSON, for config.json."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str, source: str | Path = "config.json") -> Config:
+    """The settings saved by `to_json`.
+
+    Raises:
+        ConfigError: naming the source and the field that is missing, unknown or invalid.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{source}:{error.lineno}: not valid JSON ({error.msg})") from error
+    return _build(Config, values, str(source))
+
+
+def _build(cls: Any, values: Any, source: str) -> Any:
+    _require(isinstance(values, dict), source, values, f"an object with the fields of {cls.__name__}")
+    types = get_type_hints(cls)
+    unknown = sorted(set(values) - set(types))
+    if unknown:
+        raise ConfigError(f"{source}: unknown field {unknown[0]!r} in {cls.__name__}")
+    built = {
+        name: _build(types[name], value, source)
+        if dataclasses.is_dataclass(types[name])
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
+    try:
+        return cls(**built)
+    except (ConfigError, TypeError) as error:
+        raise ConfigError(f"{source}: {error}") from error

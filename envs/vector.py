@@ -1,0 +1,171 @@
+"""The vectorised twin of `OfflineEnv`: many users a step, as pure TensorFlow functions.
+
+Nothing is stateful, so a whole episode compiles into one `tf.function`, on CPU or GPU, and an
+episode in progress is just a tuple of arrays. Memory: the ratings, and a few ids per user.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from data.ratings import Ratings
+from envs.rewards import UNRATED_REWARD, rating_to_reward
+
+PADDING = -1
+
+
+class EnvState(NamedTuple):
+    """E episodes. Ids are contiguous; -1 marks an empty place.
+
+    users [E] int32; items [E, n] int32 and ratings [E, n] float32: the window, oldest first;
+    seen [E, n + T] int32: items shown so far, the start's first; seen_rewards [E, n + T]: their
+    rewards; step [E] int32: recommendations so far.
+    """
+
+    users: tf.Tensor
+    items: tf.Tensor
+    ratings: tf.Tensor
+    seen: tf.Tensor
+    seen_rewards: tf.Tensor
+    step: tf.Tensor
+
+
+class VectorOfflineEnv:
+    """`OfflineEnv` for many users at once: same starts, same actions, same trajectories.
+
+    Args:
+        ratings: the log that answers.
+        window: n, items in the state.
+        episode_length: T, after which an episode is truncated.
+        candidates: "catalogue", or "rated": only what the user rated (the paper's Algorithm 2).
+    """
+
+    def __init__(
+        self,
+        ratings: Ratings,
+        *,
+        window: int = 10,
+        episode_length: int = 10,
+        candidates: Literal["catalogue", "rated"] = "catalogue",
+    ) -> None:
+        self.ratings = ratings
+        self.window = window
+        self.episode_length = episode_length
+        self.candidates = candidates
+        self.n_items = ratings.n_items
+        order = np.lexsort((ratings.items, ratings.users))  # by user, then item: for bisection
+        positive = np.flatnonzero(rating_to_reward(ratings.values, ratings.scale) > 0)
+        counts = np.bincount(ratings.users[positive], minlength=ratings.n_users)
+        self._offsets = tf.constant(ratings.offsets, tf.int32)
+        self._log_items = tf.constant(ratings.items[order], tf.int32)
+        self._log_ratings = tf.constant(ratings.values[order], tf.float32)
+        self._positive_items = tf.constant(ratings.items[positive], tf.int32)
+        self._positive_offsets = tf.constant(np.append(0, np.cumsum(counts)), tf.int32)
+        longest = int(ratings.lengths.max(initial=1))
+        self._bisections = longest.bit_length()
+        self._longest = longest
+
+    def reset(self, users: np.ndarray, starts: np.ndarray) -> EnvState:
+        """New episodes: users [E], starts [E] as `envs.episodes.draw_start` gives them."""
+        place = np.asarray(starts)[:, None] + np.arange(-self.window, 0)  # [E, n], in the user's row
+        empty = place < 0
+        rows = self.ratings.offsets[users][:, None] + np.maximum(place, 0)
+        items = np.where(empty, PADDING, self.ratings.items[rows]).astype(np.int32)
+        ratings = np.where(empty, 0, self.ratings.values[rows]).astype(np.float32)
+        rewards = np.where(empty, 0, rating_to_reward(ratings, self.ratings.scale))
+        ahead = [(0, 0), (0, self.episode_length)]
+        return EnvState(
+            users=tf.constant(users, tf.int32),
+            items=tf.constant(items),
+            ratings=tf.constant(ratings),
+            seen=tf.constant(np.pad(items, ahead, constant_values=PADDING)),
+            seen_rewards=tf.constant(np.pad(rewards, ahead), tf.float32),
+            step=tf.zeros([len(users)], tf.int32),
+        )
+
+    def lookup(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Ratings in the log, by bisection in the user's sorted row.
+
+        users [B], items [B, C] -> ratings [B, C] (0 where unknown), known [B, C] bool.
+        """
+        low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
+        end = tf.broadcast_to(tf.gather(self._offsets, users + 1)[:, None], tf.shape(items))
+        high, last = end, self._log_items.shape[0] - 1
+        for _ in range(self._bisections):
+            middle = (low + high) // 2
+            less = tf.gather(self._log_items, tf.minimum(middle, last)) < items
+            open_ = low < high
+            low = tf.where(open_ & less, middle + 1, low)
+            high = tf.where(open_ & ~less, middle, high)
+        found = tf.minimum(low, last)
+        known = (low < end) & (tf.gather(self._log_items, found) == items)
+        return tf.where(known, tf.gather(self._log_ratings, found), 0.0), known
+
+    def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Rewards of showing items [B, C] to users [B] -> [B, C] (equation 10; -0.5 if unrated)."""
+        ratings, known = self.lookup(users, items)
+        return tf.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
+
+    def legal(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+        """Candidates of users [E] who were shown seen [E, m]: [E, I] bool."""
+        fresh = ~mark(seen, self.n_items)
+        return fresh if self.candidates == "catalogue" else fresh & self._rated(users)
+
+    def _rated(self, users: tf.Tensor) -> tf.Tensor:
+        start = tf.gather(self._offsets, users)[:, None]
+        rows = start + tf.range(self._longest)[None]  # [E, longest]
+        inside = rows < tf.gather(self._offsets, users + 1)[:, None]
+        items = tf.gather(self._log_items, tf.minimum(rows, self._log_items.shape[0] - 1))
+        return mark(tf.where(inside, items, PADDING), self.n_items)
+
+    def step(
+        self, state: EnvState, items: tf.Tensor
+    ) -> tuple[EnvState, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Show items [E], one to each user; the items must be legal.
+
+        Returns:
+            next state, rewards [E], terminated [E] (no candidate is left), truncated [E] (T steps).
+        """
+        ratings, known = (value[:, 0] for value in self.lookup(state.users, items[:, None]))
+        rewards = tf.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
+        place = self.window + state.step  # [E]
+        here = tf.range(self.window + self.episode_length)[None] == place[:, None]
+        following = EnvState(
+            users=state.users,
+            items=self.next_window(state.items, items, rewards),
+            ratings=self.next_window(state.ratings, ratings, rewards),
+            seen=tf.where(here, items[:, None], state.seen),
+            seen_rewards=tf.where(here, rewards[:, None], state.seen_rewards),
+            step=state.step + 1,
+        )
+        if self.candidates == "catalogue" and self.n_items > self.window + self.episode_length:
+            terminated = tf.zeros_like(known)  # something is always left
+        else:
+            terminated = ~tf.reduce_any(self.legal(following.users, following.seen), axis=1)
+        return following, rewards, terminated, following.step >= self.episode_length
+
+    @staticmethod
+    def next_window(window: tf.Tensor, new: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor:
+        """Equation (1): window [E, n] takes in new [E] where rewards [E] are positive."""
+        shifted = tf.concat([window[:, 1:], new[:, None]], axis=1)
+        return tf.where((rewards > 0)[:, None], shifted, window)
+
+    def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
+        """`count` positives of each user, drawn with replacement: [B, count] int32, -1 if none."""
+        start = tf.gather(self._positive_offsets, users)[:, None]
+        length = tf.gather(self._positive_offsets, users + 1)[:, None] - start
+        uniform = tf.random.stateless_uniform([tf.shape(users)[0], count], seed)
+        drawn = tf.minimum(tf.cast(uniform * tf.cast(length, tf.float32), tf.int32), length - 1)
+        rows = tf.clip_by_value(start + drawn, 0, max(self._positive_items.shape[0] - 1, 0))
+        return tf.where(length > 0, tf.gather(self._positive_items, rows), PADDING)
+
+
+def mark(items: tf.Tensor, n_items: int) -> tf.Tensor:
+    """Items [E, C] (-1 is ignored) -> [E, I] bool, True where the item occurs."""
+    rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, None], tf.shape(items))
+    columns = tf.where(items < 0, n_items, items)  # empty places land in an extra column
+    places = tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
+    grid = tf.zeros([tf.shape(items)[0], n_items + 1], tf.bool)
+    ones = tf.ones([tf.shape(places)[0]], tf.bool)
+    return tf.tensor_scatter_nd_update(grid, places, ones)[:, :n_items]

@@ -1,0 +1,290 @@
+"""DRRAgent: the trained recommender, and its training half that wires it to environment and replay."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from config import AgentConfig
+from embedding.table import EmbeddingTable
+from recommender.exploration import Exploration, explore_epsilon_gaussian, explore_gumbel
+from recommender.state import Features, Observation
+from recommender.updates import Learner, Networks
+from replay_buffer.prioritized import PrioritizedReplay
+from replay_buffer.uniform import UniformReplay
+
+
+class Catalogue(Protocol):
+    """What the agent must know of a data set; `data.ratings.Ratings` is one."""
+
+    item_ids: NDArray[np.int64]  # [I]
+    titles: tuple[str, ...]
+    demographics: NDArray[np.float32]  # [U, D]
+    scale: tuple[float, float]
+
+
+class Recommendation(NamedTuple):
+    """One recommended item: its original id, its score, its title where titles are known."""
+
+    item_id: int
+    score: float
+    title: str | None
+
+
+class DRRAgent:
+    """Deep reinforcement learning recommender (Liu et al., arXiv:1810.12027).
+
+    Args:
+        config: networks and update rules.
+        table: item vectors [I, k].
+        catalogue: original item ids, titles, demographics, rating range.
+        window: n, items in the state.
+        seed: of the initial weights.
+        networks: weights to act with; new ones from `seed` when it is None.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        table: EmbeddingTable,
+        catalogue: Catalogue,
+        *,
+        window: int,
+        seed: int = 0,
+        networks: Networks | None = None,
+    ) -> None:
+        self.config = config
+        self.table = table
+        self.catalogue = catalogue
+        self.window = window
+        self.features = Features(table, catalogue.demographics, catalogue.scale)
+        self.networks = networks or Networks(config, window, self.features, seed)
+        self._scores = tf.function(self._score_items, reduce_retracing=True)
+
+    def act(self, observation: Observation) -> tf.Tensor:
+        """pi(s): observation of B users -> action [B, k]."""
+        return self.networks.actor(self.networks.actor_state(observation))
+
+    def _score_items(self, observation: Observation) -> tf.Tensor:
+        return tf.matmul(self.act(observation), self.features.items, transpose_b=True)
+
+    def scores(
+        self, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        """Equation 2: users [B], window items and ratings [B, n] -> scores of all items [B, I]."""
+        ids = tf.constant(items, tf.int32)
+        observation = Observation(
+            tf.constant(users, tf.int32), ids, tf.constant(ratings, tf.float32), ids
+        )
+        scores: NDArray[np.float32] = self._scores(observation).numpy()
+        return scores
+
+    def recommend(
+        self, history: Sequence[tuple[int, float]], k: int = 10
+    ) -> list[Recommendation]:
+        """The k best items for a user who is not in the data.
+
+        Args:
+            history: (original item id, rating) pairs, oldest first; the last n make the state.
+            k: length of the list.
+
+        Raises:
+            ValueError: for an empty history, an unknown item, a rating off the scale, or a k that
+                the catalogue cannot serve; the message quotes the value.
+        """
+        items, ratings = self._parse(history)
+        remaining = len(self.catalogue.item_ids) - len(set(items))
+        if not 1 <= k <= remaining:
+            raise ValueError(f"k is {k}: choose 1 to {remaining}, the items not in the history")
+        window_items = np.full([1, self.window], -1, np.int32)
+        window_ratings = np.zeros([1, self.window], np.float32)
+        latest = items[-self.window :]
+        window_items[0, -len(latest) :] = latest
+        window_ratings[0, -len(latest) :] = ratings[-self.window :]
+        scores = self.scores(np.array([-1]), window_items, window_ratings)[0]
+        scores[items] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [self._recommendation(int(item), float(scores[item])) for item in best]
+
+    def _parse(self, history: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+        if not history:
+            raise ValueError("the history is empty: give at least one (item id, rating) pair")
+        ids = self.catalogue.item_ids
+        low, high = self.catalogue.scale
+        items, ratings = [], []
+        for item_id, rating in history:
+            place = int(np.searchsorted(ids, item_id))
+            if place == len(ids) or ids[place] != item_id:
+                raise ValueError(f"item {item_id!r} is not among the {len(ids)} items of the catalogue")
+            if not low <= rating <= high:
+                raise ValueError(f"rating {rating!r} of item {item_id} is not in {low:g} to {high:g}")
+            items.append(place)
+            ratings.append(float(rating))
+        return items, ratings
+
+    def _recommendation(self, item: int, score: float) -> Recommendation:
+        titles = self.catalogue.titles
+        return Recommendation(
+            int(self.catalogue.item_ids[item]), score, titles[item] if titles else None
+        )
+
+    def save(self, run_dir: str | Path) -> None:
+        """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""
+        from recommender.runs import save_agent
+
+        save_agent(self, Path(run_dir))
+
+    @classmethod
+    def load(cls, run_dir: str | Path, catalogue: Catalogue | None = None) -> Self:
+        """Rebuild the agent of a run from its config.json and weights.
+
+        Args:
+            run_dir: the folder that `train.py` wrote.
+            catalogue: the data set, for titles and demographics; without it `recommend` gives ids.
+        """
+        from recommender.runs import load_agent
+
+        return load_agent(cls, Path(run_dir), catalogue)
+
+
+class TrainingAgent:
+    """The learning half: collects transitions from an environment into a replay, and updates.
+
+    Args:
+        config: networks and update rules.
+        table, catalogue, window: as for `DRRAgent`.
+        environment: the vectorised environment of the training users.
+        replay: where transitions go; made with `transition_spec`.
+        total_updates: of the whole run, for the learning-rate schedule.
+        seed: of the initial weights.
+        jit_compile: compile with XLA.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        table: EmbeddingTable,
+        catalogue: Catalogue,
+        *,
+        window: int,
+        environment: Any,
+        replay: PrioritizedReplay | UniformReplay,
+        total_updates: int,
+        seed: int,
+        jit_compile: bool = False,
+    ) -> None:
+        self.config = config
+        self.environment = environment
+        self.replay = replay
+        self.features = Features(table, catalogue.demographics, catalogue.scale)
+        self.learner = Learner(
+            config,
+            window,
+            self.features,
+            environment,
+            total_updates=total_updates,
+            seed=seed,
+            jit_compile=jit_compile,
+        )
+        deployed = self.learner.target if config.average_actor else self.learner.online
+        self.agent = DRRAgent(config, table, catalogue, window=window, networks=deployed)
+        self._episode = tf.function(self._play, jit_compile=jit_compile)
+
+    def collect(
+        self, start: Any, exploration: Exploration, seed: tuple[int, int]
+    ) -> dict[str, NDArray[Any]]:
+        """Play one episode of every parallel user and store it; returns the stored fields [N, ...]."""
+        played = self._episode(
+            start,
+            tf.constant(exploration.noise, tf.float32),
+            tf.constant(exploration.epsilon, tf.float32),
+            tf.constant(seed, tf.int32),
+        )
+        alive = played.pop("alive").numpy().ravel()
+        shape = alive.shape[0]
+        stored = {
+            name: value.numpy().reshape(shape, *value.shape[2:])[alive]
+            for name, value in played.items()
+        }
+        self.replay.add(stored)
+        return stored
+
+    def _play(
+        self, state: Any, noise: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """T steps of E users, fields [T, E, ...]; `alive` is False once an episode has ended."""
+        length, size = self.environment.episode_length, state.users.shape[0]
+        k = self.features.table.k
+        shapes = _fields(state.items.shape[1], state.seen.shape[1], k, self.config)
+        arrays = {
+            name: tf.TensorArray(kind, length, element_shape=[size, *shape])
+            for name, (shape, kind) in shapes.items()
+        }
+        arrays["alive"] = tf.TensorArray(tf.bool, length, element_shape=[size])
+        alive = tf.ones([size], tf.bool)
+        for step in tf.range(length):
+            action, item = self._explore(state, noise, epsilon, seed + tf.stack([0, 4 * step]))
+            following, reward, terminated, _ = self.environment.step(state, item)
+            rating, _ = self.environment.lookup(state.users, item[:, None])
+            row = {
+                "users": state.users,
+                "items": state.items,
+                "ratings": state.ratings,
+                "seen": state.seen,
+                "item": item,
+                "rating": rating[:, 0],
+                "reward": reward,
+                "terminated": tf.cast(terminated, tf.float32),
+                "action": tf.cast(action, tf.float16),
+                "alive": alive,
+            }
+            arrays = {name: array.write(step, row[name]) for name, array in arrays.items()}
+            alive, state = alive & ~terminated, following
+        return {name: array.stack() for name, array in arrays.items()}
+
+    def _explore(
+        self, state: Any, noise: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        observation = Observation(state.users, state.items, state.ratings, state.seen)
+        networks = self.learner.online
+        action = networks.actor(networks.actor_state(observation))
+        legal = self.environment.legal(state.users, state.seen)
+        if self.config.exploration == "gumbel":
+            return explore_gumbel(action, self.features.items, legal, noise, seed)
+        return explore_epsilon_gaussian(action, self.features.items, legal, noise, epsilon, seed)
+
+    def learn(
+        self, updates: int, rng: np.random.Generator, seed: tuple[int, int], progress: float
+    ) -> dict[str, float]:
+        """`updates` updates on batches drawn by `rng`; returns the means of the logged scalars."""
+        batch = self.replay.sample_many(updates, self.config.batch_size, rng, progress)
+        fields = {name: tf.constant(np.ascontiguousarray(v)) for name, v in batch.data.items()}
+        fields["weights"] = tf.constant(batch.weights)
+        errors, scalars = self.learner.update_many(fields, tf.constant(seed, tf.int32))
+        self.replay.update_priorities(batch.indices, errors.numpy())
+        return {name: float(value) for name, value in scalars.items()}
+
+
+def _fields(window: int, places: int, k: int, config: AgentConfig) -> dict[str, Any]:
+    fields = {
+        "users": ((), tf.int32),
+        "items": ((window,), tf.int32),
+        "ratings": ((window,), tf.float32),
+        "seen": ((places,), tf.int32),
+        "item": ((), tf.int32),
+        "rating": ((), tf.float32),
+        "reward": ((), tf.float32),
+        "terminated": ((), tf.float32),
+    }
+    return fields | ({"action": ((k,), tf.float16)} if config.critic_action == "proto" else {})
+
+
+def transition_spec(
+    config: AgentConfig, window: int, episode_length: int, k: int
+) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Fields of one stored transition for the replay: name -> (shape, NumPy dtype). Ids, no states."""
+    fields = _fields(window, window + episode_length, k, config)
+    return {name: (shape, kind.as_numpy_dtype) for name, (shape, kind) in fields.items()}

@@ -1,0 +1,192 @@
+"""State representations (section IV.A.3): how a user's latest items become the state vector.
+
+Shapes: B batch, n window, k embedding size, P = n (n - 1) / 2 pairs. A window shorter than n is
+masked: its empty places contribute exact zeros, never a real item.
+"""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from config import AgentConfig
+from embedding.table import EmbeddingTable
+
+RATING_LEVELS = 5
+
+
+class Observation(NamedTuple):
+    """What the agent knows of B users: users [B]; items, ratings [B, n], oldest first, -1 empty;
+    seen [B, m] (-1 empty): everything shown in this episode, not to be shown again."""
+
+    users: tf.Tensor
+    items: tf.Tensor
+    ratings: tf.Tensor
+    seen: tf.Tensor
+
+
+class Features:
+    """What is fixed during training, as constant tensors.
+
+    Attributes:
+        items: item vectors [I, k].
+        padded: the same with a last row of zeros, for empty places [I + 1, k].
+        demographics: [U + 1, D]; the last row, zeros, is user -1: someone unknown.
+        scale: lowest and highest rating.
+        table: the embedding, which folds in unseen users.
+    """
+
+    def __init__(
+        self, table: EmbeddingTable, demographics: np.ndarray, scale: tuple[float, float]
+    ) -> None:
+        self.table, self.scale = table, scale
+        self.items = tf.constant(table.items)
+        self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
+        nobody = np.zeros([1, demographics.shape[1]], np.float32)
+        self.demographics = tf.constant(np.vstack([demographics, nobody]), tf.float32)
+
+    @property
+    def n_items(self) -> int:
+        """I."""
+        return int(self.items.shape[0])
+
+
+class ItemWeights(keras.layers.Layer):
+    """The scalars w_a of equations 5 to 9: one per position, optionally times one per rating."""
+
+    def __init__(
+        self, window: int, by_rating: bool, scale: tuple[float, float], name: str = "item_weights"
+    ) -> None:
+        super().__init__(name=name)
+        self.scale = scale
+        self.position = self.add_weight(shape=(window,), initializer="ones", name="position")
+        self.rating = (
+            self.add_weight(shape=(RATING_LEVELS,), initializer="ones", name="rating")
+            if by_rating
+            else None
+        )
+        self.built = True
+
+    def call(self, ratings: tf.Tensor) -> tf.Tensor:
+        """ratings [B, n] -> w [B, n]; a rating falls in one of five equal steps of the scale."""
+        weights = tf.broadcast_to(self.position, tf.shape(ratings))
+        if self.rating is None:
+            return weights
+        low, high = self.scale
+        level = tf.round((ratings - low) / (high - low) * (RATING_LEVELS - 1))
+        level = tf.clip_by_value(tf.cast(level, tf.int32), 0, RATING_LEVELS - 1)
+        return weights * tf.gather(self.rating, level)
+
+
+def drr_n(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """The n embeddings, concatenated: [B, n k]. The paper's baseline; no weights."""
+    del weighted, user, mask
+    return tf.reshape(items, [-1, items.shape[1] * items.shape[2]])
+
+
+def drr_p(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Equations 5 and 6: the items, and (w_a i_a) * (w_b i_b) for a < b: [B, k (n + P)]."""
+    del user, mask
+    return tf.concat([_flat(items), _flat(_pairs(weighted))], axis=1)
+
+
+def drr_u(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Equation 7: u * (w_a i_a), and the pairs of DRR-p: [B, k (n + P)]."""
+    del items, mask
+    return tf.concat([_flat(user[:, None] * weighted), _flat(_pairs(weighted))], axis=1)
+
+
+def drr_ave(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Equations 8 and 9: [u, u * g, g], g = mean over a of w_a i_a: [B, 3 k]."""
+    del items
+    mean = average(weighted, mask)
+    return tf.concat([user, user * mean, mean], axis=1)
+
+
+def average(weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean of weighted items [B, n, k] over the places that mask [B, n] marks as filled: [B, k]."""
+    return tf.reduce_sum(weighted, axis=1) / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)[:, None]
+
+
+def _pairs(weighted: tf.Tensor) -> tf.Tensor:
+    first, second = np.triu_indices(weighted.shape[1], k=1)
+    return tf.gather(weighted, first, axis=1) * tf.gather(weighted, second, axis=1)  # [B, P, k]
+
+
+def _flat(items: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(items, [-1, items.shape[1] * items.shape[2]])
+
+
+REPRESENTATIONS = {"drr-n": drr_n, "drr-p": drr_p, "drr-u": drr_u, "drr-ave": drr_ave}
+
+
+def state_size(name: str, window: int, embedding_dim: int) -> int:
+    """Size of the state: n k, k (n + P) twice, 3 k."""
+    pairs = window * (window - 1) // 2
+    blocks = {"drr-n": window, "drr-p": window + pairs, "drr-u": window + pairs, "drr-ave": 3}
+    return blocks[name] * embedding_dim
+
+
+class StateRepresentation(keras.Model):
+    """Observation -> state vector, with the learned weights that belong to it.
+
+    Args:
+        config: which representation, which item weights, which user vector.
+        window: n.
+        features: item vectors, demographics and rating range.
+    """
+
+    def __init__(
+        self, config: AgentConfig, window: int, features: Features, name: str = "state"
+    ) -> None:
+        super().__init__(name=name)
+        k = features.table.k
+        self.size = state_size(config.state, window, k)
+        self.represent = REPRESENTATIONS[config.state]
+        self.item_dropout = config.item_dropout
+        self._features = features
+        self.item_weights = ItemWeights(
+            window, config.item_weights == "position-rating", features.scale
+        )
+        self.user_vector = (
+            keras.layers.Dense(k, name="user_vector") if config.user_vector == "learned" else None
+        )
+        nobody = tf.zeros([1], tf.int32)
+        empty = tf.fill([1, window], -1)
+        self(Observation(nobody, empty, tf.zeros([1, window]), empty))
+
+    def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
+        """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
+        mask = tf.cast(observation.items >= 0, tf.float32)  # [B, n]
+        if keep is not None:
+            mask = mask * keep
+        ids = tf.where(mask > 0, observation.items, self._features.n_items)
+        items = tf.gather(self._features.padded, ids)  # [B, n, k]
+        weights = self.item_weights(observation.ratings) * mask
+        weighted = weights[..., None] * items
+        user = self._user(observation, weighted, mask)
+        return self.represent(items, weighted, user, mask)
+
+    def _user(self, observation: Observation, weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        if self.user_vector is None:
+            return fold_in(self._features.table, observation, mask)
+        last = self._features.demographics.shape[0] - 1
+        users = tf.where(observation.users < 0, last, observation.users)
+        who = tf.gather(self._features.demographics, users)
+        return self.user_vector(tf.concat([average(weighted, mask), who], axis=1))
+
+
+def fold_in(table: EmbeddingTable, observation: Observation, mask: tf.Tensor) -> tf.Tensor:
+    """The user vector [B, k] that fits the window's ratings: ridge regression in its dual form.
+
+    u = V' (V V' + lambda I)^-1 (r - mean - bias), V [n, k] the window's item vectors: the same as
+    `EmbeddingTable.fold_in`, inside the compiled graph.
+    """
+    ids = tf.maximum(observation.items, 0)
+    vectors = tf.gather(tf.constant(table.items), ids) * mask[..., None]  # [B, n, k]
+    residual = (observation.ratings - table.mean - tf.gather(tf.constant(table.item_bias), ids)) * mask
+    gram = tf.matmul(vectors, vectors, transpose_b=True)  # [B, n, n]
+    ridge = table.regularisation * tf.eye(tf.shape(mask)[1])
+    solution = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram + ridge), residual[..., None])
+    return tf.matmul(vectors, solution, transpose_a=True)[..., 0]

@@ -1,0 +1,303 @@
+"""The update of Algorithm 1, lines 10 to 14: critic (4), actor (3), then the target networks.
+
+One call runs several updates in one compiled loop: fixed shapes, one trace, no host round trip.
+Shapes: M updates, B batch, n window, m places of `seen`, k embedding size, I items, C
+counterfactual items, P sampled positives.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import tensorflow as tf
+
+from config import AgentConfig
+from recommender.actor import Actor
+from recommender.critic import BilinearCritic, Critic
+from recommender.exploration import gumbel
+from recommender.ranking import best_item, mask_scores
+from recommender.state import Features, Observation, StateRepresentation
+
+POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
+
+
+class Log(Protocol):
+    """What the update asks of the environment: the training users' log."""
+
+    def legal(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor: ...
+    def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor: ...
+    def next_window(self, window: tf.Tensor, new: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor: ...
+    def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor: ...
+
+
+class Networks:
+    """Actor, critics and their state modules; the online set or the target set."""
+
+    def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
+        keras.utils.set_random_seed(seed)  # the initialisers' only source of randomness
+        k = features.table.k
+        self.actor_state = StateRepresentation(config, window, features, name="actor_state")
+        self.critic_state = (
+            StateRepresentation(config, window, features, name="critic_state")
+            if config.separate_states
+            else self.actor_state
+        )
+        size = self.actor_state.size
+        self.actor = Actor(k, config.actor_hidden, state_dim=size, output=config.actor_output)
+        kind = BilinearCritic if config.critic == "bilinear" else Critic
+        self.critics = [
+            kind(k, config.critic_hidden, state_dim=size, name=f"critic_{index + 1}")
+            for index in range(config.critics)
+        ]
+
+    @property
+    def models(self) -> list[keras.Model]:
+        """Every model once, in a fixed order."""
+        states = [self.actor_state]
+        if self.critic_state is not self.actor_state:
+            states.append(self.critic_state)
+        return [*states, self.actor, *self.critics]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Every weight, in a fixed order."""
+        return [variable for model in self.models for variable in model.variables]
+
+    def copy_from(self, other: "Networks") -> None:
+        """Become an exact copy."""
+        for mine, theirs in zip(self.variables, other.variables, strict=True):
+            mine.assign(theirs)
+
+
+def soft_update(target: list[Any], online: list[Any], tau: float) -> None:
+    """target <- tau * online + (1 - tau) * target, variable by variable."""
+    for old, new in zip(target, online, strict=True):
+        old.assign(tau * new + (1.0 - tau) * old)
+
+
+class Targets(NamedTuple):
+    """TD targets of the recommended item [B], and the discounted value of the next state [B]."""
+
+    target: tf.Tensor
+    continuation: tf.Tensor
+
+
+class Learner:
+    """Owns the networks, their targets and the optimizers; `update_many` improves them.
+
+    Args:
+        config: the update rules.
+        window: n.
+        features: item vectors and demographics.
+        log: the training environment.
+        total_updates: of the whole run, for the learning-rate schedule.
+        seed: of the initial weights.
+        jit_compile: compile the loop with XLA.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        window: int,
+        features: Features,
+        log: Log,
+        *,
+        total_updates: int,
+        seed: int,
+        jit_compile: bool = False,
+    ) -> None:
+        self.config = config
+        self.features = features
+        self.log = log
+        self.online = Networks(config, window, features, seed)
+        self.target = Networks(config, window, features, seed)
+        self.target.copy_from(self.online)
+        self._actor_variables, self._critic_variables = self._trainable()
+        self.actor_optimizer = self._optimizer(config.actor_lr, total_updates)
+        self.critic_optimizer = self._optimizer(config.critic_lr, total_updates)
+        self.actor_optimizer.build(self._actor_variables)
+        self.critic_optimizer.build(self._critic_variables)
+        self.update_many = tf.function(self._update_many, jit_compile=jit_compile)
+
+    def _trainable(self) -> tuple[list[Any], list[Any]]:
+        online = self.online
+        actor = list(online.actor.trainable_variables)
+        if online.critic_state is not online.actor_state:
+            actor = online.actor_state.trainable_variables + actor
+        critic = list(online.critic_state.trainable_variables)
+        for model in online.critics:
+            critic += model.trainable_variables
+        return actor, critic
+
+    def _optimizer(self, rate: float, total_updates: int) -> keras.optimizers.Optimizer:
+        config = self.config
+        if config.lr_schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(rate, max(1, total_updates))
+        return keras.optimizers.AdamW(
+            rate, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm or None
+        )
+
+    @property
+    def variables(self) -> list[Any]:
+        """Everything that an update changes, in a fixed order, for checkpoints."""
+        return [
+            *self.online.variables,
+            *self.target.variables,
+            *self.actor_optimizer.variables,
+            *self.critic_optimizer.variables,
+        ]
+
+    def _update_many(
+        self, batches: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """M updates on batches of fields [M, B, ...]; seed [2] int32.
+
+        Returns:
+            TD errors [M, B], and the mean over the updates of each logged scalar.
+        """
+        updates, size = batches["reward"].shape[:2]
+        errors = tf.TensorArray(tf.float32, updates, element_shape=[size])
+        sums = {name: tf.zeros([]) for name in ("critic_loss", "actor_loss", "q", "q_max", "action")}
+        for index in tf.range(updates):
+            batch = {name: tf.gather(value, index) for name, value in batches.items()}
+            td_error, scalars = self.update(batch, seed + tf.stack([0, 16 * index]))
+            errors = errors.write(index, td_error)
+            sums = {name: sums[name] + scalars[name] for name in sums}
+        return errors.stack(), {name: value / updates for name, value in sums.items()}
+
+    def update(
+        self, batch: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
+        observation = Observation(*(batch[name] for name in Observation._fields))
+        legal = self.log.legal(observation.users, observation.seen)  # [B, I]
+        # y = r + gamma Q'(s', pi'(s'))
+        targets = self._td_target(batch, legal)
+        # Critic: equation (4), weighted by the replay's importance weights
+        td_error, critic_loss, q = self._update_critic(batch, observation, legal, targets, seed)
+        # Actor: equation (3), at a = pi(s)
+        actor_loss, action = self._update_actor(observation, legal, seed + [0, 8])
+        # theta' <- tau theta + (1 - tau) theta'
+        soft_update(self.target.variables, self.online.variables, self.config.tau)
+        scalars = {
+            "critic_loss": critic_loss,
+            "actor_loss": actor_loss,
+            "q": tf.reduce_mean(q),
+            "q_max": tf.reduce_max(tf.abs(q)),
+            "action": tf.reduce_mean(action),
+        }
+        return td_error, scalars
+
+    def _td_target(self, batch: dict[str, tf.Tensor], legal: tf.Tensor) -> Targets:
+        config, reward = self.config, batch["reward"]
+        following = Observation(
+            users=batch["users"],
+            items=self.log.next_window(batch["items"], batch["item"], reward),
+            ratings=self.log.next_window(batch["ratings"], batch["rating"], reward),
+            seen=batch["seen"],
+        )
+        action = self.target.actor(self.target.actor_state(following))
+        if config.critic_action == "item":
+            taken = tf.one_hot(batch["item"], self.features.n_items, True, False, dtype=tf.bool)
+            scores = tf.matmul(action, self.features.items, transpose_b=True)
+            action = tf.gather(self.features.items, best_item(scores, legal & ~taken))
+        state = self.target.critic_state(following)
+        values = tf.concat([critic(state, action) for critic in self.target.critics], axis=1)
+        value = tf.reduce_min(values, axis=1)  # [B]
+        continuation = config.discount * (1.0 - batch["terminated"]) * value
+        target = reward + continuation
+        if config.clip_target:
+            bound = 1.0 / (1.0 - config.discount)
+            target = tf.clip_by_value(target, -bound, bound)
+        return Targets(tf.ensure_shape(target, reward.shape), continuation)
+
+    def _update_critic(
+        self,
+        batch: dict[str, tf.Tensor],
+        observation: Observation,
+        legal: tf.Tensor,
+        targets: Targets,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        config, online = self.config, self.online
+        items = batch["item"][:, None]  # [B, 1 + C], the recommended item first
+        wanted = targets.target[:, None]
+        if config.counterfactual:
+            others = self._draw_items(observation, legal, seed)
+            rewards = self.log.rewards(observation.users, others)
+            items = tf.concat([items, others], axis=1)
+            wanted = tf.concat([wanted, rewards + targets.continuation[:, None]], axis=1)
+        if config.critic_action == "item":
+            actions = tf.gather(self.features.items, items)  # [B, 1 + C, k]
+        else:
+            actions = tf.cast(batch["action"], tf.float32)[:, None]
+        with tf.GradientTape() as tape:
+            state = self._perturbed(online.critic_state, observation, seed + [0, 1])
+            loss = 0.0
+            for critic in online.critics:
+                error = tf.ensure_shape(wanted, [None, actions.shape[1]]) - critic.q_items(
+                    state, actions
+                )
+                loss += tf.reduce_mean(batch["weights"] * tf.reduce_mean(tf.square(error), axis=1))
+        gradients = tape.gradient(loss, self._critic_variables)
+        self.critic_optimizer.apply(gradients, self._critic_variables)
+        return error[:, 0], loss / len(online.critics), wanted[:, 0] - error[:, 0]
+
+    def _draw_items(self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """C items per state from the actor's softmax over the legal items: [B, C] int32."""
+        action = self.online.actor(self.online.actor_state(observation))
+        scores = tf.matmul(action, self.features.items, transpose_b=True)
+        noisy = mask_scores(scores + gumbel(tf.shape(scores), seed), legal)
+        return tf.math.top_k(noisy, self.config.counterfactual, sorted=False).indices
+
+    def _update_actor(
+        self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        config, online = self.config, self.online
+        own_state = online.actor_state is not online.critic_state
+        critic_state = online.critic_state(observation)
+        positives = self.log.sample_positives(observation.users, POSITIVES, seed + [0, 1])
+        with tf.GradientTape() as tape:
+            state = self._perturbed(online.actor_state, observation, seed)
+            action = online.actor(state if own_state else tf.stop_gradient(state))
+            loss = tf.zeros([])
+            if config.critic_action == "item" or config.imitation:
+                scores = tf.matmul(action, self.features.items, transpose_b=True)
+                log_policy = tf.nn.log_softmax(mask_scores(scores, legal))  # [B, I]
+            if config.policy_gradient:
+                if config.critic_action == "item":
+                    # the mean item under the softmax of the scores: what the actor would show
+                    shown = tf.matmul(tf.exp(log_policy), self.features.items)
+                else:
+                    shown = action
+                q = online.critics[0](critic_state, shown)
+                loss -= config.policy_gradient * tf.reduce_mean(q)
+            if config.imitation:
+                loss += config.imitation * imitation_loss(log_policy, positives, legal)
+        gradients = tape.gradient(loss, self._actor_variables)
+        self.actor_optimizer.apply(gradients, self._actor_variables)
+        return loss, action
+
+    def _perturbed(
+        self, module: StateRepresentation, observation: Observation, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """The state with hidden items and dropout: [B, S]."""
+        config, keep = self.config, None
+        if config.item_dropout:
+            uniform = tf.random.stateless_uniform(observation.items.shape, seed + [0, 2])
+            keep = tf.cast(uniform >= config.item_dropout, tf.float32)
+        state = module(observation, keep)
+        if config.dropout:
+            uniform = tf.random.stateless_uniform(tf.shape(state), seed + [0, 3])
+            state = tf.where(uniform >= config.dropout, state / (1.0 - config.dropout), 0.0)
+        return state
+
+
+def imitation_loss(log_policy: tf.Tensor, positives: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
+    """Listwise cross-entropy: mean of -log pi(i | s) over sampled positives that are still legal.
+
+    log_policy [B, I], positives [B, P] (-1 empty), legal [B, I] -> scalar.
+    """
+    ids = tf.maximum(positives, 0)
+    usable = (positives >= 0) & tf.gather(legal, ids, batch_dims=1)
+    chosen = tf.where(usable, tf.gather(log_policy, ids, batch_dims=1), 0.0)
+    return -tf.reduce_sum(chosen) / tf.maximum(tf.reduce_sum(tf.cast(usable, tf.float32)), 1.0)
