@@ -1,0 +1,61 @@
+"""Where an episode starts: a user and a place in that user's history."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.ratings import Ratings
+
+
+def draw_starts(
+    rng: np.random.Generator,
+    ratings: Ratings,
+    users: NDArray[np.integer],
+    window: int,
+    random_start: float,
+    count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Users [E] and starts [E] for `count` = E episodes; a start counts the ratings before it.
+
+    Users are uniform among `users`. The window of the first state holds the ratings
+    [start - window, start). The start is `window`, so that these are the user's first ratings, or,
+    in a share `random_start` of the episodes, uniform in [window, length - 1]. A history no longer
+    than the window is cut in half and padded on the left. Draws 2 E numbers from `rng`, always.
+    """
+    chosen = np.asarray(users, dtype=np.int64)[rng.integers(len(users), size=count)]
+    uniform = rng.random(count)
+    lengths = ratings.lengths[chosen]
+    starts = default_start(lengths, window)
+    if (
+        random_start
+    ):  # uniform, given uniform < random_start, is a fresh random number when rescaled
+        place = window + (uniform / random_start * (lengths - window)).astype(np.int64)
+        starts = np.where((uniform < random_start) & (lengths > window), place, starts)
+    return chosen, starts
+
+
+def draw_start(
+    rng: np.random.Generator,
+    ratings: Ratings,
+    users: NDArray[np.integer],
+    window: int,
+    random_start: float = False,
+) -> tuple[int, int]:
+    """One episode's user and start: `draw_starts` with E = 1."""
+    chosen, starts = draw_starts(rng, ratings, users, window, random_start, 1)
+    return int(chosen[0]), int(starts[0])
+
+
+def default_start(lengths: NDArray[np.int64], window: int) -> NDArray[np.int64]:
+    """Starts [E] in histories of `lengths` [E]: `window`, or half of what is no longer."""
+    return np.where(lengths > window, window, np.maximum(lengths // 2, 1))
+
+
+def first_window(
+    ratings: Ratings, user: int, start: int, window: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Items [n] and ratings [n] before `start`, oldest first, padded on the left with -1 and 0."""
+    row = ratings.row(user)
+    known = slice(row.start + max(start - window, 0), row.start + start)
+    padding = (window - (known.stop - known.start), 0)
+    items = np.pad(ratings.items[known], padding, constant_values=-1)
+    return items, np.pad(ratings.values[known], padding)

@@ -1,0 +1,241 @@
+"""The offline environment: recorded ratings answer recommendations (paper, section III)."""
+
+from typing import Any, Literal, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike, NDArray
+
+from data.ratings import Ratings
+from envs.episodes import default_start, draw_start, first_window
+from envs.rewards import UNRATED_REWARD, rating_to_reward
+
+Observation = dict[str, Any]
+Info = dict[str, Any]
+
+
+class RatingModel(Protocol):
+    """Predicts ratings [B, C] of items [B, C] by users [B], within the rating scale."""
+
+    def rating(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[Any]: ...
+
+
+class OfflineEnv(gymnasium.Env[Observation, Any]):
+    """One user per episode, to whom items are recommended one at a time, or `top_k` at a time.
+
+    ## Description
+    An episode starts from a window of n consecutive ratings of one user. The user's other ratings,
+    earlier or later, are hidden and answer the recommendations. An item of the starting window, or
+    one that was recommended before in the episode, is no candidate: recommending it raises
+    ValueError. With `candidates="rated"` only items the user rated are candidates (the paper's
+    Algorithm 2).
+
+    ## Action Space
+    `Discrete(I)`: an item, 0-based; with `top_k` above 1 `MultiDiscrete([I] * k)`: different items.
+    `info["action_mask"]` [I] (int8) has 1 at the candidates; `action_space.sample(mask)` takes it.
+
+    ## Observation Space
+    `Dict`: `user`, 0-based; `items` [n], the window, oldest first, padded on the left with I;
+    `ratings` [n] in stars, 0 at padding. A recommended item with a positive reward enters the
+    window on the right and pushes the oldest out; any other leaves the window as it is
+    (equation 1). The items of a list are taken one after the other.
+
+    ## Rewards
+    (rating - 3) / 2 on a scale of 1 to 5 (equation 10) where the user rated the item. Elsewhere
+    -0.5, or, if a `simulator` is given, the reward of the rating it predicts, clipped to the scale.
+    A list gives the sum; `info["rewards"]` [k] has the parts.
+
+    ## Episode End
+    Truncated after `episode_length` steps: the state does not contain the step, so this is no
+    terminal state of the decision process. Terminated when fewer than `top_k` candidates are left.
+
+    ## Arguments
+    `users`: who may start an episode (all with enough ratings if None). `random_start`: share
+    of the episodes that start at a random place of the history instead of its beginning.
+    `reset(options={"user": u, "start": s})` fixes one or both.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
+
+    def __init__(
+        self,
+        ratings: Ratings,
+        users: ArrayLike | None = None,
+        *,
+        window: int = 10,
+        episode_length: int = 10,
+        top_k: int = 1,
+        candidates: Literal["catalogue", "rated"] = "catalogue",
+        random_start: float = 0.0,
+        simulator: RatingModel | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        for name, value in {
+            "window": window,
+            "episode_length": episode_length,
+            "top_k": top_k,
+        }.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= random_start <= 1:
+            raise ValueError(f"random_start must lie in [0, 1], got {random_start}")
+        if candidates not in ("catalogue", "rated"):
+            raise ValueError(f'candidates must be "catalogue" or "rated", got {candidates!r}')
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f'render_mode must be None or "ansi", got {render_mode!r}')
+        self.ratings, self.window, self.episode_length = ratings, window, episode_length
+        self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
+        self.simulator, self.render_mode = simulator, render_mode
+        self.users = self._playable(users)
+        self.action_space = self._action_space()
+        self.observation_space = self._observation_space()
+        self._user = -1  # no episode yet
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, Info]:
+        """Start an episode; `options` may fix "user" and "start"."""
+        super().reset(seed=seed)
+        self._user, start = self._choose_start(options or {})
+        self._items, self._stars = first_window(self.ratings, self._user, start, self.window)
+        self._legal = self._candidates(self._user)
+        self._legal[self._items[self._items >= 0]] = False
+        if self._legal.sum() < self.top_k:
+            raise ValueError(f"nothing to recommend to user {self._user} from start {start}")
+        self._steps, self._total = 0, 0.0
+        self._shown: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._rewards: NDArray[np.float32] = np.zeros(0, np.float32)
+        return self._observation(), self._info()
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
+        """Recommend `action`, an item or a list of k; ValueError if one is no candidate."""
+        items = self._checked(action)
+        ratings, known = self._feedback(items)
+        rewards = np.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
+        for item, rating in zip(items[rewards > 0], ratings[rewards > 0], strict=True):
+            self._items = np.append(self._items[1:], item).astype(np.int32)  # equation (1)
+            self._stars = np.append(self._stars[1:], rating).astype(np.float32)
+        self._legal[items] = False
+        self._shown, self._rewards = items, rewards.astype(np.float32)
+        self._steps += 1
+        self._total += float(rewards.sum())
+        terminated = int(self._legal.sum()) < self.top_k
+        truncated = self._steps >= self.episode_length
+        return self._observation(), float(rewards.sum()), terminated, truncated, self._info()
+
+    def render(self) -> str | None:
+        """The window, the latest recommendation and the rewards as text (render_mode "ansi")."""
+        if self.render_mode is None or self._user < 0:
+            return None
+        user = self.ratings.user_ids[self._user]
+        lines = [f"user {user}, step {self._steps}, reward {self._total:+.1f}"]
+        for item, stars in zip(self._items, self._stars, strict=True):
+            if item >= 0:
+                lines.append(f"  knows    {stars:4.1f}  {self._title(item)}")
+        for item, reward in zip(self._shown, self._rewards, strict=True):
+            lines.append(f"  is shown {reward:+4.1f}  {self._title(item)}")
+        return "\n".join(lines) + "\n"
+
+    def _choose_start(self, options: dict[str, Any]) -> tuple[int, int]:
+        unknown = set(options) - {"user", "start"}
+        if unknown:
+            raise ValueError(f'unknown reset options {sorted(unknown)}: only "user" and "start"')
+        users = self.users
+        if "user" in options:
+            if options["user"] not in users:
+                raise ValueError(
+                    f"user {options['user']} is not among this environment's {len(users)} users"
+                )
+            users = np.array([options["user"]])
+        user, start = draw_start(
+            self.np_random, self.ratings, users, self.window, self.random_start
+        )
+        if "start" in options:
+            start, length = int(options["start"]), int(self.ratings.lengths[user])
+            if not 1 <= start <= length:
+                raise ValueError(
+                    f"start {start} is outside 1..{length}, the ratings of user {user}"
+                )
+        return user, start
+
+    def _candidates(self, user: int) -> NDArray[np.bool_]:
+        if self.candidates == "catalogue":
+            return np.ones(self.ratings.n_items, bool)
+        legal = np.zeros(self.ratings.n_items, bool)
+        legal[self.ratings.items[self.ratings.row(user)]] = True
+        return legal
+
+    def _checked(self, action: Any) -> NDArray[np.int64]:
+        """The action as items [k]; an error says which item cannot be recommended and why."""
+        if self._user < 0:
+            raise gymnasium.error.ResetNeeded("call reset() before the first step")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action {action!r} is not in {self.action_space}")
+        items = np.atleast_1d(np.asarray(action, dtype=np.int64))
+        illegal = items[~self._legal[items]]
+        if illegal.size:
+            raise ValueError(
+                f"item {illegal[0]} is no candidate: it was recommended in this episode, is in the "
+                'starting window, or, with candidates="rated", was not rated; see '
+                'info["action_mask"]'
+            )
+        if len(np.unique(items)) < len(items):
+            raise ValueError(f"action {items.tolist()} names an item twice")
+        return items
+
+    def _feedback(self, items: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Ratings [k] from the log or the simulator, and whether there is one [k]."""
+        row = self.ratings.row(self._user)
+        hits = items[:, None] == self.ratings.items[row]  # [k, length]
+        known = hits.any(axis=1)
+        ratings = np.where(known, self.ratings.values[row][hits.argmax(axis=1)], np.float32(0))
+        if self.simulator is None:
+            return ratings, known
+        predicted = self.simulator.rating(np.array([self._user]), items[None])[0]
+        predicted = np.clip(predicted, *self.ratings.scale).astype(np.float32)
+        return np.where(known, ratings, predicted), np.ones_like(known)
+
+    def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
+        """Users with ratings for a window and, under "rated", candidates beside it."""
+        lengths = self.ratings.lengths
+        hidden = lengths - default_start(lengths, self.window)
+        needed = self.top_k if self.candidates == "rated" else 0
+        playable = (lengths >= 1) & (hidden >= needed)
+        if users is None:
+            chosen = np.flatnonzero(playable)
+        else:
+            chosen = np.asarray(users, dtype=np.int64).ravel()
+            short = chosen[~playable[chosen]]
+            if short.size:
+                raise ValueError(f"user {short[0]} has too few ratings: {lengths[short[0]]}")
+        if chosen.size == 0:
+            raise ValueError(f"no user of {self.ratings.name} has enough ratings for an episode")
+        return chosen
+
+    def _action_space(self) -> spaces.Space[Any]:
+        if self.top_k == 1:
+            return spaces.Discrete(self.ratings.n_items)
+        return spaces.MultiDiscrete([self.ratings.n_items] * self.top_k)
+
+    def _observation_space(self) -> spaces.Dict:
+        low, high = min(0.0, self.ratings.scale[0]), self.ratings.scale[1]
+        return spaces.Dict(
+            user=spaces.Discrete(self.ratings.n_users),
+            items=spaces.MultiDiscrete([self.ratings.n_items + 1] * self.window),
+            ratings=spaces.Box(low, high, (self.window,), np.float32),
+        )
+
+    def _observation(self) -> Observation:
+        items = np.where(self._items < 0, self.ratings.n_items, self._items).astype(np.int64)
+        return {"user": np.int64(self._user), "items": items, "ratings": self._stars.copy()}
+
+    def _info(self) -> Info:
+        return {"action_mask": self._legal.astype(np.int8), "rewards": self._rewards.copy()}
+
+    def _title(self, item: int) -> str:
+        return (
+            self.ratings.titles[item]
+            if self.ratings.titles
+            else f"item {self.ratings.item_ids[item]}"
+        )

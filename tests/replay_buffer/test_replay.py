@@ -1,0 +1,218 @@
+"""Both replays: what they store, how often they draw it, how they weight it, what they restore."""
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from replay_buffer import PrioritizedReplay, UniformReplay
+
+SPEC = {"user": ((), np.int32), "window": ((3,), np.int32), "reward": ((), np.float32)}
+WINDOW, SHOWN = 10, 30
+IDS_SPEC = {  # what the agent stores: ids and stars of a window, and the items shown before
+    "user": ((), np.int32),
+    "items": ((WINDOW,), np.int32),
+    "ratings": ((WINDOW,), np.float32),
+    "seen": ((SHOWN,), np.int32),
+    "item": ((), np.int32),
+    "reward": ((), np.float32),
+    "next_items": ((WINDOW,), np.int32),
+    "next_ratings": ((WINDOW,), np.float32),
+    "terminated": ((), np.bool_),
+}
+
+
+def transitions(start, count):
+    """Transitions that know their number: start, start + 1, ..."""
+    number = np.arange(start, start + count)
+    return {
+        "user": number.astype(np.int32),
+        "window": np.stack([number, number + 1, number + 2], axis=1).astype(np.int32),
+        "reward": (number / 2).astype(np.float32),
+    }
+
+
+def both(capacity):
+    return [UniformReplay(capacity, SPEC), PrioritizedReplay(capacity, SPEC)]
+
+
+def filled(errors, alpha=0.6, **settings):
+    replay = PrioritizedReplay(len(errors), SPEC, alpha=alpha, **settings)
+    replay.update_priorities(replay.add(transitions(0, len(errors))), errors)
+    return replay
+
+
+@pytest.mark.parametrize("replay", both(10))
+def test_the_oldest_transitions_are_overwritten(replay):
+    assert replay.add(transitions(0, 7)).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert replay.add(transitions(7, 7)).tolist() == [7, 8, 9, 0, 1, 2, 3]
+    assert len(replay) == 10
+    drawn = replay.sample(500, np.random.default_rng(0)).data
+    assert set(drawn["user"].tolist()) == set(range(4, 14))
+    np.testing.assert_array_equal(drawn["window"][:, 2], drawn["user"] + 2)
+    np.testing.assert_array_equal(drawn["reward"], drawn["user"] / 2)
+
+
+@pytest.mark.parametrize("replay", both(20))
+def test_shapes_and_types(replay):
+    replay.add(transitions(0, 20))
+    one = replay.sample(4, np.random.default_rng(0))
+    many = replay.sample_many(6, 4, np.random.default_rng(0))
+    assert one.indices.shape == one.weights.shape == (4,)
+    assert one.data["window"].shape == (4, 3) and one.data["window"].dtype == np.int32
+    assert many.indices.shape == many.weights.shape == many.data["user"].shape == (6, 4)
+    assert many.data["window"].shape == (6, 4, 3)
+    assert one.weights.dtype == many.weights.dtype == np.float32
+
+
+@pytest.mark.parametrize("replay", both(20))
+def test_equal_generators_draw_equal_batches(replay):
+    replay.add(transitions(0, 20))
+    first, second = (replay.sample_many(3, 8, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first.indices, second.indices)
+    np.testing.assert_array_equal(first.data["window"], second.data["window"])
+
+
+def test_frequencies_are_proportional_to_the_priorities():
+    errors = np.linspace(0, 3, 50) ** 2
+    replay = filled(errors, alpha=0.7, eps=0.01)
+    drawn = replay.sample_many(40_000, 1, np.random.default_rng(3)).indices  # B = 1: independent
+    expected = (errors + 0.01) ** 0.7
+    counts = np.bincount(drawn.ravel(), minlength=50)
+    assert chisquare(counts, expected / expected.sum() * 40_000).pvalue > 1e-3
+
+
+def test_uniform_frequencies():
+    replay = UniformReplay(50, SPEC)
+    replay.add(transitions(0, 50))
+    drawn = replay.sample_many(100, 400, np.random.default_rng(3)).indices
+    assert chisquare(np.bincount(drawn.ravel(), minlength=50)).pvalue > 1e-3
+
+
+def test_a_batch_draws_once_from_each_part_of_the_range():
+    errors = np.random.default_rng(0).exponential(size=30)
+    replay = filled(errors, alpha=1.0, eps=1e-9)
+    share = errors / errors.sum()
+    counts = [np.bincount(replay.sample(64, np.random.default_rng(s)).indices) for s in range(400)]
+    counts = np.array([np.pad(row, (0, 30 - len(row))) for row in counts])
+    assert np.all(np.abs(counts - 64 * share) <= 2)  # whole parts inside a share are certain
+    np.testing.assert_allclose(counts.mean(axis=0), 64 * share, atol=0.15)
+
+
+@pytest.mark.parametrize(("progress", "beta"), [(0.0, 0.4), (0.5, 0.7), (1.0, 1.0)])
+def test_weights_follow_the_formula(progress, beta):
+    errors = np.random.default_rng(0).exponential(size=40)
+    replay = filled(errors, alpha=0.6, beta0=0.4, eps=0.01)
+    batch = replay.sample_many(5, 16, np.random.default_rng(1), progress)
+    probability = (errors + 0.01) ** 0.6 / np.sum((errors + 0.01) ** 0.6)
+    for indices, weights in zip(batch.indices, batch.weights, strict=True):
+        expected = (40 * probability[indices]) ** -beta
+        np.testing.assert_allclose(weights, expected / expected.max(), rtol=1e-6)
+
+
+def test_alpha_is_applied_once_also_to_new_transitions():
+    replay = PrioritizedReplay(4, SPEC, alpha=0.5, eps=1.0)
+    replay.update_priorities(replay.add(transitions(0, 2)), [-3.0, 15.0])
+    assert replay._tree.leaves.tolist() == [2.0, 4.0, 0.0, 0.0]
+    replay.add(transitions(2, 1))
+    assert replay._tree.leaves.tolist() == [2.0, 4.0, 4.0, 0.0] and replay.max_priority == 4.0
+    replay.update_priorities([1], [0.0])
+    replay.add(transitions(3, 1))  # the running maximum does not fall
+    assert replay._tree.leaves.tolist() == [2.0, 1.0, 4.0, 4.0]
+
+
+def test_the_later_update_of_a_transition_counts():
+    replay = filled(np.ones(5), alpha=1.0, eps=0.5)
+    replay.update_priorities([[1, 2], [1, 1]], [[8.0, 3.0], [9.0, 2.0]])
+    assert replay._tree.leaves.tolist() == [1.5, 2.5, 3.5, 1.5, 1.5]
+
+
+@pytest.mark.parametrize("size", [6, 25])
+def test_state_round_trip_continues_bit_for_bit(size):
+    rng = np.random.default_rng(5)
+    replay, copy = PrioritizedReplay(20, SPEC), PrioritizedReplay(20, SPEC)
+    for start in range(size):
+        replay.update_priorities(replay.add(transitions(start, 1)), rng.exponential(size=1))
+    copy.add(transitions(90, 13))  # to be forgotten
+    state = replay.state_dict()
+    assert all(isinstance(value, np.ndarray) for value in state.values())
+    replay.add(transitions(70, 1))  # a state is a copy: this must not reach it
+    replay.load_state_dict(state)
+    copy.load_state_dict(state)
+    first, second = np.random.default_rng(9), np.random.default_rng(9)
+    for step in range(30):
+        batch, again = replay.sample_many(2, 5, first, 0.3), copy.sample_many(2, 5, second, 0.3)
+        np.testing.assert_array_equal(batch.indices, again.indices)
+        np.testing.assert_array_equal(batch.weights, again.weights)
+        np.testing.assert_array_equal(batch.data["window"], again.data["window"])
+        for one in (replay, copy):
+            one.update_priorities(batch.indices, batch.data["reward"] * 0.1)
+            one.add(transitions(100 + step, 2))
+    np.testing.assert_array_equal(replay._tree._nodes, copy._tree._nodes)
+
+
+def test_uniform_state_round_trip():
+    replay, copy = UniformReplay(20, SPEC), UniformReplay(20, SPEC)
+    replay.add(transitions(0, 15))
+    copy.load_state_dict(replay.state_dict())
+    first, second = (one.sample(9, np.random.default_rng(0)) for one in (replay, copy))
+    np.testing.assert_array_equal(first.data["user"], second.data["user"])
+
+
+def test_a_million_transitions_fit_into_600_megabytes():
+    assert PrioritizedReplay(1_000_000, IDS_SPEC).nbytes < 0.6e9
+
+
+@pytest.mark.parametrize("replay", both(8))
+def test_misuse_is_refused(replay):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="the replay is empty"):
+        replay.sample(2, rng)
+    with pytest.raises(ValueError, match="9 transitions at once do not fit a capacity of 8"):
+        replay.add(transitions(0, 9))
+    with pytest.raises(ValueError, match=r"\['user'\] given"):
+        replay.add({"user": np.zeros(1, np.int32)})
+    with pytest.raises(ValueError, match=r"field 'window': shape \(2, 1\), expected \(2, 3\)"):
+        replay.add(transitions(0, 2) | {"window": np.zeros((2, 1), np.int32)})
+    with pytest.raises(ValueError, match="field 'user': float64 does not fit int32"):
+        replay.add(transitions(0, 2) | {"user": np.zeros(2)})
+    assert len(replay) == 0
+    replay.add(transitions(0, 2))
+    with pytest.raises(ValueError, match="cannot sample 1 batches of 0"):
+        replay.sample(0, rng)
+    state = replay.state_dict()
+    with pytest.raises(ValueError, match="field 'reward' is missing"):
+        replay.load_state_dict({key: state[key] for key in state if key != "field/reward"})
+    with pytest.raises(ValueError, match="size 9"):
+        replay.load_state_dict({**state, "size": np.asarray(9), "priorities": np.ones(9)})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"capacity": 0}, "capacity must be at least 1, got 0"),
+        ({"alpha": -0.1}, "alpha must lie in .* got -0.1"),
+        ({"beta0": 1.5}, "beta0 must lie in .* got 1.5"),
+        ({"eps": 0.0}, "eps must be positive, got 0.0"),
+        ({"spec": {}}, "at least one field"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PrioritizedReplay(**({"capacity": 8, "spec": SPEC} | settings))
+
+
+def test_bad_td_errors_are_refused_and_change_nothing():
+    replay = filled(np.ones(5))
+    before = replay._tree.leaves.copy()
+    with pytest.raises(
+        ValueError, match=r"nan at position 1 \(transition 3\): the critic diverged"
+    ):
+        replay.update_priorities([0, 3], [5.0, np.nan])
+    with pytest.raises(ValueError, match="2 indices but 1 TD errors"):
+        replay.update_priorities([0, 3], [5.0])
+    with pytest.raises(IndexError, match="7 is outside the 5 stored"):
+        replay.update_priorities([7], [5.0])
+    with pytest.raises(ValueError, match="progress must lie"):
+        replay.sample(2, np.random.default_rng(0), progress=1.2)
+    np.testing.assert_array_equal(replay._tree.leaves, before)
+    assert replay.max_priority == pytest.approx((1 + 1e-3) ** 0.6)

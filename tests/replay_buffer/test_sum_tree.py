@@ -1,0 +1,127 @@
+"""The sum tree against an obviously correct one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay_buffer import SumTree
+
+
+class NaiveSumTree:
+    """A list of priorities, searched from the left."""
+
+    def __init__(self, capacity):
+        self.priorities = [0.0] * capacity
+
+    def set(self, indices, priorities):
+        for index, priority in zip(indices, priorities, strict=True):
+            self.priorities[index] = priority
+
+    def find(self, prefix):
+        for index, priority in enumerate(self.priorities):
+            if prefix < priority:
+                return index
+            prefix -= priority
+
+
+@st.composite
+def operations(draw):
+    """A capacity and batches of whole-number priorities, whose sums are exact."""
+    capacity = draw(st.sampled_from([1, 2, 3, 7, 8, 40, 1024, 1025, 5000]))
+    pair = st.tuples(st.integers(0, capacity - 1), st.integers(0, 9))
+    return capacity, draw(st.lists(st.lists(pair, max_size=30), max_size=6))
+
+
+@settings(max_examples=60, deadline=None)
+@given(operations(), st.integers(0, 2**32))
+def test_tree_agrees_with_the_naive_one_under_random_operations(case, seed):
+    capacity, batches = case
+    tree, naive = SumTree(capacity), NaiveSumTree(capacity)
+    rng = np.random.default_rng(seed)
+    for batch in batches:
+        indices, priorities = [pair[0] for pair in batch], [pair[1] for pair in batch]
+        tree.set(indices, priorities)
+        naive.set(indices, priorities)
+        assert tree.leaves.tolist() == naive.priorities
+        assert tree.total == sum(naive.priorities)
+        if tree.total:
+            prefixes = rng.integers(int(tree.total), size=20) + rng.choice([0, 0.5], 20)
+            assert tree.find(prefixes).tolist() == [naive.find(prefix) for prefix in prefixes]
+
+
+def test_parents_are_the_sums_of_their_children_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    tree = SumTree(5000)
+    for _ in range(50):
+        tree.set(rng.integers(5000, size=300), rng.random(300) * 10.0 ** rng.integers(-9, 9, 300))
+    inner = np.arange(1024, tree.width)  # the tree is kept from its 1,024 nodes wide level down
+    nodes = tree._nodes
+    np.testing.assert_array_equal(nodes[inner], nodes[2 * inner] + nodes[2 * inner + 1])
+    assert tree.total == pytest.approx(tree.leaves.sum(), rel=1e-14)
+
+
+def test_the_last_of_several_priorities_for_one_leaf_counts():
+    tree = SumTree(10)
+    tree.set([3, 5, 3, 3, 5], [1.0, 2.0, 7.0, 4.0, 6.0])
+    assert tree.leaves[3] == 4.0 and tree.leaves[5] == 6.0 and tree.total == 10.0
+
+
+def test_the_last_counts_in_large_batches_of_duplicates():
+    rng = np.random.default_rng(1)
+    indices, priorities = rng.integers(50, size=10_000), rng.random(10_000)
+    tree, last = SumTree(3000), dict(zip(indices.tolist(), priorities.tolist(), strict=True))
+    tree.set(indices, priorities)
+    assert [tree.leaves[i] for i in range(50)] == [last[i] for i in range(50)]
+
+
+@pytest.mark.parametrize("capacity", [10, 3000])
+def test_an_empty_leaf_is_never_found_even_past_the_end(capacity):
+    tree = SumTree(capacity)
+    tree.set([2, 6], [0.1, 0.7])
+    assert tree.find([0.0, 0.1, tree.total, 2.0]).tolist() == [2, 6, 6, 6]
+
+
+def test_load_rebuilds_every_parent_to_the_last_bit():
+    rng = np.random.default_rng(2)
+    tree, copy = SumTree(4000), SumTree(4000)
+    for _ in range(20):
+        tree.set(rng.integers(4000, size=100), rng.random(100))
+    copy.set(np.arange(4000), rng.random(4000))  # to be forgotten
+    copy.load(tree.leaves)
+    np.testing.assert_array_equal(copy._nodes, tree._nodes)
+    assert copy.total == tree.total
+
+
+def test_memory_is_two_numbers_per_leaf():
+    assert SumTree(1_000_000).nbytes == 2 * 2**20 * 8
+
+
+@pytest.mark.parametrize("bad", [-0.5, np.nan, np.inf])
+def test_bad_priorities_are_refused_and_quoted(bad):
+    tree = SumTree(8)
+    tree.set([4], [1.0])
+    with pytest.raises(ValueError, match=f"priority {bad} of leaf 4"):
+        tree.set([1, 4], [2.0, bad])
+    assert tree.leaves.tolist() == [0, 0, 0, 0, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [-1, 8])
+def test_indices_outside_the_leaves_are_refused(bad):
+    with pytest.raises(IndexError, match=f"index {bad} is outside the 8 leaves"):
+        SumTree(8).set([1, bad], [1.0, 1.0])
+
+
+def test_other_misuse():
+    tree = SumTree(8)
+    with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
+        SumTree(0)
+    with pytest.raises(ValueError, match="2 indices but 1 priorities"):
+        tree.set([1, 2], [1.0])
+    with pytest.raises(ValueError, match="every priority is 0"):
+        tree.find([0.0])
+    with pytest.raises(ValueError, match=r"shape \(8,\), got \(3,\)"):
+        tree.load([1.0, 2.0, 3.0])
+    tree.set([], [])
+    with pytest.raises(ValueError, match="read-only"):
+        tree.leaves[0] = 1.0
