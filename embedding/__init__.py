@@ -1,0 +1,45 @@
+"""Embeddings of items (and users), each fitted on nothing but the ratings it is given.
+
+`fit` is the way in. TensorFlow is imported only for the kinds that are Keras networks.
+"""
+
+import numpy as np
+
+from config import EmbeddingConfig
+from data.ratings import Ratings
+from embedding.als import fit_pmf
+from embedding.svd import fit_svd
+from embedding.table import EmbeddingError, EmbeddingTable
+
+__all__ = ["EmbeddingError", "EmbeddingTable", "fit"]
+
+
+def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
+    """The embedding that `config` describes, of the users who have ratings and of all items.
+
+    Equal seeds give equal tables, bit for bit; "svd" has no randomness at all.
+    """
+    if config.kind == "svd":
+        return fit_svd(ratings, config.dim)
+    if config.kind == "pmf":
+        return fit_pmf(ratings, config.dim, seed=seed)
+    if config.kind == "random":
+        return random_table(ratings, config.dim, seed)
+    from embedding.networks import fit_movie_genre, fit_user_movie  # deferred: TensorFlow
+
+    fit_network = fit_user_movie if config.kind == "user-movie" else fit_movie_genre
+    return fit_network(ratings, config.dim, seed=seed)
+
+
+def random_table(ratings: Ratings, k: int, seed: int) -> EmbeddingTable:
+    """A control: item vectors [I, k] from a normal distribution, of unit length in expectation."""
+    rng = np.random.default_rng(seed)
+    return EmbeddingTable(
+        kind="random",
+        items=rng.normal(0, k**-0.5, (ratings.n_items, k)).astype(np.float32),
+        users=None,
+        item_bias=np.zeros(ratings.n_items, np.float32),
+        user_bias=None,
+        mean=float(ratings.values.mean(dtype=np.float64)),
+        regularisation=1.0,
+    )

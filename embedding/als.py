@@ -1,0 +1,154 @@
+"""Matrix factorisation by alternating least squares, in NumPy.
+
+`fit_pmf` is probabilistic matrix factorisation (Salakhutdinov and Mnih, 2007; the paper's
+embedding, section V) as a maximum a posteriori estimate: the same objective as gradient descent
+on it, reached in a few exact sweeps. `fit_mf` adds user and item biases, solved jointly with the
+vectors. Memory grows with the number of ratings.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.ratings import Ratings
+from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
+from embedding.table import EmbeddingTable
+
+INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
+CHUNK = 1 << 17  # ratings per block of predictions
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Ridge strength of a row of n ratings: base + per_rating * n; `bias` None: no biases."""
+
+    base: float
+    per_rating: float = 0.0
+    bias: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """The ratings as seen from one side (users or items), row by row."""
+
+    offsets: IntArray  # [R + 1]
+    others: IntArray  # [N] the item of each rating, or its user
+    values: FloatArray  # [N] ratings less their mean
+
+    def solve(
+        self, factors: FloatArray, bias: FloatArray, penalty: Penalty
+    ) -> tuple[FloatArray, FloatArray]:
+        """Half a sweep: vectors [R, k] and biases [R], the other side's [O, k] and [O] fixed."""
+        rows = len(self.offsets) - 1
+        vectors = np.zeros((rows, factors.shape[1]), np.float32)
+        biases = np.zeros(rows, np.float32)
+        lengths = np.diff(self.offsets)
+        for block in blocks(lengths):
+            positions, mask = padded_positions(self.offsets, block)
+            others = self.others[positions]
+            strength = (penalty.base + penalty.per_rating * lengths[block]).astype(np.float32)
+            vectors[block], biases[block] = ridge_with_bias(
+                factors[others], self.values[positions] - bias[others], mask, strength, penalty.bias
+            )
+        return vectors, biases
+
+
+def both_sides(ratings: Ratings, mean: float) -> tuple[Side, Side]:
+    """The centred ratings by user and by item."""
+    values = (ratings.values - np.float32(mean)).astype(np.float32)
+    order = np.argsort(ratings.items, kind="stable")
+    counts = np.bincount(ratings.items, minlength=ratings.n_items)
+    by_item = Side(np.concatenate([[0], np.cumsum(counts)]), ratings.users[order], values[order])
+    return Side(ratings.offsets, ratings.items, values), by_item
+
+
+def fit_pmf(
+    ratings: Ratings,
+    k: int = 100,
+    *,
+    regularisation: float = 8.0,
+    per_rating: float = 0.05,
+    sweeps: int = 5,
+    seed: int = 0,
+) -> EmbeddingTable:
+    """PMF: ratings ~ mean + user . item, with the ridge penalties of `fit_mf` and no biases.
+
+    per_rating = 0 is the original prior, of one variance for all; a share that grows with the
+    number of ratings predicts better (ml-1m, last tenth of the training ratings: .881 against
+    .899 RMSE).
+    """
+    return _fit("pmf", ratings, k, Penalty(regularisation, per_rating), sweeps, seed)
+
+
+def fit_mf(
+    ratings: Ratings,
+    k: int = 12,
+    *,
+    regularisation: float = 8.0,
+    per_rating: float = 0.02,
+    bias_regularisation: float = 5.0,
+    sweeps: int = 10,
+    seed: int = 0,
+) -> EmbeddingTable:
+    """Bias + ALS: ratings ~ mean + item bias + user bias + user . item.
+
+    The penalty of a user or item of n ratings is regularisation + per_rating * n on its vector and
+    bias_regularisation on its bias. Users and items without ratings get zeros.
+    """
+    penalty = Penalty(regularisation, per_rating, bias_regularisation)
+    return _fit("mf", ratings, k, penalty, sweeps, seed)
+
+
+def _fit(
+    kind: str, ratings: Ratings, k: int, penalty: Penalty, sweeps: int, seed: int
+) -> EmbeddingTable:
+    if ratings.n_ratings == 0:
+        raise ValueError("cannot factorise an empty set of ratings")
+    if k < 1 or sweeps < 1:
+        raise ValueError(f"k and sweeps must be at least 1, got k={k}, sweeps={sweeps}")
+    mean = float(ratings.values.mean(dtype=np.float64))
+    by_user, by_item = both_sides(ratings, mean)
+    rng = np.random.default_rng(seed)
+    items = rng.normal(0, INITIAL_SCALE, (ratings.n_items, k)).astype(np.float32)
+    item_bias = np.zeros(ratings.n_items, np.float32)
+    for _ in range(sweeps):
+        users, user_bias = by_user.solve(items, item_bias, penalty)
+        items, item_bias = by_item.solve(users, user_bias, penalty)
+    # The users once more, so that they equal the fold-in of their own ratings.
+    users, user_bias = by_user.solve(items, item_bias, penalty)
+    return EmbeddingTable(
+        kind=kind,
+        items=items,
+        users=users,
+        item_bias=item_bias,
+        user_bias=None if penalty.bias is None else user_bias,
+        mean=mean,
+        regularisation=penalty.base,
+        per_rating=penalty.per_rating,
+        bias_regularisation=penalty.bias,
+    )
+
+
+def predict_ratings(table: EmbeddingTable, users: IntArray, items: IntArray) -> FloatArray:
+    """Scores of N (user, item) pairs -> [N], in bounded memory."""
+    parts = [
+        table.predict(users[start : start + CHUNK], items[start : start + CHUNK, None])[:, 0]
+        for start in range(0, len(users), CHUNK)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def objective(table: EmbeddingTable, ratings: Ratings) -> float:
+    """What ALS minimises: squared error plus penalties, summed. No sweep raises it."""
+    if table.users is None:
+        raise LookupError("the objective needs user vectors")
+    error = ratings.values - predict_ratings(table, ratings.users, ratings.items)
+    total = float(np.square(error, dtype=np.float64).sum())
+    counts = np.bincount(ratings.items, minlength=ratings.n_items)
+    for vectors, n in ((table.users, ratings.lengths), (table.items, counts)):
+        strength = table.regularisation + table.per_rating * n
+        total += float(strength @ np.square(vectors, dtype=np.float64).sum(axis=1))
+    if table.bias_regularisation is not None and table.user_bias is not None:
+        for bias in (table.user_bias, table.item_bias):
+            total += table.bias_regularisation * float(np.square(bias, dtype=np.float64).sum())
+    return total

@@ -1,0 +1,241 @@
+"""EmbeddingTable: item vectors, optional user vectors and biases, and the fold-in of new users."""
+
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from embedding.ridge import FloatArray, IntArray, ridge_with_bias
+
+if TYPE_CHECKING:
+    from data.ratings import Ratings
+
+FORMAT = "drr-embedding-1"
+FOLD_IN_ENTRIES = 1 << 17  # history entries folded in per block: bounds the features in memory
+
+
+class EmbeddingError(ValueError):
+    """An embedding file or table that does not hold what it should."""
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingTable:
+    """Factors of I items and, where they were fitted, of U users, with k components each.
+
+    `predict` is mean + item_bias + user_bias + user . item: a rating for the kinds "pmf" and "mf",
+    an affinity without unit for the others. The last four fields are what `fold_in` needs.
+    """
+
+    kind: str
+    items: FloatArray  # [I, k]
+    users: FloatArray | None  # [U, k]; zero rows for users without ratings in the fitted part
+    item_bias: FloatArray  # [I]
+    user_bias: FloatArray | None  # [U]
+    mean: float  # rating at which a known history is centred
+    regularisation: float  # ridge strength of a history of n ratings: this + per_rating * n
+    per_rating: float = 0.0
+    bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
+
+    def __post_init__(self) -> None:
+        """Check shapes against each other, then make the arrays read-only."""
+        n_items, k = _shape(self.items, "items", (None, None))
+        _shape(self.item_bias, "item_bias", (n_items,))
+        if self.users is not None:
+            n_users, _ = _shape(self.users, "users", (None, k))
+            if self.user_bias is not None:
+                _shape(self.user_bias, "user_bias", (n_users,))
+        elif self.user_bias is not None:
+            raise EmbeddingError("field 'user_bias': given without 'users'")
+        _positive(self.regularisation, "regularisation")
+        if self.bias_regularisation is not None:
+            _positive(self.bias_regularisation, "bias_regularisation")
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                array.setflags(write=False)
+
+    @property
+    def k(self) -> int:
+        """Number of components."""
+        return int(self.items.shape[1])
+
+    @property
+    def n_items(self) -> int:
+        """Number of items I."""
+        return len(self.items)
+
+    def predict(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Scores of items [B, C] for users [B] -> [B, C]; LookupError without user vectors."""
+        if self.users is None:
+            raise LookupError(f"embedding of kind {self.kind!r} has no user vectors; use fold_in")
+        bias = 0.0 if self.user_bias is None else self.user_bias[users][:, None]
+        products = np.einsum("bk,bck->bc", self.users[users], self.items[items])
+        predicted: FloatArray = (products + self.item_bias[items] + bias + self.mean).astype(np.float32)
+        return predicted
+
+    def scores(self, vectors: FloatArray) -> FloatArray:
+        """mean + item_bias + vector . item for vectors [B, k] and all items -> [B, I].
+
+        The user bias is left out: it does not change the order of one user's items.
+        """
+        return vectors @ self.items.T + (self.item_bias + np.float32(self.mean))
+
+    def fold_in(self, items: IntArray, ratings: FloatArray) -> FloatArray:
+        """Vectors [B, k] of users known by histories items [B, n] (-1: padding), ratings [B, n].
+
+        The ridge solution on the centred ratings, items fixed: exactly the user half of an ALS
+        sweep. A model with a user bias solves it jointly and drops it (see `fold_in_with_bias`).
+        A history of padding alone gives zeros.
+        """
+        return self.fold_in_with_bias(items, ratings)[0]
+
+    def fold_in_with_bias(
+        self, items: IntArray, ratings: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """`fold_in` and the users' biases [B] (zeros where the model has no user bias)."""
+        items, ratings = np.asarray(items), np.asarray(ratings, np.float32)
+        if items.ndim != 2 or items.shape != ratings.shape:
+            raise ValueError(f"items {items.shape} and ratings {ratings.shape} must be one [B, n]")
+        if items.size and not -1 <= items.min() <= items.max() < self.n_items:
+            raise ValueError(f"items must be -1 (padding) or in 0..{self.n_items - 1}")
+        vectors = np.zeros((len(items), self.k), np.float32)
+        biases = np.zeros(len(items), np.float32)
+        if items.shape[1] == 0:
+            return vectors, biases
+        size = max(1, FOLD_IN_ENTRIES // items.shape[1])
+        for start in range(0, len(items), size):
+            rows = slice(start, start + size)
+            vectors[rows], biases[rows] = self._fold_in_block(items[rows], ratings[rows])
+        return vectors, biases
+
+    def _fold_in_block(self, items: IntArray, ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
+        mask = items >= 0
+        targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
+        strength = self.regularisation + self.per_rating * mask.sum(axis=1)
+        return ridge_with_bias(
+            self.items[items],
+            targets.astype(np.float32),
+            mask,
+            strength.astype(np.float32),
+            self.bias_regularisation,
+        )
+
+    @classmethod
+    def factorise(cls, ratings: "Ratings", k: int, *, seed: int = 0, **settings: float) -> Self:
+        """Bias + ALS factors of a ratings matrix: `embedding.als.fit_mf`, for those who only know
+        this module.
+        """
+        from embedding.als import fit_mf  # deferred: als builds tables
+
+        table = fit_mf(ratings, k, seed=seed, **settings)  # type: ignore[arg-type]
+        return cls(**{field.name: getattr(table, field.name) for field in fields(table)})
+
+    def save(self, path: str | Path) -> None:
+        """Write HDF5, atomically: a crash leaves either the old file or the new one."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            with h5py.File(temporary, "w") as file:
+                self._write(file)
+            os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a released file from others
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def _write(self, file: h5py.File) -> None:
+        file.attrs["format"] = FORMAT
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if field.name in ARRAYS:
+                # Without time stamps equal tables are equal files.
+                file.create_dataset(field.name, data=value, track_times=False)
+            else:
+                file.attrs[field.name] = value
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file written by `save`.
+
+        Raises FileNotFoundError, or EmbeddingError naming the file, the field, what was expected
+        and what was found.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such embedding file; write one with python -m embedding.train"
+            )
+        try:
+            with h5py.File(path, "r") as file:
+                values = _read(file)
+            return cls(**values)
+        except EmbeddingError as error:
+            raise EmbeddingError(f"{path}: {error}") from None
+        except (OSError, RuntimeError) as error:
+            raise EmbeddingError(f"{path}: not a readable HDF5 file ({error})") from error
+
+
+ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
+SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation")
+OPTIONAL = ("users", "user_bias", "bias_regularisation")
+
+
+def _read(file: h5py.File) -> dict[str, Any]:
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        raise EmbeddingError(f"attribute 'format': expected {FORMAT!r}, found {found!r}")
+    values: dict[str, Any] = {"kind": str(file.attrs.get("kind", "unknown"))}
+    for name in (*ARRAYS, *SCALARS):
+        source = file if name in ARRAYS else file.attrs
+        if name in source:
+            values[name] = _array(file, name) if name in ARRAYS else _number(file, name)
+        elif name in OPTIONAL:
+            values[name] = None
+        else:
+            raise EmbeddingError(f"field {name!r}: missing")
+    return values
+
+
+def _array(file: h5py.File, name: str) -> NDArray[np.float32]:
+    data = file[name]
+    if not isinstance(data, h5py.Dataset) or data.dtype != np.float32 or data.ndim != ARRAYS[name]:
+        found = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "a group"
+        raise EmbeddingError(
+            f"field {name!r}: expected float32 of {ARRAYS[name]} dimensions, found {found}"
+        )
+    array: NDArray[np.float32] = data[...]
+    if not np.isfinite(array).all():
+        raise EmbeddingError(f"field {name!r}: holds values that are not finite")
+    return array
+
+
+def _number(file: h5py.File, name: str) -> float:
+    value = np.asarray(file.attrs[name])
+    if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
+        raise EmbeddingError(f"field {name!r}: expected a finite number, found {value!r}")
+    return float(value)
+
+
+def _shape(array: FloatArray, name: str, expected: tuple[int | None, ...]) -> tuple[int, ...]:
+    shape = array.shape
+    fits = len(shape) == len(expected) and all(
+        want in (None, got) for want, got in zip(expected, shape, strict=True)
+    )
+    if not fits:
+        wanted = str(expected).replace("None", "any")
+        raise EmbeddingError(f"field {name!r}: expected shape {wanted}, found {shape}")
+    return shape
+
+
+def _positive(value: float, name: str) -> None:
+    if not value > 0:
+        raise EmbeddingError(f"field {name!r}: expected a positive number, found {value!r}")

@@ -1,0 +1,186 @@
+"""EmbeddingTable: prediction, fold-in, files and their errors."""
+
+import h5py
+import numpy as np
+import pytest
+
+from embedding.als import fit_mf, fit_pmf
+from embedding.table import EmbeddingError, EmbeddingTable
+
+
+@pytest.fixture(scope="module")
+def ratings(random_ratings):
+    return random_ratings()
+
+
+@pytest.fixture(scope="module")
+def table(ratings):
+    return fit_mf(ratings, 4, regularisation=0.5, sweeps=3)
+
+
+def histories(ratings, users):
+    """Whole histories of some users, left-padded with -1."""
+    longest = max(ratings.lengths[users])
+    items = np.full((len(users), longest), -1, np.int32)
+    values = np.zeros((len(users), longest), np.float32)
+    for row, user in enumerate(users):
+        n = ratings.lengths[user]
+        items[row, longest - n :] = ratings.items[ratings.row(user)]
+        values[row, longest - n :] = ratings.values[ratings.row(user)]
+    return items, values
+
+
+@pytest.mark.parametrize("kind", ["mf", "pmf"])
+def test_fold_in_of_a_known_history_is_the_fitted_user(ratings, kind):
+    table = (fit_mf if kind == "mf" else fit_pmf)(ratings, 4, regularisation=0.5, sweeps=3)
+    users = np.array([3, 0, 11, ratings.n_users - 1])  # the last one has no ratings
+    vectors, biases = table.fold_in_with_bias(*histories(ratings, users))
+    np.testing.assert_allclose(vectors, table.users[users], rtol=1e-3, atol=1e-4)
+    if table.user_bias is not None:
+        np.testing.assert_allclose(biases, table.user_bias[users], rtol=1e-3, atol=1e-4)
+
+
+def test_short_history_by_the_dual_equals_the_primal_ridge(table):
+    items, ratings = np.array([[-1, 7, 2]]), np.array([[0, 5, 1]], np.float32)
+    vector = table.fold_in(items, ratings)[0]
+    design = np.hstack([table.items[[7, 2]], np.ones((2, 1))]).astype(np.float64)
+    target = np.array([5, 1]) - table.mean - table.item_bias[[7, 2]]
+    strength = np.full(5, table.regularisation + 2 * table.per_rating)
+    strength[-1] = table.bias_regularisation
+    expected = np.linalg.solve(design.T @ design + np.diag(strength), design.T @ target)
+    np.testing.assert_allclose(vector, expected[:-1], rtol=1e-3, atol=1e-5)
+
+
+def test_fold_in_without_history_is_zero(table):
+    assert not table.fold_in(np.full((2, 3), -1), np.zeros((2, 3))).any()
+    assert table.fold_in(np.zeros((2, 0), int), np.zeros((2, 0))).shape == (2, 4)
+
+
+def test_fold_in_refuses_unknown_items_and_shapes(table):
+    with pytest.raises(ValueError, match=r"0\.\.19"):
+        table.fold_in(np.array([[20]]), np.array([[3.0]]))
+    with pytest.raises(ValueError, match=r"\(1, 2\)"):
+        table.fold_in(np.array([[1, 2]]), np.array([[3.0]]))
+
+
+def test_predict_and_scores_by_hand(table):
+    users, items = np.array([4, 2]), np.array([[0, 3, 3], [5, 1, 0]])
+    predicted = table.predict(users, items)
+    for b, user in enumerate(users):
+        for c, item in enumerate(items[b]):
+            expected = table.mean + table.item_bias[item] + table.user_bias[user]
+            expected += float(table.users[user] @ table.items[item])
+            assert predicted[b, c] == pytest.approx(expected, abs=1e-5)
+    scores = table.scores(table.users[users])
+    bias = table.user_bias[users][:, None]
+    np.testing.assert_allclose(np.take_along_axis(scores, items, 1) + bias, predicted, atol=1e-5)
+
+
+def test_arrays_are_read_only(table):
+    with pytest.raises(ValueError, match="read-only"):
+        table.items[0, 0] = 1
+
+
+def test_factorise_is_fit_mf(ratings, table):
+    again = EmbeddingTable.factorise(ratings, 4, regularisation=0.5, sweeps=3)
+    assert again.items.tobytes() == table.items.tobytes() and again.kind == "mf"
+
+
+@pytest.mark.parametrize("kind", ["mf", "pmf"])
+def test_file_round_trip(ratings, tmp_path, kind):
+    table = (fit_mf if kind == "mf" else fit_pmf)(ratings, 3, sweeps=1)
+    path = tmp_path / "run" / "embedding.weights.h5"
+    table.save(path)
+    again = EmbeddingTable.load(path)
+    assert path.parent.stat().st_nlink and [p.name for p in path.parent.iterdir()] == [path.name]
+    for name, value in vars(table).items():
+        found = getattr(again, name)
+        if isinstance(value, np.ndarray):
+            assert found.dtype == np.float32 and found.tobytes() == value.tobytes(), name
+        else:
+            assert found == value, name
+    first = path.read_bytes()
+    again.save(path)
+    assert path.read_bytes() == first
+
+
+def test_a_failed_save_keeps_the_old_file(table, tmp_path, monkeypatch):
+    path = tmp_path / "embedding.weights.h5"
+    table.save(path)
+    before = path.read_bytes()
+
+    def crash(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(EmbeddingTable, "_write", crash)
+    with pytest.raises(OSError, match="disk full"):
+        table.save(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def replace(path, name, value):
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        if value is not None:
+            file[name] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("items", None, "'items': missing"),
+        ("items", np.zeros((2, 3, 4), np.float32), r"2 dimensions, found float32 \(2, 3, 4\)"),
+        ("items", np.zeros((20, 3)), "float64"),
+        ("users", np.zeros((30, 9), np.float32), r"'users': expected shape \(any, 4\), found"),
+        ("item_bias", np.zeros(7, np.float32), r"\(20,\), found \(7,\)"),
+        ("user_bias", np.zeros(7, np.float32), r"\(30,\), found \(7,\)"),
+        ("user_bias", np.full(30, np.nan, np.float32), "'user_bias'.*finite"),
+    ],
+)
+def test_damaged_fields_are_named(table, tmp_path, name, value, message):
+    path = tmp_path / "embedding.weights.h5"
+    table.save(path)
+    replace(path, name, value)
+    with pytest.raises(EmbeddingError, match=message) as error:
+        EmbeddingTable.load(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("regularisation", -1.0), ("mean", "x"), ("format", "other")]
+)
+def test_damaged_numbers_are_named(table, tmp_path, name, value):
+    path = tmp_path / "embedding.weights.h5"
+    table.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(EmbeddingError, match=name):
+        EmbeddingTable.load(path)
+
+
+def test_files_that_are_not_embeddings(tmp_path):
+    path = tmp_path / "embedding.weights.h5"
+    with pytest.raises(FileNotFoundError, match="no such embedding file"):
+        EmbeddingTable.load(path)
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(EmbeddingError, match="readable HDF5"):
+        EmbeddingTable.load(path)
+    with h5py.File(path, "w"):
+        pass
+    with pytest.raises(EmbeddingError, match="'format'"):
+        EmbeddingTable.load(path)
+
+
+def test_a_truncated_file_is_an_error(table, tmp_path):
+    path = tmp_path / "embedding.weights.h5"
+    table.save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(EmbeddingError, match="readable HDF5"):
+        EmbeddingTable.load(path)
+
+
+def test_unseen_users_need_a_fold_in(table):
+    items_only = EmbeddingTable("svd", table.items, None, table.item_bias, None, 3.5, 1.0)
+    with pytest.raises(LookupError, match="fold_in"):
+        items_only.predict(np.array([0]), np.array([[0]]))

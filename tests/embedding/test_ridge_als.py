@@ -1,0 +1,126 @@
+"""Batched ridge and ALS against small explicit linear systems."""
+
+import numpy as np
+import pytest
+
+from data.ratings import Ratings
+from embedding.als import fit_mf, fit_pmf, objective, predict_ratings
+from embedding.ridge import blocks, padded_positions, ridge_dual, ridge_primal, ridge_with_bias
+
+
+def solve_user(table, ratings, user):
+    """One user's vector and bias from the normal equations, in float64."""
+    row = ratings.row(user)
+    items, n = ratings.items[row], len(ratings.items[row])
+    design = np.hstack([table.items[items], np.ones((n, 1))]).astype(np.float64)
+    target = ratings.values[row] - table.mean - table.item_bias[items]
+    strength = np.full(table.k + 1, table.regularisation + table.per_rating * n)
+    strength[-1] = table.bias_regularisation
+    solution = np.linalg.solve(design.T @ design + np.diag(strength), design.T @ target)
+    return solution[:-1], solution[-1]
+
+
+def test_dual_equals_primal():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4, 6, 5)).astype(np.float32)
+    targets = rng.normal(size=(4, 6)).astype(np.float32)
+    strength = np.array([0.1, 1, 2, 30], np.float32)
+    np.testing.assert_allclose(
+        ridge_dual(features, targets, strength),
+        ridge_primal(features, targets, strength),
+        rtol=2e-3,
+        atol=2e-5,
+    )
+
+
+def test_padding_does_not_change_the_solution():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    targets = rng.normal(size=(2, 4)).astype(np.float32)
+    strength = np.full(2, 0.5, np.float32)
+    mask = np.array([[True, True, False, False], [True] * 4])
+    vectors, biases = ridge_with_bias(features, targets, mask, strength, 2.0)
+    alone = ridge_with_bias(features[:1, :2], targets[:1, :2], mask[:1, :2], strength[:1], 2.0)
+    np.testing.assert_allclose(vectors[0], alone[0][0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(biases[0], alone[1][0], rtol=1e-4, atol=1e-6)
+
+
+def test_blocks_cover_every_row_with_entries_once_and_stay_small():
+    lengths = np.array([3, 0, 7, 1, 40, 2, 2, 0, 5])
+    found = list(blocks(lengths, entries=10))
+    assert sorted(np.concatenate(found)) == [0, 2, 3, 4, 5, 6, 8]
+    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 10 for rows in found)
+
+
+def test_padded_positions_of_rows():
+    positions, mask = padded_positions(np.array([0, 2, 2, 5]), np.array([2, 0]))
+    np.testing.assert_array_equal(mask, [[True, True, True], [True, True, False]])
+    np.testing.assert_array_equal(positions, [[2, 3, 4], [0, 1, 0]])
+
+
+def test_users_solve_their_normal_equations(random_ratings):
+    ratings = random_ratings()
+    table = fit_mf(ratings, 4, regularisation=0.7, per_rating=0.05, bias_regularisation=2, sweeps=3)
+    for user in range(ratings.n_users - 1):
+        vector, bias = solve_user(table, ratings, user)
+        np.testing.assert_allclose(table.users[user], vector, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(table.user_bias[user], bias, rtol=1e-3, atol=1e-4)
+    assert not table.users[-1].any() and not table.items[-1].any()
+
+
+def test_pmf_has_no_biases(random_ratings):
+    table = fit_pmf(random_ratings(), 3, sweeps=2)
+    assert table.user_bias is None and not table.item_bias.any()
+
+
+@pytest.mark.parametrize("fit", [fit_pmf, fit_mf])
+def test_objective_falls_with_every_sweep(random_ratings, fit):
+    ratings = random_ratings()
+    values = [
+        objective(fit(ratings, 4, regularisation=0.5, per_rating=0.01, sweeps=sweeps), ratings)
+        for sweeps in (1, 2, 4, 8)
+    ]
+    assert values == sorted(values, reverse=True) and values[-1] < values[0]
+
+
+def test_factorisation_predicts_hidden_ratings_better_than_their_mean(random_ratings):
+    ratings = random_ratings(n_users=80, n_items=60)
+    hidden = np.random.default_rng(3).random(ratings.n_ratings) < 0.2
+    table = fit_mf(ratings.keep(~hidden), 2, regularisation=1, per_rating=0.0)
+    truth = ratings.keep(hidden)
+    error = truth.values - predict_ratings(table, truth.users, truth.items)
+    assert np.mean(error**2) < 0.6 * np.var(truth.values)
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not(random_ratings):
+    ratings = random_ratings()
+    first, again, other = (fit_pmf(ratings, 5, sweeps=2, seed=seed) for seed in (1, 1, 2))
+    assert first.items.tobytes() == again.items.tobytes()
+    assert first.users.tobytes() == again.users.tobytes()
+    assert first.items.tobytes() != other.items.tobytes()
+
+
+@pytest.mark.parametrize("fit", [fit_pmf, fit_mf])
+def test_only_the_given_ratings_matter(random_ratings, fit):
+    """Replacing the rows of a user who is not fitted on changes no bit of the table."""
+    ratings = random_ratings()
+    changed = ratings.values.copy()
+    changed[ratings.row(5)] = 6 - changed[ratings.row(5)]
+    other = Ratings.from_events(
+        "toy", ratings.users, ratings.items, changed, ratings.timestamps,
+        user_ids=ratings.user_ids, item_ids=ratings.item_ids,
+    )  # fmt: skip
+    kept = np.delete(np.arange(ratings.n_users), 5)
+    first, again = (fit(part.of_users(kept), 3, sweeps=2) for part in (ratings, other))
+    assert first.items.tobytes() == again.items.tobytes()
+    assert not first.users[5].any()
+    visible = fit(other, 3, sweeps=2)
+    assert visible.items.tobytes() != first.items.tobytes()
+
+
+def test_nonsense_is_refused(random_ratings):
+    ratings = random_ratings()
+    with pytest.raises(ValueError, match="empty"):
+        fit_pmf(ratings.keep(np.zeros(ratings.n_ratings, bool)))
+    with pytest.raises(ValueError, match="k=0"):
+        fit_mf(ratings, 0)

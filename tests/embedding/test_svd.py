@@ -1,0 +1,76 @@
+"""The SVD embedding against a dense SVD, and what it must not depend on."""
+
+import numpy as np
+import pytest
+
+from data.ratings import Ratings
+from embedding.svd import fit_svd
+
+
+def dense_scaled_positives(ratings):
+    matrix = np.zeros((ratings.n_users, ratings.n_items))
+    matrix[ratings.users[ratings.positive], ratings.items[ratings.positive]] = 1
+    return matrix / np.sqrt(np.maximum(matrix.sum(axis=0), 1))
+
+
+@pytest.mark.parametrize("k", [6, 40])
+def test_factors_equal_a_dense_svd(random_ratings, k):
+    ratings = random_ratings()
+    table = fit_svd(ratings, k)
+    _, singular, right = np.linalg.svd(dense_scaled_positives(ratings), full_matrices=False)
+    rank = min(k - 1, len(singular))
+    expected = (right[:rank] * singular[:rank, None]).T * np.sqrt(k - 1)
+    assert table.items.shape == (ratings.n_items, k) and table.items.dtype == np.float32
+    np.testing.assert_allclose(
+        table.items[:, :rank] @ table.items[:, :rank].T, expected @ expected.T, atol=1e-4
+    )
+    assert not table.items[:, rank:-1].any()
+
+
+def test_last_column_is_standardised_log_popularity(random_ratings):
+    ratings = random_ratings()
+    counts = np.bincount(ratings.items[ratings.positive], minlength=ratings.n_items)
+    column = fit_svd(ratings, 6).items[:, -1]
+    assert column.mean() == pytest.approx(0, abs=1e-6) and column.std() == pytest.approx(1)
+    np.testing.assert_array_equal(
+        np.argsort(column, kind="stable"), np.argsort(counts, kind="stable")
+    )
+
+
+def test_signs_are_fixed_and_runs_are_equal(random_ratings):
+    ratings = random_ratings()
+    first, again = fit_svd(ratings, 8).items, fit_svd(ratings, 8).items
+    assert first.tobytes() == again.tobytes()
+    factors = first[:, :-1]
+    assert (factors[np.abs(factors).argmax(axis=0), np.arange(7)] > 0).all()
+
+
+def test_items_without_positives_have_their_popularity_alone(random_ratings):
+    ratings = random_ratings()
+    kept = ratings.keep((ratings.items != 3) | (ratings.values < 4))
+    table = fit_svd(kept, 5)
+    np.testing.assert_allclose(table.items[3, :-1], 0, atol=1e-6)
+    assert table.items[3, -1] == table.items[:, -1].min()
+
+
+def test_only_positives_of_the_given_users_matter(random_ratings):
+    ratings = random_ratings()
+    changed = ratings.values.copy()
+    changed[ratings.row(5)] = 6 - changed[ratings.row(5)]
+    changed[changed == 2] = 1
+    other = Ratings.from_events(
+        "toy", ratings.users, ratings.items, changed, ratings.timestamps,
+        user_ids=ratings.user_ids, item_ids=ratings.item_ids,
+    )  # fmt: skip
+    kept = np.delete(np.arange(ratings.n_users), 5)
+    first, again = (fit_svd(part.of_users(kept), 5) for part in (ratings, other))
+    assert first.items.tobytes() == again.items.tobytes()
+    assert fit_svd(other, 5).items.tobytes() != first.items.tobytes()
+
+
+def test_nonsense_is_refused(random_ratings):
+    ratings = random_ratings()
+    with pytest.raises(ValueError, match="at least 2"):
+        fit_svd(ratings, 1)
+    with pytest.raises(ValueError, match="positive"):
+        fit_svd(ratings.keep(~ratings.positive))
