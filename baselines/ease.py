@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
-from baselines.history import History
+from baselines.history import PLAIN, History
 from baselines.item_item import ItemItem
 from evaluation.policy import FloatArray
 
@@ -22,7 +22,7 @@ class EASE(ItemItem):
         *,
         regularisation: float = 20_000.0,
         values: str = "positives",
-        history: History = History(),
+        history: History = PLAIN,
     ) -> None:
         super().__init__(values=values, history=history)
         self.regularisation = regularisation

@@ -43,11 +43,7 @@ class History:
         return self.start(states, threshold) + self.feedback(states, threshold)
 
 
-def rated(states: States) -> csr_matrix:
-    """Every known rating as it was given, float32 [B, I]; refused items are absent."""
-    start = csr(states.ratings, states.items, states.offsets, states.n_items)
-    answers = np.nan_to_num(states.feedback_ratings)
-    return start + rows_csr(answers, states.feedback_items, states.n_items)
+PLAIN = History()
 
 
 def csr(values: FloatArray, items: IntArray, offsets: IntArray, n_items: int) -> csr_matrix:

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from baselines.history import History, csr, rows_csr
+from baselines.history import PLAIN, History, csr, rows_csr
 from baselines.matrices import as_matrix, positives, shrunk_means
 from data.ratings import Ratings
 from evaluation.policy import FloatArray, IntArray, States, take
@@ -24,7 +24,7 @@ class ItemItem:
     name: str
     adaptive = False
 
-    def __init__(self, *, values: str = "positives", history: History = History()) -> None:
+    def __init__(self, *, values: str = "positives", history: History = PLAIN) -> None:
         if values not in ("positives", "residuals"):
             raise ValueError(f"values: got {values!r}, choose 'positives' or 'residuals'")
         self.values = values

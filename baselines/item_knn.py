@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from baselines.history import History
+from baselines.history import PLAIN, History
 from baselines.item_item import ItemItem
 from evaluation.policy import FloatArray
 
@@ -22,7 +22,7 @@ class ItemKNN(ItemItem):
         shrink: float = 100.0,
         neighbours: int | None = None,
         values: str = "positives",
-        history: History = History(),
+        history: History = PLAIN,
     ) -> None:
         super().__init__(values=values, history=history)
         self.shrink = shrink

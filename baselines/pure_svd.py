@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
-from baselines.history import History
+from baselines.history import PLAIN, History
 from baselines.item_item import ItemItem
 from evaluation.policy import FloatArray
 
@@ -24,7 +24,7 @@ class PureSVD(ItemItem):
         k: int = 50,
         damping: float = 0.0,
         values: str = "positives",
-        history: History = History(),
+        history: History = PLAIN,
     ) -> None:
         super().__init__(values=values, history=history)
         self.k = k

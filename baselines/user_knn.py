@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from baselines.history import History
+from baselines.history import PLAIN, History
 from baselines.matrices import positives
 from data.ratings import Ratings
 from evaluation.policy import FloatArray, IntArray, States, take
@@ -28,7 +28,7 @@ class UserKNN:
         neighbours: int = 200,
         shrink: float = 10.0,
         damping: float = 0.0,
-        history: History = History(),
+        history: History = PLAIN,
     ) -> None:
         self.neighbours = neighbours
         self.shrink = shrink

@@ -1,0 +1,69 @@
+"""iALS: weighted matrix factorisation of implicit feedback (Hu et al., 2008), by `implicit`."""
+
+from typing import Self
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+
+from baselines.history import PLAIN, History
+from baselines.matrices import positives
+from data.ratings import Ratings
+from evaluation.policy import FloatArray, IntArray, States, take
+
+
+class IALS:
+    """scores = user . item; the user solved from the profile with confidences 1 + alpha * weight.
+
+    A negative weight in the profile is a confident dislike, as in the library.
+    """
+
+    name = "ials"
+    adaptive = False
+
+    def __init__(
+        self,
+        *,
+        k: int = 64,
+        alpha: float = 1.0,
+        regularisation: float = 10.0,
+        sweeps: int = 15,
+        history: History = PLAIN,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.alpha, self.regularisation = k, alpha, regularisation
+        self.sweeps, self.history, self.seed = sweeps, history, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Factorise the positives of the users who have any."""
+        matrix = positives(ratings)
+        model = self._model()
+        model.fit(matrix[np.flatnonzero(np.diff(matrix.indptr))], show_progress=False)
+        threshold = np.float64(ratings.positive_threshold)
+        return self.restore({"items": model.item_factors, "threshold": threshold})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything fitted, for the cache."""
+        return {"items": self.model.item_factors, "threshold": np.float64(self.threshold)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
+        """What `arrays` gave."""
+        self.threshold = float(arrays["threshold"])
+        self.model = self._model()
+        self.model.item_factors = np.ascontiguousarray(arrays["items"])
+        return self
+
+    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        profile = self.history.profile(states, self.threshold)
+        users = self.model.recalculate_user(np.arange(states.n_users), profile)  # [B, k]
+        return take(users @ self.model.item_factors.T, candidates)
+
+    def _model(self) -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=self.k,
+            alpha=self.alpha,
+            regularization=self.regularisation,
+            iterations=self.sweeps,
+            random_state=self.seed,
+            num_threads=1,
+        )

@@ -1,0 +1,201 @@
+"""SVD++: matrix factorisation whose user is also the set of items he rated (Koren, 2008)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from baselines.factors import gather
+from data.ratings import Ratings
+from embedding.als import fit_mf
+from evaluation.policy import FloatArray, IntArray, States, take
+
+USERS_PER_STEP = 256
+ADAM = (0.9, 0.999, 1e-8)
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Ridge strengths: of a vector with n ratings base + per_rating * n; of user and item biases;
+    implicit: of an implicit vector with n ratings, times n."""
+
+    base: float = 8.0
+    per_rating: float = 0.02
+    bias: float = 5.0
+    implicit: float = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is known of B users: offsets [B + 1], items and ratings [H]."""
+
+    offsets: IntArray
+    items: IntArray
+    ratings: FloatArray
+
+    def users(self) -> IntArray:
+        """Row of each rating, [H]."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+
+class SVDpp:
+    """r(u, i) ~ mean + b_u + b_i + q_i . (p_u + z_u),  z_u = |N(u)|^-1/2 sum over N(u) of y_j.
+
+    Given the item side (q, y, b_i), p_u and b_u are a ridge regression; so only the item side is
+    learned, by Adam on the objective with the users already minimised out (at that minimum its
+    gradient is the partial one). Unseen users are solved the same way. Training starts from
+    bias + ALS factors with y = 0.
+    """
+
+    name = "svd++"
+    adaptive = False
+
+    def __init__(
+        self,
+        *,
+        k: int = 20,
+        penalties: Penalties = Penalties(),  # noqa: B008  (frozen)
+        epochs: int = 10,
+        learning_rate: float = 3e-3,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.penalties, self.epochs = k, penalties, epochs
+        self.learning_rate, self.seed = learning_rate, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """ALS first, then `epochs` passes over the users."""
+        strengths = self.penalties
+        table = fit_mf(
+            ratings,
+            self.k,
+            regularisation=strengths.base,
+            per_rating=strengths.per_rating,
+            bias_regularisation=strengths.bias,
+            seed=self.seed,
+        )
+        self.mean = table.mean
+        self.items, self.bias = table.items.copy(), table.item_bias.copy()  # q [I, k], b [I]
+        self.implicit = np.zeros_like(self.items)  # y [I, k]
+        self._descend(ratings)
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything fitted, for the cache."""
+        arrays = {"items": self.items, "implicit": self.implicit, "bias": self.bias}
+        return arrays | {"mean": np.float64(self.mean)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
+        """What `arrays` gave."""
+        self.items, self.implicit = arrays["items"], arrays["implicit"]
+        self.bias, self.mean = arrays["bias"], float(arrays["mean"])
+        return self
+
+    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        known = with_feedback(states)
+        vectors, _ = self._users(known, self._implicit_sum(known))
+        return take(vectors @ self.items.T + (self.bias + np.float32(self.mean)), candidates)
+
+    def _implicit_sum(self, known: Rows) -> FloatArray:
+        """z [B, k]."""
+        return _normalised(known, len(self.items)) @ self.implicit
+
+    def _users(self, known: Rows, implicit: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """p + z [B, k] and the biases [B]; p and b solved with the item side fixed."""
+        features = np.hstack([self.items, np.ones((len(self.items), 1), np.float32)])
+        rows, strengths = known.users(), self.penalties
+        targets = known.ratings - self.bias[known.items] - np.float32(self.mean)
+        targets -= np.einsum("hk,hk->h", implicit[rows], self.items[known.items])
+        statistics = gather(features, known.offsets, known.items, targets)
+        solution = statistics.solve(strengths.base, strengths.per_rating, strengths.bias)
+        return solution[:, :-1] + implicit, solution[:, -1]
+
+    def _descend(self, ratings: Ratings) -> None:
+        rng = np.random.default_rng(self.seed)
+        users = np.flatnonzero(ratings.lengths)
+        parameters = [self.items, self.implicit, self.bias]
+        adam = Adam(parameters)
+        total = self.epochs * -(-len(users) // USERS_PER_STEP)
+        for step, known in enumerate(_minibatches(ratings, users, self.epochs, rng)):
+            rate = self.learning_rate * (1 - step / total)
+            adam.step(self._gradients(known, len(users)), rate)
+
+    def _gradients(self, known: Rows, n_users: int) -> list[FloatArray]:
+        """Of half the objective with respect to items, implicit and bias, from B of U users."""
+        n_rows, n_items = len(known.offsets) - 1, len(self.items)
+        implicit = self._implicit_sum(known)
+        vectors, bias = self._users(known, implicit)
+        rows, strengths = known.users(), self.penalties
+        predicted = np.einsum("hk,hk->h", vectors[rows], self.items[known.items])
+        predicted += bias[rows] + self.bias[known.items] + np.float32(self.mean)
+        shape = (n_rows, n_items)
+        errors = csr_matrix((predicted - known.ratings, known.items, known.offsets), shape=shape)
+        counts = np.bincount(known.items, minlength=n_items).astype(np.float32)
+        share = np.float32(n_rows / n_users)
+        vector_penalty = strengths.base * share + strengths.per_rating * counts
+        implicit_gradient = _normalised(known, n_items).T @ (errors @ self.items)
+        return [
+            errors.T @ vectors + vector_penalty[:, None] * self.items,
+            implicit_gradient + (strengths.implicit * counts)[:, None] * self.implicit,
+            errors.T @ np.ones(n_rows, np.float32) + strengths.bias * share * self.bias,
+        ]
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015) on NumPy arrays, changed in place."""
+
+    def __init__(self, parameters: list[FloatArray]) -> None:
+        self.parameters = parameters
+        self.first = [np.zeros_like(value) for value in parameters]
+        self.second = [np.zeros_like(value) for value in parameters]
+        self.steps = 0
+
+    def step(self, gradients: list[FloatArray], rate: float) -> None:
+        """One update with bias-corrected moments."""
+        beta1, beta2, epsilon = ADAM
+        self.steps += 1
+        rate *= np.sqrt(1 - beta2**self.steps) / (1 - beta1**self.steps)
+        for value, gradient, first, second in zip(
+            self.parameters, gradients, self.first, self.second, strict=True
+        ):
+            first += (1 - beta1) * (gradient - first)
+            second += (1 - beta2) * (gradient * gradient - second)
+            value -= np.float32(rate) * first / (np.sqrt(second) + epsilon)
+
+
+def with_feedback(states: States) -> Rows:
+    """The start and the rated answers as one set of rows."""
+    rated = np.isfinite(states.feedback_ratings) & (states.feedback_items >= 0)  # [B, t]
+    if not rated.any():
+        return Rows(states.offsets, states.items, states.ratings)
+    start_rows = np.repeat(np.arange(states.n_users), np.diff(states.offsets))
+    rows = np.concatenate([start_rows, np.nonzero(rated)[0]])
+    order = np.argsort(rows, kind="stable")
+    items = np.concatenate([states.items, states.feedback_items[rated]])[order]
+    ratings = np.concatenate([states.ratings, states.feedback_ratings[rated]])[order]
+    counts = np.bincount(rows, minlength=states.n_users)
+    return Rows(np.concatenate([[0], np.cumsum(counts)]), items, ratings)
+
+
+def _normalised(known: Rows, n_items: int) -> csr_matrix:
+    """|N(u)|^-1/2 at each known item, float32 [B, I]."""
+    counts = np.maximum(np.diff(known.offsets), 1)
+    values = np.repeat(1 / np.sqrt(counts), np.diff(known.offsets)).astype(np.float32)
+    shape = (len(known.offsets) - 1, n_items)
+    return csr_matrix((values, known.items, known.offsets), shape=shape)
+
+
+def _minibatches(
+    ratings: Ratings, users: IntArray, epochs: int, rng: np.random.Generator
+) -> Iterator[Rows]:
+    for _ in range(epochs):
+        shuffled = rng.permutation(users)
+        for begin in range(0, len(shuffled), USERS_PER_STEP):
+            chosen = shuffled[begin : begin + USERS_PER_STEP]
+            lengths = ratings.lengths[chosen]
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            shift = np.repeat(ratings.offsets[chosen] - offsets[:-1], lengths)
+            places = np.arange(offsets[-1]) + shift
+            yield Rows(offsets, ratings.items[places], ratings.values[places])
