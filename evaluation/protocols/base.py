@@ -7,7 +7,7 @@ what it may be fitted on is `visible`.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,17 +25,19 @@ class Result:
     """One policy played to all U evaluated users.
 
     items [U, T] best or first first, -1 = nothing left; ratings [U, T] the answers, NaN = not
-    rated; rewards [U, T]; per_user {key: [U]}; overall {key: number} for what only exists over
-    all users; seconds of wall time.
+    rated; rewards [U, T]; n_relevant [U] hidden relevant items, None where every item has an
+    answer; per_user {key: [U]}; overall {key: number} for what only exists over all users;
+    seconds of wall time.
     """
 
     policy: str
     items: IntArray
     ratings: FloatArray
     rewards: FloatArray
+    n_relevant: IntArray | None
     per_user: dict[str, FloatArray]
     overall: dict[str, float]
-    seconds: float = field(default=0.0)
+    seconds: float
 
 
 class RatingLog:
@@ -61,12 +63,14 @@ class EvaluationProtocol(ABC):
 
     name: str
     mode: str = "inductive"
+    headline: tuple[str, ...]  # the metrics a table shows, for every k; the first one ranks
     visible: Ratings
     eval_users: IntArray
     ks: tuple[int, ...]  # list lengths, or step counts; the longest is played
     sequential: bool = True  # False: one list, asked once whatever the policy
 
     _states: States
+    _n_relevant: IntArray | None = None  # [U]
     _threshold: float
     _scale: tuple[float, float]
 
@@ -84,6 +88,11 @@ class EvaluationProtocol(ABC):
     def label(self) -> str:
         """For headings: the protocol and its mode, with a warning where the mode leaks."""
         return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
+
+    @property
+    def headline_keys(self) -> tuple[str, ...]:
+        """The keys a table shows, such as `precision@5`; policies are ranked by the first."""
+        return tuple(f"{metric}@{k}" for k in self.ks for metric in self.headline)
 
     def start(self) -> States:
         """What any policy knows of the evaluated users before the first recommendation."""
@@ -104,7 +113,13 @@ class EvaluationProtocol(ABC):
         measured = self._measure(items, ratings, rewards)
         overall = self._measure_lists(items)
         seconds = time.perf_counter() - began
-        return Result(policy.name, items, ratings, rewards, measured, overall, seconds)
+        return Result(
+            policy.name, items, ratings, rewards, self._n_relevant, measured, overall, seconds
+        )
+
+    def oracle(self) -> Policy:
+        """A policy that knows every answer, as the upper bound in tables."""
+        return _Oracle(self)
 
     # What a subclass decides.
 
@@ -195,6 +210,28 @@ class EvaluationProtocol(ABC):
         n_items = self.visible.n_items
         coverage = {f"coverage@{k}": metrics.coverage_at_k(items, k, n_items) for k in self.ks}
         return coverage | {f"gini@{k}": metrics.gini_at_k(items, k, n_items) for k in self.ks}
+
+
+class _Oracle:
+    """Scores are the rewards themselves, looked up a block of columns at a time."""
+
+    name = "oracle"
+    adaptive = False
+    _BLOCK = 256
+
+    def __init__(self, protocol: EvaluationProtocol) -> None:
+        self._protocol = protocol
+
+    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        if candidates is None:
+            candidates = np.tile(np.arange(states.n_items, dtype=np.int32), (states.n_users, 1))
+        scores = np.empty(candidates.shape, np.float32)
+        for begin in range(0, candidates.shape[1], self._BLOCK):
+            items = candidates[:, begin : begin + self._BLOCK]
+            answers = self._protocol._answer(states.users, items)
+            scores[:, begin : begin + self._BLOCK] = self._protocol._rewards(items, answers)
+        return scores
 
 
 def batches(rows: IntArray, size: int = USERS_PER_BATCH) -> Iterator[IntArray]:

@@ -29,6 +29,7 @@ class NewUsers(EvaluationProtocol):
     """
 
     default_ks: tuple[int, ...]
+    _n_relevant: IntArray
 
     def __init__(
         self,
@@ -62,9 +63,8 @@ class NewUsers(EvaluationProtocol):
             n_items=ratings.n_items,
         )
         self._log = RatingLog(hidden)
-        self._n_relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)[
-            self.eval_users
-        ]
+        relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)
+        self._n_relevant = relevant[self.eval_users]
 
     def _split(self, ratings: Ratings, window: int) -> tuple[Ratings, Ratings]:
         """The evaluated users' first ratings, and their others."""
@@ -89,6 +89,7 @@ class Catalog(NewUsers):
     """One list; precision, NDCG and the other list metrics at each k."""
 
     name = "catalog"
+    headline = ("precision", "ndcg")
     sequential = False
     default_ks = (5, 10)
 

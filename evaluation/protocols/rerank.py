@@ -27,6 +27,8 @@ class Rerank(EvaluationProtocol):
     """
 
     name = "rerank"
+    headline = ("precision", "ndcg")
+    _n_relevant: IntArray
 
     def __init__(
         self,
@@ -47,6 +49,11 @@ class Rerank(EvaluationProtocol):
         owners = np.repeat(np.arange(self.n_users), np.diff(self._offsets))
         self._items = hidden.items[places][np.lexsort((hidden.items[places], owners))]
         self._n_relevant = np.bincount(owners[hidden.positive[places]], minlength=self.n_users)
+
+    def chance(self, k: int) -> FloatArray:
+        """Precision@k of a uniformly random order, in exact expectation: [U]."""
+        candidates = np.maximum(np.diff(self._offsets), 1)
+        return np.asarray(np.minimum(k, candidates) / k * self._n_relevant / candidates)
 
     def _batches(self) -> Iterator[IntArray]:
         by_size = np.argsort(np.diff(self._offsets), kind="stable")  # so little is padding

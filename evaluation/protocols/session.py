@@ -15,6 +15,7 @@ class Session(NewUsers):
     """
 
     name = "session"
+    headline = ("reward", "hit_rate")
 
     default_ks = (10, 20)
 

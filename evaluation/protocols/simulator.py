@@ -31,6 +31,7 @@ class Simulator(EvaluationProtocol):
     """
 
     name = "simulator"
+    headline = ("precision",)
 
     def __init__(
         self,
@@ -48,6 +49,11 @@ class Simulator(EvaluationProtocol):
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._states = latest_positives(self.visible, self.eval_users, window)
         self._log, self._model = RatingLog(ratings), model
+
+    @property
+    def headline_keys(self) -> tuple[str, ...]:
+        """See EvaluationProtocol.headline_keys."""
+        return ("total_reward", *super().headline_keys)
 
     def _batches(self) -> Iterator[IntArray]:
         return batches(np.arange(self.n_users))

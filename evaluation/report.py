@@ -1,0 +1,222 @@
+"""Results as a terminal table, JSON, Markdown, and sample episodes with titles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from data.ratings import Ratings
+from evaluation.metrics import dcg_at_k, discounts, precision_at_k
+from evaluation.policy import FloatArray
+from evaluation.protocols.base import EvaluationProtocol, Result
+from evaluation.statistics import (
+    Estimate,
+    SeedEstimate,
+    over_seeds,
+    over_users,
+    paired_difference,
+)
+
+BOUND = "oracle"  # shown, but never the best
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy's line: estimates over users, over seeds where it has several runs, seconds."""
+
+    name: str
+    users: dict[str, Estimate]
+    seeds: dict[str, SeedEstimate]
+    overall: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured under one protocol; rows are sorted, best first."""
+
+    dataset: str
+    protocol: str
+    mode: str
+    label: str
+    n_users: int
+    keys: tuple[str, ...]  # what the table shows; the first one ranks
+    rows: tuple[Row, ...]
+    differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
+
+    def best(self, key: str) -> float:
+        """The highest mean, the upper bound aside; NaN without any."""
+        means = [row.users[key].mean for row in self.rows if row.name != BOUND]
+        return max(means, default=float("nan"))
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented keys, and for all users together `overall` and `differences`."""
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "mode": self.mode,
+            "n_users": self.n_users,
+            "policies": {row.name: _row_json(row) for row in self.rows},
+            "overall": {row.name: row.overall for row in self.rows},
+            "differences": {
+                name: {"baseline": baseline}
+                | {key: estimate.as_json() for key, estimate in estimates.items()}
+                for name, (baseline, estimates) in self.differences.items()
+            },
+        }
+
+    def as_table(self) -> Table:
+        """A rich table: mean and 95% interval over users, seeds below, the best in bold."""
+        title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
+        table = Table(title=title, caption="mean [95% interval over users]")
+        table.add_column("policy", no_wrap=True)
+        for key in self.keys:
+            table.add_column(key, justify="right", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        for row in self.rows:
+            cells = [_cell(row, key, self.best(key), "[bold]", "[/bold]") for key in self.keys]
+            table.add_row(row.name, *cells, f"{row.seconds:.1f} s")
+        return table
+
+    def as_markdown(self) -> str:
+        """The table for the docs, without times, so that the same seeds give the same text."""
+        head = ["policy", *self.keys]
+        lines = [head, ["---"] + ["---:"] * len(self.keys)]
+        for row in self.rows:
+            cells = (_cell(row, key, self.best(key), "**", "**") for key in self.keys)
+            lines.append([row.name, *(cell.replace("\n", "<br>") for cell in cells)])
+        title = f"{self.dataset}, {self.label}, {self.n_users:,} users; mean [95% interval]"
+        return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+    def difference_lines(self) -> list[str]:
+        """One sentence per trained policy: its paired difference to the best baseline."""
+        return [
+            f"{name} - {baseline}: "
+            + ", ".join(f"{key} {_signed(estimates[key])}" for key in self.keys)
+            for name, (baseline, estimates) in self.differences.items()
+        ]
+
+
+def summarise(
+    dataset: str,
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Sequence[Result]],
+    *,
+    trained: Sequence[str] = (),
+    seed: int = 0,
+) -> Report:
+    """Intervals, ranking and paired differences from {policy: its runs, one per training seed}.
+
+    `trained` names the policies that are compared with the best of the others. Several runs of a
+    policy count for a user with their mean.
+    """
+    averaged = {name: _average(runs) for name, runs in results.items()}
+    rows = [_row(name, runs, averaged[name], seed) for name, runs in results.items()]
+    keys = protocol.headline_keys
+    rows.sort(key=lambda row: (-row.users[keys[0]].mean, row.name))
+    baselines = [row.name for row in rows if row.name not in trained and row.name != BOUND]
+    differences = {}
+    for name in trained if baselines else ():
+        paired = {
+            key: paired_difference(averaged[name][key], averaged[baselines[0]][key], seed)
+            for key in averaged[name]
+        }
+        differences[name] = (baselines[0], paired)
+    return Report(
+        dataset=dataset,
+        protocol=protocol.name,
+        mode=protocol.mode,
+        label=protocol.label,
+        n_users=protocol.n_users,
+        keys=keys,
+        rows=tuple(rows),
+        differences=differences,
+    )
+
+
+def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, user: int) -> str:
+    """What evaluated user number `user` (0..U-1) liked before, was shown, and how it went."""
+    states = protocol.start().select(np.array([user]))
+    shown = result.items[user] >= 0
+    items, ratings = result.items[user][shown], result.ratings[user][shown]
+    liked = states.window_items[0] >= 0
+    lines = [f"User {catalogue.user_ids[states.users[0]]}, {result.policy}", "  history"]
+    for item, rating in zip(
+        states.window_items[0][liked], states.window_ratings[0][liked], strict=True
+    ):
+        lines.append(f"    {rating:.0f}   {describe(catalogue, int(item))}")
+    lines.append("  recommended")
+    for rank, (item, rating) in enumerate(zip(items, ratings, strict=True), start=1):
+        answer = " " if np.isnan(rating) else f"{rating:.2g}"
+        mark = "liked" if rating >= catalogue.positive_threshold else ""
+        lines.append(f"    {rank:2d} {answer:>3s} {mark:5s} {describe(catalogue, int(item))}")
+    return "\n".join([*lines, f"  {_episode_measures(catalogue, protocol, result, user)}"])
+
+
+def describe(catalogue: Ratings, item: int) -> str:
+    """Title and genres, or the original id where the data set has no titles."""
+    if not catalogue.titles:
+        return f"item {catalogue.item_ids[item]}"
+    names = [
+        name for name, has in zip(catalogue.genre_names, catalogue.genres[item], strict=True) if has
+    ]
+    return f"{catalogue.titles[item]} ({', '.join(names)})" if names else catalogue.titles[item]
+
+
+def _episode_measures(
+    catalogue: Ratings, protocol: EvaluationProtocol, result: Result, user: int
+) -> str:
+    """Precision, DCG, IDCG and reward over the whole list, as text."""
+    k = protocol.steps
+    hits = result.ratings[[user]] >= catalogue.positive_threshold
+    best = k if result.n_relevant is None else min(k, int(result.n_relevant[user]))
+    return (
+        f"precision@{k} {precision_at_k(hits, k)[0]:.2f}   DCG {dcg_at_k(hits, k)[0]:.3f}   "
+        f"IDCG {discounts(k)[:best].sum():.3f}   reward {result.rewards[user].sum():+.1f}"
+    )
+
+
+def _average(runs: Sequence[Result]) -> dict[str, FloatArray]:
+    """Per-user metrics [U], averaged over runs."""
+    return {key: np.mean([run.per_user[key] for run in runs], axis=0) for key in runs[0].per_user}
+
+
+def _row(name: str, runs: Sequence[Result], averaged: dict[str, FloatArray], seed: int) -> Row:
+    several = len(runs) > 1
+    seeds = {
+        key: over_seeds([run.per_user[key].mean() for run in runs])
+        for key in (averaged if several else ())
+    }
+    overall = {key: float(np.mean([run.overall[key] for run in runs])) for key in runs[0].overall}
+    seconds = sum(run.seconds for run in runs)
+    return Row(name, over_users(averaged, seed), seeds, overall, seconds)
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        key: estimate.as_json() | ({"seeds": row.seeds[key].as_json()} if key in row.seeds else {})
+        for key, estimate in row.users.items()
+    }
+
+
+def _cell(row: Row, key: str, best: float, bold: str, end: str) -> str:
+    """Mean and interval; a second line over seeds where there are several."""
+    users = row.users[key]
+    text = f"{_number(users.mean)} ({_number(users.low)}, {_number(users.high)})"
+    if users.mean == best:
+        text = f"{bold}{text}{end}"
+    if key in row.seeds:
+        seeds = row.seeds[key]
+        text += f"\n{seeds.n} seeds ({_number(seeds.low)}, {_number(seeds.high)})"
+    return text
+
+
+def _number(value: float) -> str:
+    """Four decimals, or thousands without any."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.mean:+.4f} ({estimate.low:+.4f}, {estimate.high:+.4f})"
