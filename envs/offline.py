@@ -34,6 +34,7 @@ class OfflineEnv(gymnasium.Env[Observation, Any]):
     ## Action Space
     `Discrete(I)`: an item, 0-based; with `top_k` above 1 `MultiDiscrete([I] * k)`: different items.
     `info["action_mask"]` [I] (int8) has 1 at the candidates; `action_space.sample(mask)` takes it.
+    A sample without the mask may be no candidate.
 
     ## Observation Space
     `Dict`: `user`, 0-based; `items` [n], the window, oldest first, padded on the left with I;

@@ -123,7 +123,7 @@ class SumTree:
         self._nodes[unique] = value[::-1][first_from_end]
 
     def _skip_empty(self, index: IntArray) -> IntArray:
-        """Rounding can carry a prefix past its share onto an empty leaf: step back to a full one."""
+        """Rounding can carry a prefix past its share, onto an empty leaf: step back from it."""
         value = self._nodes.take(index + self.width)
         if not value.all():
             full = np.flatnonzero(self.leaves)

@@ -1,0 +1,275 @@
+"""OfflineEnv, rule by rule and against a loop that spells the rules out."""
+
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import envs  # noqa: F401  registers drr/Offline-v0
+from data.ratings import Ratings
+from envs.offline import OfflineEnv
+
+N, T = 3, 4
+
+
+def small_log(n_users=6, n_items=12, lengths=(9, 7, 5, 3, 2, 1), seed=0):
+    rng = np.random.default_rng(seed)
+    users = np.repeat(np.arange(n_users), lengths[:n_users])
+    items = np.concatenate([rng.permutation(n_items)[:length] for length in lengths[:n_users]])
+    stars, time = rng.integers(1, 6, len(users)), np.arange(len(users))
+    ids = {"user_ids": np.arange(n_users) + 100, "item_ids": np.arange(n_items) * 10}
+    titles = tuple(f"Film {i}" for i in range(n_items))
+    return Ratings.from_events("small", users + 100, items * 10, stars, time, titles=titles, **ids)
+
+
+LOG = small_log()
+
+
+def one_user(stars):
+    """User 0 rated items 0, 1, 2, ... in this order; ten more items are unrated."""
+    count = len(stars)
+    ids = {"user_ids": [0], "item_ids": np.arange(count + 10)}
+    return Ratings.from_events("one", [0] * count, range(count), stars, range(count), **ids)
+
+
+def started(env, **options):
+    return env.reset(seed=0, options=options or None)
+
+
+class LoopOracle:
+    """The rules of the catalogue environment on plain lists."""
+
+    def __init__(self, ratings, user, start, candidates):
+        row = ratings.row(user)
+        items, stars = ratings.items[row].tolist(), ratings.values[row].tolist()
+        first = max(0, start - N)
+        self.window = list(zip(items[first:start], stars[first:start], strict=True))
+        self.log = dict(zip(items, stars, strict=True))
+        base = range(ratings.n_items) if candidates == "catalogue" else items
+        self.legal = set(base) - set(items[first:start])
+        self.steps = 0
+
+    def step(self, item):
+        self.legal.remove(item)
+        self.steps += 1
+        reward = (self.log[item] - 3) / 2 if item in self.log else -0.5
+        if reward > 0:
+            self.window = [*self.window, (item, self.log[item])][-N:]
+        return reward, not self.legal, self.steps >= T
+
+    def observation(self, padding):
+        empty = N - len(self.window)
+        pairs = [(padding, 0.0)] * empty + self.window
+        return [item for item, _ in pairs], [stars for _, stars in pairs]
+
+
+def start_of(user, observation):
+    """The place after the window's last item in the user's history."""
+    history = LOG.items[LOG.row(user)].tolist()
+    return history.index(int(observation["items"][-1])) + 1
+
+
+@pytest.mark.parametrize("candidates", ["catalogue", "rated"])
+@pytest.mark.parametrize("random_start", [0.0, 1.0])
+def test_episodes_agree_with_a_loop_over_the_rules(candidates, random_start):
+    env = OfflineEnv(
+        LOG, window=N, episode_length=T, candidates=candidates, random_start=random_start
+    )
+    rng = np.random.default_rng(1)
+    for seed in range(60):
+        observation, info = env.reset(seed=seed)
+        user = int(observation["user"])
+        oracle = LoopOracle(LOG, user, start_of(user, observation), candidates)
+        done = False
+        while not done:
+            assert np.flatnonzero(info["action_mask"]).tolist() == sorted(oracle.legal)
+            expected = oracle.observation(LOG.n_items)
+            assert (observation["items"].tolist(), observation["ratings"].tolist()) == expected
+            item = rng.choice(sorted(oracle.legal))
+            observation, reward, terminated, truncated, info = env.step(item)
+            assert (reward, terminated, truncated) == oracle.step(item)
+            done = terminated or truncated
+        assert observation["items"].tolist() == oracle.observation(LOG.n_items)[0]
+
+
+def test_the_window_shifts_on_positive_reward_only():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2, 3, 4, 5]), window=3)
+    started(env)
+    for item in (3, 4, 5, 12):  # 1, 2 and 3 stars; unrated
+        observation, reward, *_ = env.step(item)
+        assert observation["items"].tolist() == [0, 1, 2] and reward <= 0
+    observation, reward, *_ = env.step(6)
+    assert observation["items"].tolist() == [1, 2, 6] and reward == 0.5
+    assert observation["ratings"].tolist() == [4, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("item", "reward"), [(3, -1.0), (4, -0.5), (5, 0.0), (6, 0.5), (7, 1.0), (12, -0.5)]
+)
+def test_rewards_of_one_to_five_stars_and_of_unrated_items(item, reward):
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2, 3, 4, 5]), window=3)
+    started(env)
+    assert env.step(item)[1] == reward
+
+
+def test_earlier_ratings_answer_too_when_the_start_is_later():
+    env = OfflineEnv(one_user([5, 1, 3, 4, 2, 3, 4, 5]), window=3)
+    observation, _ = started(env, start=6)
+    assert observation["items"].tolist() == [3, 4, 5]
+    assert env.step(0)[1] == 1.0
+
+
+def test_no_item_twice_and_none_of_the_starting_window():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2, 3, 4, 5]), window=3)
+    started(env)
+    env.step(7)
+    for item in (7, 0, 2):
+        with pytest.raises(ValueError, match=f"item {item} is no candidate"):
+            env.step(item)
+    with pytest.raises(ValueError, match="action 18 is not in Discrete"):
+        env.step(18)
+
+
+def test_an_item_that_left_the_window_stays_forbidden():
+    env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3)
+    started(env)
+    for item in (3, 4, 5, 6):
+        _, _, _, _, info = env.step(item)
+    assert info["action_mask"][:7].tolist() == [0] * 7
+
+
+def test_the_step_limit_truncates_and_an_empty_list_of_candidates_terminates():
+    env = OfflineEnv(one_user([5] * 8), window=3, episode_length=2)
+    started(env)
+    assert env.step(3)[2:4] == (False, False)
+    assert env.step(4)[2:4] == (False, True)
+    rated = OfflineEnv(one_user([5] * 5), window=3, candidates="rated")
+    started(rated)
+    assert rated.step(3)[2:4] == (False, False)
+    assert rated.step(4)[2:4] == (True, False)
+
+
+def test_rated_candidates_are_the_users_own_hidden_items():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2]), window=3, candidates="rated")
+    _, info = started(env)
+    assert np.flatnonzero(info["action_mask"]).tolist() == [3, 4]
+    with pytest.raises(ValueError, match="item 9 is no candidate"):
+        env.step(9)
+
+
+def test_a_list_is_judged_item_by_item():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2, 3, 4, 5]), window=3, top_k=4)
+    started(env)
+    observation, reward, _, _, info = env.step(np.array([6, 3, 12, 7]))
+    assert reward == pytest.approx(0.5 - 1 - 0.5 + 1) and info["rewards"].tolist() == [
+        0.5,
+        -1,
+        -0.5,
+        1,
+    ]
+    assert observation["items"].tolist() == [2, 6, 7]
+    with pytest.raises(ValueError, match="names an item twice"):
+        env.step(np.array([8, 9, 9, 10]))
+    with pytest.raises(ValueError, match="item 6 is no candidate"):
+        env.step(np.array([8, 9, 6, 10]))
+
+
+def test_a_list_that_cannot_be_filled_ends_the_episode():
+    env = OfflineEnv(one_user([5] * 8), window=3, top_k=2, candidates="rated", episode_length=9)
+    started(env)
+    assert env.step(np.array([3, 4]))[2] is False
+    assert env.step(np.array([5, 6]))[2] is True  # one is left
+
+
+class FixedModel:
+    def rating(self, users, items):
+        assert users.shape == (1,) and items.shape[0] == 1
+        return items.astype(np.float32) - 6.5  # item 12 -> 5.5, clipped to 5
+
+
+def test_a_simulator_answers_for_unrated_items_only():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 2, 3, 4, 5]), window=3, simulator=FixedModel())
+    started(env)
+    assert env.step(3)[1] == -1.0  # the log's
+    assert env.step(10)[1] == pytest.approx((3.5 - 3) / 2)
+    observation, reward, *_ = env.step(12)
+    assert reward == 1.0 and observation["ratings"].tolist() == [3, 3.5, 5]
+
+
+def test_equal_seeds_give_equal_episodes_and_users_are_drawn_from_the_given_ones():
+    env = OfflineEnv(LOG, users=[0, 2], window=N, random_start=1.0)
+    first = [env.reset(seed=5 if i == 0 else None)[0] for i in range(30)]
+    again = [env.reset(seed=5 if i == 0 else None)[0] for i in range(30)]
+    assert [o["items"].tolist() for o in first] == [o["items"].tolist() for o in again]
+    assert {int(o["user"]) for o in first} == {0, 2}
+
+
+def test_users_without_enough_ratings_never_start():
+    assert OfflineEnv(LOG, window=N).users.tolist() == [0, 1, 2, 3, 4, 5]
+    assert OfflineEnv(LOG, window=N, candidates="rated").users.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="user 5 has too few ratings: 1"):
+        OfflineEnv(LOG, [5], window=N, candidates="rated")
+    with pytest.raises(ValueError, match="no user of one has enough ratings"):
+        OfflineEnv(one_user([5]), candidates="rated")
+
+
+def test_the_text_shows_titles_stars_and_rewards():
+    env = OfflineEnv(LOG, window=N, render_mode="ansi")
+    assert env.render() is None
+    _, info = started(env, user=0)
+    item = int(np.flatnonzero(info["action_mask"])[0])
+    env.step(item)
+    text = env.render()
+    assert text.startswith("user 100, step 1, reward ") and f"Film {item}" in text
+    assert OfflineEnv(LOG).render() is None
+
+
+def big_log():
+    lengths = np.full(20, 40)
+    return small_log(20, 50_000, lengths)  # an unmasked random item is next to surely legal
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"random_start": 0.7, "window": 5}])
+def test_gymnasium_finds_nothing_to_complain_about(settings):
+    env = gymnasium.make("drr/Offline-v0", ratings=big_log(), render_mode="ansi", **settings)
+    env.action_space.seed(0)
+    check_env(env.unwrapped)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 0}, "window must be at least 1, got 0"),
+        ({"episode_length": -1}, "episode_length must be at least 1, got -1"),
+        ({"top_k": 0}, "top_k must be at least 1, got 0"),
+        ({"candidates": "all"}, "candidates must be .* got 'all'"),
+        ({"random_start": 2}, "random_start must lie in .* got 2"),
+        ({"render_mode": "human"}, "render_mode must be .* got 'human'"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        OfflineEnv(LOG, **settings)
+
+
+def test_bad_calls_are_refused():
+    env = OfflineEnv(LOG, users=[0, 1], window=N, candidates="rated")
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    with pytest.raises(ValueError, match="user 3 is not among this environment's 2 users"):
+        started(env, user=3)
+    with pytest.raises(ValueError, match=r"start 10 is outside 1\.\.9, the ratings of user 0"):
+        started(env, user=0, start=10)
+    with pytest.raises(ValueError, match=r"unknown reset options \['usr'\]"):
+        started(env, usr=3)
+    with pytest.raises(ValueError, match="nothing to recommend to user 4 from start 2"):
+        started(OfflineEnv(LOG, window=N, candidates="rated"), user=4, start=2)
+
+
+def test_the_package_does_without_tensorflow():
+    code = "import sys, envs, envs.offline; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
