@@ -138,7 +138,11 @@ class States:
 
 @runtime_checkable
 class Policy(Protocol):
-    """Anything that can score items for users; see docs/evaluation.md for a worked example."""
+    """Anything that can score items for users; see docs/evaluation.md for a worked example.
+
+    A policy may also have `users_per_batch`, the most users it wants to be asked about at once:
+    1 for one that learns within each session. A session begins where `feedback_items` is [B, 0].
+    """
 
     @property
     def name(self) -> str:

@@ -107,7 +107,8 @@ class EvaluationProtocol(ABC):
         began = time.perf_counter()
         items = np.full((self.n_users, self.steps), PADDING, np.int32)
         ratings = np.full((self.n_users, self.steps), np.nan, np.float32)
-        for rows in self._batches():
+        size = getattr(policy, "users_per_batch", USERS_PER_BATCH)
+        for rows in batches(self._order(), size):
             items[rows], ratings[rows] = self._play(policy, rows)
         rewards = self._rewards(items, ratings)
         measured = self._measure(items, ratings, rewards)
@@ -123,9 +124,9 @@ class EvaluationProtocol(ABC):
 
     # What a subclass decides.
 
-    @abstractmethod
-    def _batches(self) -> Iterator[IntArray]:
-        """Rows of the evaluated users, in groups that are asked about together."""
+    def _order(self) -> IntArray:
+        """Rows of the evaluated users in the order in which they are asked about."""
+        return np.arange(self.n_users)
 
     @abstractmethod
     def _candidates(self, rows: IntArray) -> IntArray | None:
@@ -234,7 +235,7 @@ class _Oracle:
         return scores
 
 
-def batches(rows: IntArray, size: int = USERS_PER_BATCH) -> Iterator[IntArray]:
+def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
     """rows in order, `size` at a time."""
     for begin in range(0, len(rows), size):
         yield rows[begin : begin + size]

@@ -1,6 +1,6 @@
 """`catalog`: one ranked list over the whole catalogue for users met for the first time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,6 @@ from evaluation.policy import BoolArray, FloatArray, IntArray, States
 from evaluation.protocols.base import (
     EvaluationProtocol,
     RatingLog,
-    batches,
     check_ks,
     mask_known,
     rows_of,
@@ -71,9 +70,6 @@ class NewUsers(EvaluationProtocol):
         mine = ratings.of_users(self.eval_users)
         position = np.arange(mine.n_ratings) - np.repeat(mine.offsets[:-1], mine.lengths)
         return mine.keep(position < window), mine.keep(position >= window)
-
-    def _batches(self) -> Iterator[IntArray]:
-        return batches(np.arange(self.n_users))
 
     def _candidates(self, rows: IntArray) -> None:
         return None

@@ -1,6 +1,6 @@
 """`rerank`: the paper's Algorithm 2, ordering each user's own held-out items one at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from evaluation.policy import PADDING, BoolArray, FloatArray, IntArray, States
 from evaluation.protocols.base import (
     EvaluationProtocol,
     RatingLog,
-    batches,
     check_ks,
     rows_of,
 )
@@ -55,9 +54,8 @@ class Rerank(EvaluationProtocol):
         candidates = np.maximum(np.diff(self._offsets), 1)
         return np.asarray(np.minimum(k, candidates) / k * self._n_relevant / candidates)
 
-    def _batches(self) -> Iterator[IntArray]:
-        by_size = np.argsort(np.diff(self._offsets), kind="stable")  # so little is padding
-        return batches(by_size)
+    def _order(self) -> IntArray:
+        return np.argsort(np.diff(self._offsets), kind="stable")  # so that little is padding
 
     def _candidates(self, rows: IntArray) -> IntArray:
         begin, lengths = self._offsets[rows], np.diff(self._offsets)[rows]

@@ -1,6 +1,6 @@
 """`simulator`: the paper's online evaluation, unrated items answered by a rating model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import hit_rate_at_k, precision_at_k
 from evaluation.policy import BoolArray, FloatArray, IntArray, States
-from evaluation.protocols.base import EvaluationProtocol, RatingLog, batches, check_ks
+from evaluation.protocols.base import EvaluationProtocol, RatingLog, check_ks
 from evaluation.protocols.rerank import latest_positives
 
 
@@ -54,9 +54,6 @@ class Simulator(EvaluationProtocol):
     def headline_keys(self) -> tuple[str, ...]:
         """See EvaluationProtocol.headline_keys."""
         return ("total_reward", *super().headline_keys)
-
-    def _batches(self) -> Iterator[IntArray]:
-        return batches(np.arange(self.n_users))
 
     def _candidates(self, rows: IntArray) -> None:
         return None
