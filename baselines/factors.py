@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from data.ratings import Ratings
 from embedding.ridge import blocks, padded_positions
 from embedding.table import EmbeddingTable
 from evaluation.policy import FloatArray, IntArray, States, take
@@ -33,14 +34,19 @@ class Statistics:
             count=self.count + known.sum(axis=1),
         )
 
-    def solve(self, base: float, per_rating: float, bias: float | None) -> FloatArray:
-        """Ridge solutions [B, f]: strength base + per_rating * count, `bias` on the last one."""
+    def penalised(self, base: float, per_rating: float, bias: float | None) -> FloatArray:
+        """gram with base + per_rating * count added on the diagonal, `bias` at its end: [B, f, f]."""
         size = self.moment.shape[1]
         strength = np.repeat((base + per_rating * self.count)[:, None], size, axis=1)
         if bias is not None:
             strength[:, -1] = bias
         gram = self.gram.copy()
         gram[:, np.arange(size), np.arange(size)] += strength.astype(np.float32)
+        return gram
+
+    def solve(self, base: float, per_rating: float, bias: float | None) -> FloatArray:
+        """Ridge solutions [B, f]."""
+        gram = self.penalised(base, per_rating, bias)
         return np.linalg.solve(gram, self.moment[..., None])[..., 0]
 
 
@@ -87,8 +93,8 @@ class Factorised:
         scalars = np.array([table.mean, table.regularisation, table.per_rating, bias])
         return {"items": table.items, "item_bias": table.item_bias, "scalars": scalars}
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
-        """What `arrays` gave."""
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """What `arrays` gave after fitting the same ratings."""
         mean, regularisation, per_rating, bias = (float(value) for value in arrays["scalars"])
         return self.use(
             EmbeddingTable(
@@ -105,21 +111,24 @@ class Factorised:
         )
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores. The start's statistics are kept until another start is asked."""
+        """See Policy.scores."""
+        solution = self.statistics(states).solve(*self.penalties())
+        return take(self.table.scores(solution[:, : self.table.k]), candidates)
+
+    def penalties(self) -> tuple[float, float, float | None]:
+        """Of a user: base, per rating, bias."""
         table = self.table
+        return table.regularisation, table.per_rating, table.bias_regularisation
+
+    def statistics(self, states: States) -> Statistics:
+        """All that is known; the start's part is kept until another start is asked."""
         if self._start is None or self._start[0] is not states.items:
             targets = self._targets(states.items, states.ratings)
-            self._start = (
-                states.items,
-                gather(self._features, states.offsets, states.items, targets),
-            )
-        statistics = self._start[1]
-        if states.feedback_items.shape[1]:
-            statistics = self._with_feedback(statistics, states)
-        solution = statistics.solve(
-            table.regularisation, table.per_rating, table.bias_regularisation
-        )
-        return take(table.scores(solution[:, : table.k]), candidates)
+            start = gather(self._features, states.offsets, states.items, targets)
+            self._start = (states.items, start)
+        if states.feedback_items.shape[1] == 0:
+            return self._start[1]
+        return self._with_feedback(self._start[1], states)
 
     def _targets(self, items: IntArray, ratings: FloatArray) -> FloatArray:
         return (ratings - self.table.item_bias[items] - np.float32(self.table.mean)).astype("f4")

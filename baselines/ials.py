@@ -38,16 +38,15 @@ class IALS:
         matrix = positives(ratings)
         model = self._model()
         model.fit(matrix[np.flatnonzero(np.diff(matrix.indptr))], show_progress=False)
-        threshold = np.float64(ratings.positive_threshold)
-        return self.restore({"items": model.item_factors, "threshold": threshold})
+        return self.restore({"items": model.item_factors}, ratings)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything fitted, for the cache."""
-        return {"items": self.model.item_factors, "threshold": np.float64(self.threshold)}
+        return {"items": self.model.item_factors}
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
-        """What `arrays` gave."""
-        self.threshold = float(arrays["threshold"])
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """What `arrays` gave after fitting the same ratings."""
+        self.threshold = ratings.positive_threshold
         self.model = self._model()
         self.model.item_factors = np.ascontiguousarray(arrays["items"])
         return self

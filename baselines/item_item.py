@@ -64,7 +64,9 @@ class ItemItem:
             return self.history.start(states, self.threshold)
         residuals, bias = self._residuals(states)
         lengths = np.diff(states.offsets)
-        return csr(residuals - np.repeat(bias, lengths), states.items, states.offsets, states.n_items)
+        return csr(
+            residuals - np.repeat(bias, lengths), states.items, states.offsets, states.n_items
+        )
 
     def _feedback_profile(self, states: States) -> csr_matrix:
         if self.values == "positives":

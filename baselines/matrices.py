@@ -10,7 +10,9 @@ from evaluation.policy import FloatArray
 def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
     """Sparse [U, I] of one value per rating; zeros are dropped."""
     shape = (ratings.n_users, ratings.n_items)
-    matrix = csr_matrix((values.astype(np.float32), ratings.items, ratings.offsets), shape=shape, copy=True)
+    matrix = csr_matrix(
+        (values.astype(np.float32), ratings.items, ratings.offsets), shape=shape, copy=True
+    )
     matrix.eliminate_zeros()
     return matrix
 

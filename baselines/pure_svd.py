@@ -39,7 +39,7 @@ class PureSVD(ItemItem):
 
 
 def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:
-    """The k leading right singular vectors [I, k], fewer if the matrix is smaller; deterministic."""
+    """The k leading right singular vectors [I, k], fewer of a smaller matrix; deterministic."""
     k = min(k, min(matrix.shape) - 1)
     start = np.full(min(matrix.shape), 1.0)
     return svds(matrix.astype(np.float64), k=k, v0=start, return_singular_vectors="vh")[2].T

@@ -86,8 +86,8 @@ class SVDpp:
         arrays = {"items": self.items, "implicit": self.implicit, "bias": self.bias}
         return arrays | {"mean": np.float64(self.mean)}
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
-        """What `arrays` gave."""
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """What `arrays` gave after fitting the same ratings."""
         self.items, self.implicit = arrays["items"], arrays["implicit"]
         self.bias, self.mean = arrays["bias"], float(arrays["mean"])
         return self

@@ -1,0 +1,140 @@
+"""Baselines by name: which exist for a protocol, and how to build one, fitted and tuned."""
+
+import hashlib
+import importlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines.tuned import TUNED, Parameters
+from data.ratings import Ratings
+from evaluation.policy import Adaptive, Policy
+
+PROTOCOLS = ("catalog", "session", "rerank", "simulator")
+SUFFIX = "-adaptive"
+CACHE_FORMAT = "1"  # raise it when a trained baseline changes, so that old files are not read
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a baseline's class lives, and in which protocols its adaptive form exists.
+
+    The module is imported when the baseline is built, so that those on TensorFlow cost nothing
+    until then. seeded: takes `seed`. cached: training takes long; arrays() and restore() exist.
+    """
+
+    module: str
+    cls: str
+    adaptive_in: tuple[str, ...] = ()
+    only_in: tuple[str, ...] = PROTOCOLS
+    seeded: bool = False
+    cached: bool = False
+
+
+SEQUENTIAL = ("session", "rerank", "simulator")
+ENTRIES = {
+    "random": Entry("random_order", "RandomOrder", seeded=True),
+    "popularity": Entry("popularity", "Popularity"),
+    "popularity-mean": Entry("popularity", "PopularityMean"),
+    "item-knn": Entry("item_knn", "ItemKNN", SEQUENTIAL),
+    "user-knn": Entry("user_knn", "UserKNN", ("session",)),
+    "ease": Entry("ease", "EASE", SEQUENTIAL),
+    "pure-svd": Entry("pure_svd", "PureSVD", ("session",)),
+    "ridge": Entry("ridge", "Ridge", ("session",), seeded=True),
+    "pmf": Entry("mf", "PMF", ("rerank", "simulator"), seeded=True),
+    "mf": Entry("mf", "MF", SEQUENTIAL, seeded=True),
+    "svd++": Entry("svdpp", "SVDpp", ("rerank", "simulator"), seeded=True, cached=True),
+    "blend": Entry("blend", "Blend", SEQUENTIAL, seeded=True, cached=True),
+    "ials": Entry("ials", "IALS", ("session",), seeded=True, cached=True),
+    "two-tower": Entry("two_tower", "TwoTower", SEQUENTIAL, seeded=True, cached=True),
+    "sasrec": Entry("sasrec", "SASRec", SEQUENTIAL, seeded=True, cached=True),
+    "linucb": Entry("linucb", "LinUCB", only_in=("simulator",), seeded=True),
+    "hlinucb": Entry("hlinucb", "HLinUCB", only_in=("simulator",), seeded=True),
+}
+
+
+def names(protocol: str) -> list[str]:
+    """Every baseline defined for a protocol, an adaptive form after its static one."""
+    _check_protocol(protocol)
+    found = []
+    for name, entry in ENTRIES.items():
+        if protocol in entry.only_in:
+            found.append(name)
+            found += [name + SUFFIX] if protocol in entry.adaptive_in else []
+    return found
+
+
+def build(
+    name: str,
+    protocol: str,
+    visible: Ratings,
+    *,
+    seed: int = 0,
+    cache_dir: Path | None = None,
+) -> Policy:
+    """A baseline fitted on `visible` with the parameters tuned for the protocol.
+
+    Slow ones are read from and written to `cache_dir`, one file for each name, split, parameters
+    and seed. Raises ValueError, listing the choices, for a name the protocol does not have.
+    """
+    if name not in names(protocol):
+        raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
+    plain = name.removesuffix(SUFFIX)
+    policy = make(plain, parameters(plain, protocol), seed)
+    if ENTRIES[plain].cached and cache_dir is not None:
+        _fit_cached(policy, visible, _cache_file(cache_dir, plain, protocol, seed, visible))
+    else:
+        policy.fit(visible)
+    return policy if plain == name else Adaptive(policy)
+
+
+def parameters(name: str, protocol: str) -> Parameters:
+    """What was tuned for a baseline; {} means its defaults."""
+    return TUNED.get(name, {}).get(protocol, {})
+
+
+def make(name: str, settings: Parameters, seed: int = 0) -> Any:
+    """An unfitted baseline; a blend's members, given as (name, settings), are made too."""
+    entry = ENTRIES[name]
+    cls = getattr(importlib.import_module(f"baselines.{entry.module}"), entry.cls)
+    settings = dict(settings)
+    if name == "blend":
+        members = enumerate(settings.pop("members"))
+        made = [make(member, chosen, seed + number) for number, (member, chosen) in members]
+        return cls(made, **settings)
+    return cls(**settings, seed=seed) if entry.seeded else cls(**settings)
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol: got {protocol!r}, choose from {', '.join(PROTOCOLS)}")
+
+
+def _cache_file(folder: Path, name: str, protocol: str, seed: int, visible: Ratings) -> Path:
+    settings = repr(sorted(parameters(name, protocol).items()))
+    key = "\n".join([CACHE_FORMAT, name, settings, str(seed), visible.fingerprint()])
+    return folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+
+
+def _fit_cached(policy: Any, visible: Ratings, path: Path) -> None:
+    """Read the trained arrays; if there are none, or they are damaged, train and write them."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            policy.restore(dict(file), visible)
+            return
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        policy.fit(visible)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **policy.arrays())
+        os.replace(temporary, path)  # a crash leaves no half-written file behind
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

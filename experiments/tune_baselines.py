@@ -1,0 +1,105 @@
+"""Tune one baseline on held-out training data and print the table.
+
+python -m experiments.tune_baselines --baseline ease --protocol session \\
+    --set regularisation=5000,20000 history.refused=-0.2,-0.4
+
+catalog and session hold out 960 training users; rerank and simulator hold out the last 20% of each
+user's training ratings. Test users and test ratings are cut off before anything else happens. The
+values chosen go into baselines/tuned.py. Every combination of --set is tried, on top of what is
+already tuned.
+"""
+
+import argparse
+import itertools
+import time
+from dataclasses import replace
+from typing import Any
+
+from baselines import registry
+from baselines.history import History
+from data import load_dataset
+from data.ratings import Ratings
+from data.splits import hold_out_users, split_by_time, split_users
+from evaluation.policy import Adaptive
+from evaluation.protocols.base import EvaluationProtocol
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.rerank import Rerank
+from evaluation.protocols.session import Session
+from evaluation.protocols.simulator import Simulator
+
+VALIDATION_USERS = 960
+KEYS = {
+    "catalog": ("precision@5", "precision@10"),
+    "session": ("reward@10", "reward@20"),
+    "rerank": ("precision@5", "precision@10"),
+    "simulator": ("total_reward",),
+}
+
+
+def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationProtocol:
+    """The protocol as played within the training part."""
+    if protocol in ("catalog", "session"):
+        train = split_users(ratings.n_users)[0]
+        ratings = ratings.of_users(train)  # the test users are gone from here on
+        fit, held_out = hold_out_users(train, VALIDATION_USERS, split_seed)
+        return (Catalog if protocol == "catalog" else Session)(ratings, fit, held_out)
+    ratings = split_by_time(ratings)[0]  # the test ratings are gone from here on
+    if protocol == "rerank":
+        return Rerank(ratings)
+    from envs.simulator import Simulator as RatingModel
+
+    return Simulator(ratings, RatingModel.fit(ratings))
+
+
+def grid(options: list[str]) -> list[dict[str, Any]]:
+    """["a=1,2", "b=x"] -> [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]."""
+    keys = [option.split("=", 1)[0] for option in options]
+    values = [[_value(text) for text in option.split("=", 1)[1].split(",")] for option in options]
+    return [dict(zip(keys, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def settings(tuned: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The tuned settings, changed by one row of the grid; "history.x" changes one weight."""
+    merged = tuned | {key: value for key, value in chosen.items() if "." not in key}
+    weights = {key.split(".")[1]: value for key, value in chosen.items() if "." in key}
+    if weights:
+        merged["history"] = replace(merged.get("history", History()), **weights)
+    return merged
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--baseline", required=True)
+    parser.add_argument("--protocol", required=True, choices=registry.PROTOCOLS)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=V1,V2")
+    parser.add_argument("--dataset", default="ml-1m")
+    parser.add_argument("--data-root")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split-seed", type=int, default=0)
+    args = parser.parse_args()
+    plain = args.baseline.removesuffix(registry.SUFFIX)
+    protocol = validation(
+        args.protocol, load_dataset(args.dataset, args.data_root), args.split_seed
+    )
+    keys = KEYS[args.protocol]
+    print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
+    for chosen in grid(args.set):
+        began = time.perf_counter()
+        tuned = settings(registry.parameters(plain, args.protocol), chosen)
+        policy = registry.make(plain, tuned, args.seed).fit(protocol.visible)
+        measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
+        row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
+        print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
