@@ -201,17 +201,19 @@ class LoopConfig:
     """Updates after each episode of all parallel users, in one compiled call."""
     warmup: int = 2_000
     """Transitions collected before the first update."""
-    validation_users: int = 480
-    """Training users held out for the learning curve; nothing is fitted on them."""
+    validation_share: float = 0.05
+    """Share of the training users held out for the learning curve; nothing is fitted on them."""
     evaluations: int = 10
     """Points of the learning curve."""
     checkpoints: int = 5
     """Checkpoints over the run; the last two are kept."""
 
     def __post_init__(self) -> None:
-        for name in ("parallel_users", "updates_per_rollout", "validation_users", "evaluations"):
+        for name in ("parallel_users", "updates_per_rollout", "evaluations"):
             value = getattr(self, name)
             _require(1 <= value <= 10**6, _flag("loop", name), value, "at least 1")
+        share = self.validation_share
+        _require(0 < share < 1, "loop.validation-share", share, "above 0 and below 1")
         _require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
         _require(self.checkpoints >= 0, "loop.checkpoints", self.checkpoints, "0 or more")
 

@@ -50,12 +50,15 @@ class Networks:
         ]
 
     @property
+    def states(self) -> list[keras.Model]:
+        """The state modules: one if it is shared, else the actor's and the critic's."""
+        shared = self.critic_state is self.actor_state
+        return [self.actor_state] if shared else [self.actor_state, self.critic_state]
+
+    @property
     def models(self) -> list[keras.Model]:
         """Every model once, in a fixed order."""
-        states = [self.actor_state]
-        if self.critic_state is not self.actor_state:
-            states.append(self.critic_state)
-        return [*states, self.actor, *self.critics]
+        return [*self.states, self.actor, *self.critics]
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -1,0 +1,119 @@
+"""Train DRR: data -> embedding -> environments -> agent -> loop -> weights, metrics, plots.
+
+    python train.py                      the documented main experiment
+    python train.py --help               every knob, explained
+    python train.py --preset paper       the plain Algorithm 1 of the paper
+
+Exit status: 0 finished, 1 failed while running, 2 unusable arguments or data, 130 or 143 stopped by
+Ctrl-C or SIGTERM with everything saved.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+import config as settings
+from config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from data.ratings import Ratings
+    from training.folder import RunFolder
+    from training.loop import Training
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        asked = parse(argv)
+        from data import DataError, load_dataset
+        from training.folder import RunFolderError
+    except ConfigError as error:
+        return fail(error, 2)
+    try:
+        ratings = load_dataset(asked.dataset, asked.data_root, seed=asked.seed)
+        config, folder = open_folder(asked, argv, ratings)
+    except (ConfigError, DataError, RunFolderError) as error:
+        return fail(error, 2)
+    return run(config, ratings, folder, argv)
+
+
+def parse(argv: Sequence[str], default: Config | None = None) -> Config:
+    """The settings: a preset, then the flags. tyro exits with 2 and a suggestion on a bad flag."""
+    if default is None:
+        finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        finder.add_argument("--preset", default="best")
+        name = finder.parse_known_args(list(argv))[0].preset
+        default = settings.preset("paper" if name == "paper" else "best")
+    return tyro.cli(Config, args=argv, default=default, prog="train.py")
+
+
+def open_folder(
+    asked: Config, argv: Sequence[str], ratings: "Ratings"
+) -> tuple[Config, "RunFolder"]:
+    """The run's folder, locked, and its resolved settings: new ones, or the resumed run's."""
+    from training.folder import RunFolder, RunFolderError, contradictions
+
+    name = asked.run_name or f"{ratings.name}-{asked.preset}-seed{asked.seed}"
+    folder = RunFolder(Path(asked.output_root) / name)
+    config = replace(asked, run_name=name, dataset=ratings.name)
+    if not asked.resume:
+        folder.create(config)
+        return config, folder
+    saved = folder.resume()
+    changed = contradictions(parse(argv, default=saved), saved)
+    if changed:
+        raise RunFolderError(f"{folder.path}: cannot resume with other settings: {', '.join(changed)}")
+    if ratings.name != saved.dataset:
+        raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {ratings.name}")
+    return saved, folder
+
+
+def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[str]) -> int:
+    """Train, save, report. TensorFlow is imported here, when the folder and config.json exist."""
+    began = time.perf_counter()
+    from training.devices import DeviceError, select_device
+
+    try:
+        device = select_device(config.device)
+    except DeviceError as error:
+        return fail(error, 2)
+    from embedding.table import EmbeddingError
+    from training.checkpoint import CheckpointError
+    from training.loop import Diverged, Interrupted, Training
+    from training.report import announce, conclude
+
+    again = f"python train.py --resume --run-name {config.run_name} --output-root {config.output_root}"
+    try:
+        training = Training(config, ratings, folder)
+        if training.restore():
+            print(f"resumed at step {training.iteration * training.per_iteration:,}")
+        announce(training, device)
+        training.run()
+        training.agent.save(folder.path)
+        conclude(training, device, argv, time.perf_counter() - began)
+    except Interrupted as stop:
+        print(f"stopped by {stop}; everything is saved. Go on with:\n  {again}", file=sys.stderr)
+        return 128 + stop.signal
+    except KeyboardInterrupt:
+        print(f"stopped at once. Go on from the last checkpoint with:\n  {again}", file=sys.stderr)
+        return 130
+    except (Diverged, CheckpointError, EmbeddingError, OSError) as error:
+        return fail(error, 1)
+    return 0
+
+
+def fail(error: Exception, status: int) -> int:
+    """One message on stderr; returns the exit status."""
+    print(f"train: {error}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The training loop around the agent: run folder, checkpoints, logs, plots."""

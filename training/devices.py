@@ -1,0 +1,50 @@
+"""The device of a run: CPU, or one CUDA GPU with memory growth."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class DeviceError(ValueError):
+    """The device that was asked for is not there."""
+
+
+def select_device(name: str) -> str:
+    """Make TensorFlow use "cpu", "gpu" or ("auto") a GPU if there is one; returns its description.
+
+    Must be called before anything is placed on a device. TensorFlow's start-up notices, which no
+    log level silences, are shown only with "gpu": there they say what is missing.
+    """
+    with _quiet_stderr(name != "gpu"):
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        tf.config.experimental.enable_op_determinism()
+    if name == "cpu" or (name == "auto" and not gpus):
+        tf.config.set_visible_devices([], "GPU")
+        return "CPU"
+    if not gpus:
+        raise DeviceError(
+            "--device gpu: TensorFlow sees no GPU; pip install 'tensorflow[and-cuda]' and check "
+            "nvidia-smi, or use --device cpu"
+        )
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    tf.config.experimental.set_memory_growth(gpus[0], True)  # else TensorFlow takes all memory
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+
+
+@contextmanager
+def _quiet_stderr(quiet: bool) -> Iterator[None]:
+    if not quiet:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # the file descriptor: the notices come from C++
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,97 @@
+"""The run's folder: made once, never overwritten, used by one process at a time."""
+
+import dataclasses
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+import config as settings
+from config import Config
+from recommender.files import write_text
+
+
+class RunFolderError(ValueError):
+    """The run folder cannot be used as asked; the message says why and what to do."""
+
+
+class RunFolder:
+    """OUTPUT_ROOT/RUN_NAME, locked by this process until it ends.
+
+    The lock is the operating system's: a process that dies, however it dies, lets go of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended by itself: metrics.json is written last."""
+        return (self.path / "metrics.json").exists()
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def create(self, config: Config) -> None:
+        """Make the folder, lock it and write config.json; an existing run is an error."""
+        if self.config_file.exists():
+            state = "finished" if self.finished else "unfinished"
+            advice = "choose another --run-name"
+            raise RunFolderError(
+                f"{self.path}: holds a {state} run; nothing is overwritten: {advice}"
+                + ("" if self.finished else ", or go on with --resume")
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock()
+            write_text(self.config_file, settings.to_json(config))
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another --output-root"
+            ) from error
+
+    def resume(self) -> Config:
+        """Lock an existing run and return its settings; a finished or missing run is an error."""
+        if not self.config_file.exists():
+            raise RunFolderError(
+                f"{self.path}: no run to resume; start it without --resume, or check --run-name"
+            )
+        if self.finished:
+            raise RunFolderError(f"{self.path}: this run is finished; choose another --run-name")
+        self.lock()
+        return settings.from_json(self.config_file.read_text("utf-8"), self.config_file)
+
+    def lock(self) -> None:
+        """Take the folder for this process."""
+        lock = (self.path / "run.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise RunFolderError(
+                f"{self.path}: in use by process {owner}; wait for it, or choose another --run-name"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+
+def contradictions(asked: Config, saved: Config, prefix: str = "") -> list[str]:
+    """Settings that differ from the saved run's, as `--flag asked (the run has saved)`."""
+    found = []
+    for item in dataclasses.fields(saved):
+        new, old = getattr(asked, item.name), getattr(saved, item.name)
+        name = f"{prefix}{item.name}".replace("_", "-")
+        if dataclasses.is_dataclass(old):
+            found += contradictions(new, old, f"{name}.")
+        elif new != old and item.name not in ("resume", "run_name", "output_root", "data_root"):
+            found.append(f"--{name} {new} (the run has {old})")
+    return found

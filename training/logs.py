@@ -1,0 +1,64 @@
+"""What a person sees of a run: progress bar, TensorBoard scalars, progress.png."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+Row = dict[str, float]  # one point of the learning curve or one iteration's means
+
+PANELS = (
+    ("precision", "Precision on held-out training users", ("precision@5", "precision@10")),
+    ("reward", "Reward", ("reward", "session_reward@10", "session_reward@20")),
+    ("loss", "Loss", ("critic_loss", "actor_loss")),
+    ("mean action", "Mean action and Q", ("action", "q")),
+)
+
+
+class Progress:
+    """A tqdm bar over environment transitions, and TensorBoard scalars in `folder`."""
+
+    def __init__(self, folder: Path, total: int, done: int) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+        self._bar = tqdm(total=total, initial=done, unit="step", unit_scale=True, dynamic_ncols=True)
+        self._shown: dict[str, str] = {}
+
+    def update(self, step: int, transitions: int, row: Row) -> None:
+        """Advance to `step` transitions and show the row's scalars."""
+        with self._writer.as_default(step=step):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        names = {"reward": "reward", "precision@5": "P@5", "critic_loss": "loss", "q": "Q"}
+        names |= {"epsilon": "eps"}
+        self._shown |= {short: f"{row[name]:.3f}" for name, short in names.items() if name in row}
+        self._bar.set_postfix(self._shown, refresh=False)
+        self._bar.update(transitions)
+
+    def close(self) -> None:
+        """Leave the bar on the screen and flush the scalars."""
+        self._bar.close()
+        self._writer.close()
+
+
+def plot(history: list[Row], path: Path) -> None:
+    """progress.png: precision, reward, loss and mean action against transitions."""
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    for axes, (label, title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
+        for name in names:
+            points = [(row["step"], row[name]) for row in history if name in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=name)
+        axes.set(title=title, xlabel="transitions", ylabel=label)
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend()
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
+def summary_row(row: Row) -> dict[str, Any]:
+    """A row with rounded numbers, for JSON that people read."""
+    return {name: round(float(value), 6) for name, value in row.items()}

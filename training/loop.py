@@ -1,0 +1,251 @@
+"""The training loop (Algorithm 1 for many users at once): play an episode, update, evaluate, save."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import embedding
+from config import Config
+from data.ratings import Ratings
+from data.splits import hold_out_users, split_users
+from embedding.table import EmbeddingTable
+from envs.episodes import draw_starts
+from envs.vector import VectorOfflineEnv
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.session import Session
+from recommender.agent import DRRAgent, TrainingAgent, transition_spec
+from recommender.exploration import schedule
+from recommender.policy import DRRPolicy
+from replay_buffer.prioritized import PrioritizedReplay
+from replay_buffer.uniform import UniformReplay
+from training import checkpoint
+from training.folder import RunFolder
+from training.logs import Progress, Row, plot
+
+SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
+
+
+class Diverged(RuntimeError):
+    """The numbers left the range that rewards and discount allow; the message says which and when."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; everything is saved. `signal` is its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+
+class Training:
+    """One run: everything it needs, from ratings to the trained agent.
+
+    Args:
+        config: the settings.
+        ratings: the data set; only the training users' rows are ever used to fit anything.
+        folder: where checkpoints and logs go.
+        jit_compile: compile with XLA.
+    """
+
+    def __init__(
+        self, config: Config, ratings: Ratings, folder: RunFolder, jit_compile: bool = False
+    ) -> None:
+        self.config, self.ratings, self.folder = config, ratings, folder
+        seeds = iter(np.random.SeedSequence(config.seed).generate_state(6) >> 1)
+        train_users, _ = split_users(ratings.n_users)
+        held_out = max(1, round(config.loop.validation_share * len(train_users)))
+        fit_users, self.validation_users = hold_out_users(train_users, held_out, int(next(seeds)))
+        self.visible = ratings.of_users(fit_users)
+        self.users = fit_users[ratings.lengths[fit_users] > 1]
+        self.table = self._embedding(int(next(seeds)))
+        self.rng = np.random.default_rng(int(next(seeds)))
+        self._play_seed, self._learn_seed = int(next(seeds)), int(next(seeds))
+        loop, env = config.loop, config.env
+        self.per_iteration = loop.parallel_users * env.episode_length
+        self.iterations = max(1, round(config.steps / self.per_iteration))
+        self.environment = VectorOfflineEnv(
+            self.visible, window=env.window, episode_length=env.episode_length
+        )
+        self.training_agent = TrainingAgent(
+            config.agent,
+            self.table,
+            ratings,
+            window=env.window,
+            environment=self.environment,
+            replay=self._replay(),
+            total_updates=self.iterations * loop.updates_per_rollout,
+            seed=int(next(seeds)),
+            jit_compile=jit_compile,
+        )
+        self.iteration = 0
+        self.history: list[Row] = []
+        self.protocols = self._protocols()
+
+    @property
+    def agent(self) -> DRRAgent:
+        """The agent as it would be deployed now."""
+        return self.training_agent.agent
+
+    def _embedding(self, seed: int) -> EmbeddingTable:
+        """Fitted once per run and kept in its folder, so that a resumed run has the same."""
+        path = self.folder.path / "embedding.weights.h5"
+        if path.exists():
+            return EmbeddingTable.load(path)
+        table = embedding.fit(self.config.embedding, self.visible, seed)
+        table.save(path)
+        return table
+
+    def _replay(self) -> PrioritizedReplay | UniformReplay:
+        config, env = self.config.replay, self.config.env
+        spec = transition_spec(self.config.agent, env.window, env.episode_length, self.table.k)
+        if config.kind == "uniform":
+            return UniformReplay(config.capacity, spec)
+        return PrioritizedReplay(config.capacity, spec, config.alpha, config.beta, config.epsilon)
+
+    def _protocols(self) -> list[Catalog | Session]:
+        """The learning curve's protocols, over held-out training users."""
+        kinds = {"catalog": Catalog, "session": Session}
+        fit_users = np.setdiff1d(split_users(self.ratings.n_users)[0], self.validation_users)
+        return [
+            kinds[name](
+                self.ratings, fit_users, self.validation_users, window=self.config.env.window
+            )
+            for name in self.config.protocol
+        ]
+
+    def run(self) -> None:
+        """Train to the end, or raise Interrupted with everything saved."""
+        progress = Progress(
+            self.folder.path / "tensorboard",
+            self.iterations * self.per_iteration,
+            self.iteration * self.per_iteration,
+        )
+        try:
+            with stop_signals() as received:
+                while self.iteration < self.iterations:
+                    row = self._iterate()
+                    if self._due(self.config.loop.evaluations):
+                        row |= self._evaluate()
+                        plot([*self.history, row], self.folder.path / "progress.png")
+                    self.history.append(row)
+                    progress.update(int(row["step"]), self.per_iteration, row)
+                    if received or self._due(self.config.loop.checkpoints):
+                        self.save()
+                    if received and self.iteration < self.iterations:
+                        raise Interrupted(received[0])
+        finally:
+            progress.close()
+
+    def _due(self, times: int) -> bool:
+        """Whether the share of finished iterations has just passed a multiple of 1 / times."""
+        now, before = self.iteration * times, (self.iteration - 1) * times
+        return now // self.iterations > before // self.iterations
+
+    def _iterate(self) -> Row:
+        """One episode of every parallel user, then the updates."""
+        config, share = self.config, self.iteration / self.iterations
+        exploration = schedule(config.agent, share)
+        users, starts = draw_starts(
+            self.rng,
+            self.visible,
+            self.users,
+            config.env.window,
+            config.env.random_start,
+            config.loop.parallel_users,
+        )
+        offset = self.iteration * SEED_STRIDE % 2**31
+        agent = self.training_agent
+        played = agent.collect(
+            self.environment.reset(users, starts), exploration, (self._play_seed, offset)
+        )
+        row = {
+            "reward": float(played["reward"].mean()) * config.env.episode_length,
+            "epsilon": exploration.epsilon,
+            "noise": exploration.noise,
+        }
+        if len(agent.replay) >= min(config.loop.warmup, config.replay.capacity):
+            updates = config.loop.updates_per_rollout
+            row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
+        self.iteration += 1
+        row["step"] = self.iteration * self.per_iteration
+        self._check(row)
+        return row
+
+    def _check(self, row: Row) -> None:
+        """Stop on numbers that cannot be right, before they reach a checkpoint."""
+        for name, value in row.items():
+            if not np.isfinite(value):
+                raise Diverged(
+                    f"{name} is {value} at step {row['step']:.0f}: usually the learning rate is too "
+                    "high; lower --agent.critic-lr, or set --agent.clip-norm 1"
+                )
+        bound = 4.0 / (1.0 - self.config.agent.discount)  # 4 x the largest return: room for noise
+        if self.iteration > self.iterations // 10 and row.get("q_max", 0.0) > 10 * bound:
+            raise Diverged(
+                f"|Q| is {row['q_max']:.1f} at step {row['step']:.0f}, rewards and discount allow "
+                f"{bound / 4:.1f}: the critic diverges; lower --agent.critic-lr or --agent.tau"
+            )
+
+    def _evaluate(self) -> Row:
+        """The learning curve's next point, on held-out training users."""
+        row: Row = {}
+        for protocol in self.protocols:
+            for key, values in protocol.evaluate(DRRPolicy(self.agent)).items():
+                name = key if protocol.name == "catalog" else f"{protocol.name}_{key}"
+                row[name] = float(values.mean())
+        return row
+
+    def save(self) -> None:
+        """Write a checkpoint: all that the next iteration depends on."""
+        agent = self.training_agent
+        arrays = {
+            f"variable/{index:04d}": np.asarray(variable)
+            for index, variable in enumerate(agent.learner.variables)
+        }
+        arrays |= {f"replay/{name}": value for name, value in agent.replay.state_dict().items()}
+        state = {"rng": self.rng.bit_generator.state, "history": self.history}
+        arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        checkpoint.save(self.folder.checkpoints, self.iteration, arrays)
+
+    def restore(self) -> bool:
+        """Go back to the newest checkpoint; False where there is none yet."""
+        found = checkpoint.load_newest(self.folder.checkpoints)
+        if found is None:
+            return False
+        self.iteration, arrays = found
+        agent = self.training_agent
+        for index, variable in enumerate(agent.learner.variables):
+            variable.assign(arrays[f"variable/{index:04d}"])
+        prefix = "replay/"
+        replay = {
+            name.removeprefix(prefix): value
+            for name, value in arrays.items()
+            if name.startswith(prefix)
+        }
+        agent.replay.load_state_dict(replay)
+        state: dict[str, Any] = json.loads(arrays["state"].tobytes())
+        self.rng.bit_generator.state = state["rng"]
+        self.history = state["history"]
+        return True
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM are noted in the list instead of killing an update half-way."""
+    received: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        if received:  # asked twice: stop at once, the last checkpoint stays
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""What a run says at its start and end, and metrics.json."""
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from baselines import registry
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.session import Session
+from evaluation.report import Report, summarise
+from recommender.files import write_text
+from recommender.policy import DRRPolicy
+from training.loop import Training
+from training.logs import plot, summary_row
+
+COMPARED = ("popularity", "random")
+PROTOCOLS = {"catalog": Catalog, "session": Session}
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
+
+
+def announce(training: Training, device: str) -> None:
+    """What is about to be trained, on what."""
+    ratings, visible = training.ratings, training.visible
+    print(
+        f"{ratings.name}: {ratings.n_users:,} users, {ratings.n_items:,} items, {ratings.n_ratings:,} "
+        f"ratings; trained on {len(training.users):,} users with {visible.n_ratings:,} ratings, "
+        f"validated on {len(training.validation_users):,}\n"
+        f"{training.config.preset} preset, {training.config.agent.state}, "
+        f"{training.table.kind} embedding, {device}; run folder {training.folder.path}"
+    )
+
+
+def conclude(training: Training, device: str, argv: Sequence[str], seconds: float) -> None:
+    """Evaluate on the test users, print the tables, write metrics.json and the last plot."""
+    folder, console = training.folder.path, Console()
+    reports = [evaluate(training, name) for name in training.config.protocol]
+    for report in reports:
+        console.print(report.as_table())
+        for line in report.difference_lines():
+            console.print(line)
+    plot(training.history, folder / "progress.png")
+    metrics = {
+        "results": {report.protocol: report.as_json() for report in reports},
+        "curve": [summary_row(row) for row in training.history],
+        **facts(training, device, argv),
+        "seconds": round(seconds, 1),
+    }
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    print(
+        f"{seconds:.0f} s. Written to {folder}: actor, critic, state and embedding .weights.h5, "
+        "config.json, metrics.json, progress.png, tensorboard/\n"
+        f"Compare with more baselines: python evaluate.py --weights {folder} --policies all"
+    )
+
+
+def evaluate(training: Training, name: str) -> Report:
+    """DRR beside popularity and random on the test users, who were hidden until now."""
+    config = training.config
+    protocol = PROTOCOLS[name](training.ratings, window=config.env.window)
+    policies = {
+        name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
+        for name in COMPARED
+    }
+    results = {name: [protocol.run(policy)] for name, policy in policies.items()}
+    results["drr"] = [protocol.run(DRRPolicy(training.agent))]
+    return summarise(training.ratings.name, protocol, results, trained=("drr",), seed=config.seed)
+
+
+def facts(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any]:
+    """What is needed to repeat the run."""
+    return {
+        "command": shlex.join(["python", "train.py", *argv]),
+        "seed": training.config.seed,
+        "device": device,
+        "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """The checkout's commit, with -dirty where files differ from it; None outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    root = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
