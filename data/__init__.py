@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from data.download import ARCHIVES, download
+from data.download import ARCHIVES, download_archive
 from data.errors import DataError, DownloadError, quote
 from data.movielens import read_ml_1m, read_ml_100k
 from data.ratings import Ratings
@@ -63,7 +63,7 @@ def _local_or_downloaded(name: str, root: Path) -> Path:
         is_there = folder.exists() and any(folder.iterdir())
     except OSError as error:
         raise DataError(f"{folder}: not a readable folder ({error.strerror}); remove it") from None
-    return folder if is_there else download(ARCHIVES[name], root)
+    return folder if is_there else download_archive(ARCHIVES[name], root)
 
 
 def _warn_of_synthetic(error: DownloadError) -> None:

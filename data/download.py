@@ -27,6 +27,8 @@ from data.movielens import FILES
 CONNECT_SECONDS = 10.0
 _BLOCK = 1 << 16
 _MEBIBYTE = 1 << 20
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_BY_HAND = "try again later, or unpack the archive yourself and pass its parent as --data-root"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def open_url(url: str, timeout: float) -> Response:
     return response
 
 
-def download(archive: Archive, data_root: Path) -> Path:
+def download_archive(archive: Archive, data_root: Path) -> Path:
     """The folder `data_root/<name>`, freshly fetched; DownloadError if anything is not right."""
     target = data_root / archive.name
     try:
@@ -87,10 +89,6 @@ def download(archive: Archive, data_root: Path) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
-
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-_BY_HAND = "try again later, or unpack the archive yourself and pass its parent as --data-root"
 
 
 def _fetch(archive: Archive, path: Path) -> None:

@@ -22,7 +22,7 @@ def hold_out_users(
     train_users: IntArray, count: int, seed: int | np.random.SeedSequence
 ) -> tuple[UserArray, UserArray]:
     """Fitting users and `count` validation users, drawn from the train users; both ascending."""
-    users = np.asarray(train_users, dtype=np.int32)
+    users: UserArray = np.asarray(train_users, dtype=np.int32)
     if not 0 < count < len(users):
         raise DataError(f"hold_out_users: {count} validation users out of {len(users)}")
     shuffled = np.random.default_rng(seed).permutation(users)
@@ -39,12 +39,12 @@ def split_by_time(ratings: Ratings, fraction: float = 0.8) -> tuple[Ratings, Rat
 
 def with_history(ratings: Ratings, users: IntArray, window: int) -> UserArray:
     """Those of the users who have more than `window` ratings; DataError if nobody has."""
-    users = np.asarray(users, dtype=np.int32)
-    enough: UserArray = users[ratings.lengths[users] > window]
+    candidates: UserArray = np.asarray(users, dtype=np.int32)
+    enough = candidates[ratings.lengths[candidates] > window]
     if not enough.size:
-        longest = ratings.lengths[users].max(initial=0)
+        longest = ratings.lengths[candidates].max(initial=0)
         raise DataError(
-            f"{ratings.name}: none of {len(users)} users has more than {window} ratings "
+            f"{ratings.name}: none of {len(candidates)} users has more than {window} ratings "
             f"(most: {longest}); shorten the history window or use more data"
         )
     return enough

@@ -46,7 +46,7 @@ class SyntheticConfig:
     longest: int = 400
     typical: float = 70.0  # median number of ratings per user
     tail: float = 1.0  # exponent of the popularity law: weight of rank r is r ** -tail
-    choice: float = 1.5  # how strongly taste decides what is watched
+    choice: float = 1.4  # how strongly taste decides what is watched
     taste_stars: float = 0.55  # how strongly taste, quality, mood and chance move a rating
     quality_stars: float = 0.4
     user_stars: float = 0.35

@@ -94,7 +94,7 @@ def read_integers(path: Path, separator: bytes, columns: int) -> NDArray[np.int6
         )
     except (ValueError, OverflowError, pd.errors.ParserError):
         return None
-    table = frame.to_numpy()
+    table: NDArray[np.int64] = frame.to_numpy()
     if table.shape != (n_lines, columns):
         return None
     if not content.endswith(b"\n"):

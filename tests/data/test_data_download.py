@@ -1,0 +1,230 @@
+"""Downloads through a local opener: verified, unpacked safely, nothing half-written left."""
+
+import hashlib
+import io
+import stat
+import time
+import zipfile
+from collections.abc import Callable
+from http.client import IncompleteRead
+from pathlib import Path
+
+import pytest
+
+import data.download as module
+from data import DownloadError, load_dataset
+from data.download import Archive, download_archive
+
+WriteFolder = Callable[..., Path]
+Members = dict[str | zipfile.ZipInfo, bytes]
+URL = "https://files.example.org/ml-1m.zip"
+
+
+class Served:
+    """An HTTP response from memory."""
+
+    def __init__(self, content: bytes, url: str = URL, fails: Exception | None = None) -> None:
+        self.stream, self.url, self.fails, self.closed = io.BytesIO(content), url, fails, False
+
+    def read(self, size: int, /) -> bytes:
+        block = self.stream.read(size)
+        if not block and self.fails:
+            raise self.fails
+        return block
+
+    def geturl(self) -> str:
+        return self.url
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def zip_of(members: Members) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return file.getvalue()
+
+
+def archive_of(content: bytes, **changed) -> Archive:
+    md5, sha256 = hashlib.md5(content).hexdigest(), hashlib.sha256(content).hexdigest()
+    return Archive(**{"name": "ml-1m", "url": URL, "md5": md5, "sha256": sha256, **changed})
+
+
+@pytest.fixture
+def members(write_ml_1m: WriteFolder) -> Members:
+    files = sorted(write_ml_1m().iterdir())
+    return {"ml-1m/": b"", **{f"ml-1m/{file.name}": file.read_bytes() for file in files}}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "downloads").mkdir()
+    return tmp_path / "downloads"
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Served]:
+    def answer(content: bytes, **how) -> Served:
+        response = Served(content, **how)
+        monkeypatch.setattr(module, "open_url", lambda url, timeout: response)
+        return response
+
+    return answer
+
+
+def refuses(archive: Archive, root: Path, message: str) -> None:
+    with pytest.raises(DownloadError, match=message):
+        download_archive(archive, root)
+    assert list(root.iterdir()) == []  # nothing half-written stays behind
+    assert [
+        path.name for path in root.parent.iterdir() if path.name not in ("root", root.name)
+    ] == []
+
+
+def test_download_then_load(root: Path, members: Members, serve, monkeypatch, write_ml_1m) -> None:
+    content = zip_of(members)
+    response = serve(content)
+    monkeypatch.setitem(module.ARCHIVES, "ml-1m", archive_of(content))
+    ratings = load_dataset("ml-1m", root)
+    assert ratings.fingerprint() == load_dataset("ml-1m", write_ml_1m().parent).fingerprint()
+    assert [path.name for path in root.iterdir()] == ["ml-1m"]
+    assert response.closed
+    monkeypatch.setattr(module, "open_url", None)  # the second time nothing is fetched
+    assert load_dataset("auto", root).fingerprint() == ratings.fingerprint()
+
+
+def test_the_pinned_archives_are_https() -> None:
+    assert set(module.ARCHIVES) == {"ml-1m", "ml-100k"}
+    for archive in module.ARCHIVES.values():
+        assert archive.url.startswith("https://files.grouplens.org/")
+        assert len(archive.md5) == 32
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_wrong_checksum(root: Path, members: Members, serve, kind: str) -> None:
+    content = zip_of(members)
+    serve(content)
+    refuses(archive_of(content, **{kind: "0" * 32}), root, f"{kind} [0-9a-f]+ of .* expected 0000")
+
+
+def test_truncated_download(root: Path, members: Members, serve) -> None:
+    content = zip_of(members)
+    serve(content[:-100])
+    refuses(archive_of(content), root, "truncated or altered")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionResetError(104, "reset by peer"), IncompleteRead(b"x", 9), TimeoutError("slow")],
+)
+def test_connection_lost_midway(root: Path, members: Members, serve, error: Exception) -> None:
+    content = zip_of(members)
+    serve(content[:50], fails=error)
+    refuses(archive_of(content), root, r"ml-1m\.zip: .*; try again later")
+
+
+def test_interrupt_leaves_nothing(root: Path, serve) -> None:
+    response = serve(b"")
+    response.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        download_archive(archive_of(b"x"), root)
+    assert list(root.iterdir()) == []
+
+
+def test_only_https(root: Path, serve) -> None:
+    refuses(archive_of(b"", url="http://files.example.org/ml-1m.zip"), root, "only https")
+    refuses(archive_of(b"", url="file:///etc/passwd"), root, "only https")
+    serve(b"", url="http://elsewhere.example.org/x")
+    refuses(archive_of(b""), root, "redirected to 'http://elsewhere")
+
+
+def test_connecting_is_given_up_in_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "open_url", lambda url, timeout: time.sleep(1))
+    started = time.monotonic()
+    refuses(archive_of(b""), root, "no connection within 0.05 s")
+    assert time.monotonic() - started < 0.9
+
+
+def test_endless_download(root: Path, serve) -> None:
+    serve(b"x" * 300_000)
+    refuses(archive_of(b"", most_bytes=100_000), root, "larger than 100000 bytes")
+
+
+def linked(name: str, kind: int = stat.S_IFLNK) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name)
+    member.create_system = 3
+    member.external_attr = (kind | 0o777) << 16
+    return member
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        ("../evil.txt", "lies outside"),
+        ("ml-1m/../../evil.txt", "lies outside"),
+        ("/tmp/evil.txt", "lies outside"),
+        ("ml-1m\\..\\evil.txt", "lies outside"),
+        ("C:/evil.txt", "lies outside"),
+        ("ml-1m/C:evil.txt", "lies outside"),
+        ("ml-100k/u.data", "lies outside"),
+        ("ml-1m", "damaged archive|File exists|Is a directory|Not a directory"),
+        (linked("ml-1m/link"), "is a link or device"),
+        (linked("ml-1m/pipe", stat.S_IFIFO), "is a link or device"),
+        (linked("ml-1m/disk", stat.S_IFBLK), "is a link or device"),
+    ],
+)
+def test_hostile_member(root: Path, members: Members, serve, member, message: str) -> None:
+    content = zip_of({**members, member: b"/etc"})
+    serve(content)
+    refuses(archive_of(content), root, message)
+
+
+def test_zip_bomb(root: Path, members: Members, serve) -> None:
+    content = zip_of({**members, "ml-1m/bomb": b"\0" * 5_000_000})
+    assert len(content) < 20_000
+    serve(content)
+    refuses(
+        archive_of(content, most_unpacked_bytes=1_000_000), root, "more than the 1000000 allowed"
+    )
+
+
+def test_zip_bomb_that_lies_about_its_size(root: Path, members: Members, serve) -> None:
+    content = zip_of({**members, "ml-1m/bomb": b"\0" * 5_000_000})
+    content = content.replace((5_000_000).to_bytes(4, "little"), (5).to_bytes(4, "little"))
+    serve(content)
+    refuses(archive_of(content, most_unpacked_bytes=1_000_000), root, "damaged archive|allowed")
+
+
+def test_damaged_archives(root: Path, members: Members, serve) -> None:
+    content = zip_of(members)
+    middle = len(content) // 3
+    for bad in (b"", b"<html>", content[:-30], content[:middle] + b"XXXX" + content[middle + 4 :]):
+        serve(bad)
+        refuses(archive_of(bad), root, r"ml-1m\.zip: ")
+
+
+def test_archive_without_a_needed_file(root: Path, members: Members, serve) -> None:
+    del members["ml-1m/users.dat"]
+    content = zip_of(members)
+    serve(content)
+    refuses(archive_of(content), root, "holds no ml-1m/users.dat")
+
+
+def test_a_finished_folder_of_another_process_is_used(root: Path, members: Members, serve) -> None:
+    content = zip_of(members)
+    serve(content)
+    download_archive(archive_of(content), root)
+    serve(content)
+    assert download_archive(archive_of(content), root) == root / "ml-1m"
+    (root / "ml-1m" / "users.dat").unlink()
+    serve(content)
+    with pytest.raises(DownloadError, match="is in the way"):
+        download_archive(archive_of(content), root)
+
+
+def test_data_root_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="cannot be written"):
+        download_archive(archive_of(b""), tmp_path / "absent")

@@ -1,0 +1,70 @@
+"""Which data set `load_dataset` answers with, and when it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import data.download
+from data import DataError, DownloadError, load_dataset
+
+WriteFolder = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, timeout: float) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(data.download, "open_url", refuse)
+    monkeypatch.delenv("DRR_DATA_ROOT", raising=False)
+
+
+def test_auto_prefers_local_data(write_ml_1m: WriteFolder) -> None:
+    assert load_dataset("auto", write_ml_1m().parent).name == "ml-1m"
+
+
+def test_auto_without_network_warns_loudly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_dataset("auto", tmp_path).name == "synthetic"
+    warning = capsys.readouterr().err
+    assert "SYNTHETIC" in warning
+    assert "no network" in warning
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ml-1m", "ml-100k"])
+def test_named_data_is_never_replaced(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DownloadError, match="no network"):
+        load_dataset(name, tmp_path)
+
+
+def test_auto_does_not_hide_bad_local_data(write_ml_1m: WriteFolder) -> None:
+    with pytest.raises(DataError, match="rating out of range, value 6"):
+        load_dataset("auto", write_ml_1m(ratings=("1::3::6::1",)).parent)
+    with pytest.raises(DataError, match=r"users\.dat: missing"):
+        load_dataset("auto", write_ml_1m(users=None).parent)
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "ml-1m").write_text("not a folder")
+    with pytest.raises(DataError, match="not a readable folder"):
+        load_dataset("ml-1m", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["auto", "ml-1m", "ml-100k", "synthetic"])
+def test_given_root_must_exist(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="--data-root .*absent.*: no such folder"):
+        load_dataset(name, tmp_path / "absent")
+
+
+def test_environment_names_the_root(
+    write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRR_DATA_ROOT", str(write_ml_1m().parent))
+    assert load_dataset("ml-1m").n_ratings == 6
+    monkeypatch.setenv("DRR_DATA_ROOT", "/absent")
+    with pytest.raises(DataError, match="DRR_DATA_ROOT '/absent': no such folder"):
+        load_dataset("ml-1m")
+    assert load_dataset("synthetic").name == "synthetic"

@@ -1,0 +1,128 @@
+"""Ratings against a few obvious lines, and its promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import DataError, Ratings
+
+CALM = settings(deadline=None)  # machines under load are slow
+Event = tuple[int, int, float, int]
+IDS = st.integers(0, 6)
+EVENTS = st.lists(
+    st.tuples(IDS, IDS, st.sampled_from([1.0, 2.0, 3.0, 4.0, 5.0]), st.integers(0, 3)),
+    unique_by=lambda event: event[:2],
+    max_size=40,
+)
+
+
+def ratings_of(events: list[Event]) -> Ratings:
+    users, items, values, times = zip(*events, strict=True) if events else ([], [], [], [])
+    ids = np.arange(7)
+    return Ratings.from_events("toy", users, items, values, times, user_ids=ids, item_ids=ids)
+
+
+TOY: list[Event] = [(2, 0, 4.0, 9), (0, 1, 5.0, 3), (0, 4, 1.0, 1), (2, 3, 3.0, 9), (2, 6, 5.0, 1)]
+
+
+@CALM
+@given(EVENTS)
+def test_rows_equal_a_naive_stable_sort(events: list[Event]) -> None:
+    ratings = ratings_of(events)
+    for user in range(7):
+        expected = sorted((e for e in events if e[0] == user), key=lambda event: event[3])
+        row = ratings.row(user)
+        found = zip(ratings.items[row], ratings.values[row], ratings.timestamps[row], strict=True)
+        assert list(found) == [event[1:] for event in expected]
+        assert np.all(ratings.users[row] == user)
+
+
+@CALM
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_keep_drops_ratings_and_nothing_else(events: list[Event], random) -> None:
+    ratings = ratings_of(events)
+    mask = np.array([random.random() < 0.5 for _ in range(ratings.n_ratings)], dtype=bool)
+    kept = ratings.keep(mask)
+    assert kept.items.tolist() == ratings.items[mask].tolist()
+    assert kept.users.tolist() == ratings.users[mask].tolist()
+    assert kept.lengths.sum() == mask.sum()
+    assert (kept.n_users, kept.n_items) == (7, 7)
+
+
+@CALM
+@given(EVENTS, st.sets(IDS))
+def test_of_users_keeps_exactly_their_rows(events: list[Event], users: set[int]) -> None:
+    ratings = ratings_of(events)
+    chosen = ratings.of_users(np.array(sorted(users), dtype=np.int32))
+    for user in range(7):
+        expected = ratings.items[ratings.row(user)].tolist() if user in users else []
+        assert chosen.items[chosen.row(user)].tolist() == expected
+
+
+def test_original_ids_become_positions_in_the_catalogue() -> None:
+    ratings = Ratings.from_events(
+        "toy", [30, 10], [9, 5], [1, 5], [0, 0], user_ids=[10, 20, 30], item_ids=[5, 7, 9]
+    )
+    assert ratings.offsets.tolist() == [0, 1, 1, 2]
+    assert ratings.items.tolist() == [0, 2]
+
+
+def test_without_a_catalogue_it_is_what_occurs() -> None:
+    ratings = Ratings.from_events("toy", [30, 10], [9, 5], [1, 5], [0, 0])
+    assert ratings.user_ids.tolist() == [10, 30]
+    assert ratings.item_ids.tolist() == [5, 9]
+
+
+def test_types_and_derived_arrays() -> None:
+    ratings = ratings_of(TOY)
+    types = [ratings.offsets, ratings.items, ratings.values, ratings.timestamps, ratings.users]
+    assert [a.dtype.str for a in types] == ["<i8", "<i4", "<f4", "<i8", "<i4"]
+    assert ratings.lengths.tolist() == [2, 0, 3, 0, 0, 0, 0]
+    assert ratings.positive.tolist() == [False, True, True, True, False]
+    assert ratings.demographics.shape == (7, 0)
+    assert ratings.genres.shape == (7, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["offsets", "items", "values", "timestamps", "user_ids", "users", "lengths", "positive"]
+)
+def test_arrays_are_read_only(name: str) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(ratings_of(TOY), name)[0] = 1
+
+
+def test_fingerprint_follows_the_data() -> None:
+    other = [(2, 0, 3.0, 9), *TOY[1:]]
+    assert ratings_of(TOY).fingerprint() == ratings_of(TOY).fingerprint()
+    assert ratings_of(TOY).fingerprint() != ratings_of(other).fingerprint()
+    assert ratings_of(TOY).fingerprint() == ratings_of([TOY[2], *TOY[:2], *TOY[3:]]).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ((9, 1, 5.0, 0), "event 5: user id 9 "),
+        ((-1, 1, 5.0, 0), "event 5: user id -1 "),
+        ((1, 2**60, 5.0, 0), "event 5: item id 1152921504606846976 "),
+        ((1, 1, 0.5, 0), "event 5: rating 0.5 "),
+        ((1, 1, 6.0, 0), "event 5: rating 6 "),
+        ((1, 1, float("nan"), 0), "event 5: rating nan "),
+        ((1, 1, float("inf"), 0), "event 5: rating inf "),
+        ((0, 4, 5.0, 8), "event 5: user 0 rated item 4 before"),
+    ],
+)
+def test_bad_events_are_named(event: Event, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ratings_of([*TOY, event])
+
+
+def test_shapes_must_fit() -> None:
+    with pytest.raises(DataError, match="columns of shapes"):
+        Ratings.from_events("toy", [1, 2], [1], [5], [0])
+    with pytest.raises(DataError, match="1 titles, 2 items"):
+        Ratings.from_events("toy", [1, 2], [1, 2], [5, 5], [0, 0], titles=("one",))
+    with pytest.raises(DataError, match="ascending"):
+        Ratings.from_events("toy", [1], [1], [5], [0], user_ids=[1, 1])
+    with pytest.raises(DataError, match="expected bool"):
+        ratings_of(TOY).keep(np.ones(2, dtype=bool))

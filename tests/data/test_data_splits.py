@@ -1,0 +1,81 @@
+"""Splits by user and by time."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import DataError, Ratings
+from data.splits import hold_out_users, split_by_time, split_users, with_history
+
+
+CALM = settings(deadline=None)  # machines under load are slow
+
+
+def ratings_with(lengths: list[int]) -> Ratings:
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    items = np.concatenate([np.arange(n) for n in lengths]) if lengths else []
+    return Ratings.from_events(
+        "toy", users, items, np.full(len(users), 3), items, user_ids=np.arange(len(lengths))
+    )
+
+
+def test_ml_1m_users_split_as_published() -> None:
+    train, test = split_users(6040)
+    assert (train[0], train[-1], test[0], test[-1]) == (0, 4831, 4832, 6039)  # ids are one more
+    assert len(test) == 1208
+
+
+@CALM
+@given(st.integers(2, 500), st.floats(0, 1))
+def test_both_sides_of_a_user_split_have_somebody(n_users: int, fraction: float) -> None:
+    train, test = split_users(n_users, fraction)
+    assert len(train)
+    assert len(test)
+    assert np.concatenate([train, test]).tolist() == list(range(n_users))
+
+
+def test_one_user_cannot_be_split() -> None:
+    with pytest.raises(DataError, match="1 user"):
+        split_users(1)
+
+
+@CALM
+@given(st.integers(2, 60), st.integers(0, 2**32), st.data())
+def test_held_out_users_are_a_seeded_partition(
+    n_users: int, seed: int, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, n_users - 1))
+    users = np.arange(n_users, dtype=np.int32) * 3
+    fit, validation = hold_out_users(users, count, seed)
+    again = hold_out_users(users, count, seed)
+    assert len(validation) == count
+    assert sorted([*fit, *validation]) == users.tolist()
+    assert np.array_equal(fit, again[0])
+    assert np.array_equal(validation, again[1])
+    assert fit.dtype == validation.dtype == np.int32
+
+
+@pytest.mark.parametrize("count", [0, -1, 5, 6])
+def test_holding_out_nobody_or_everybody_is_refused(count: int) -> None:
+    with pytest.raises(DataError, match=f"{count} validation users out of 5"):
+        hold_out_users(np.arange(5), count, 0)
+
+
+@CALM
+@given(st.lists(st.integers(0, 25), min_size=1, max_size=8), st.sampled_from([0.0, 0.5, 0.8, 1.0]))
+def test_split_by_time_cuts_every_user_where_python_would(lengths: list[int], share: float) -> None:
+    ratings = ratings_with(lengths)
+    train, test = split_by_time(ratings, share)
+    for user, length in enumerate(lengths):
+        row = ratings.items[ratings.row(user)].tolist()
+        cut = int(share * length)
+        assert train.items[train.row(user)].tolist() == row[:cut]
+        assert test.items[test.row(user)].tolist() == row[cut:]
+
+
+def test_with_history_names_the_longest() -> None:
+    ratings = ratings_with([3, 10, 11, 0])
+    assert with_history(ratings, np.arange(4), 10).tolist() == [2]
+    with pytest.raises(DataError, match=r"more than 10 ratings \(most: 10\)"):
+        with_history(ratings, np.array([0, 1, 3]), 10)
