@@ -66,15 +66,17 @@ class States:
         The window holds each user's `window` latest items, or, given `positive_from`, the latest
         ones rated at least that.
         """
+        offsets = np.array(offsets, np.int64)
+        items, ratings = np.array(items, np.int32), np.array(ratings, np.float32)
         eligible = np.ones(len(items), bool) if positive_from is None else ratings >= positive_from
         window_items, window_ratings = _latest(offsets, items, ratings, eligible, window)
         return cls(
             users=np.array(users, np.int32),
             window_items=window_items,
             window_ratings=window_ratings,
-            offsets=np.array(offsets, np.int64),
-            items=np.array(items, np.int32),
-            ratings=np.array(ratings, np.float32),
+            offsets=offsets,
+            items=items,
+            ratings=ratings,
             feedback_items=np.empty((len(users), 0), np.int32),
             feedback_ratings=np.empty((len(users), 0), np.float32),
             n_items=n_items,

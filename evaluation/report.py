@@ -46,6 +46,11 @@ class Report:
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
 
+    @property
+    def best_policy(self) -> str:
+        """The first row, the upper bound aside unless it is alone."""
+        return next((row.name for row in self.rows if row.name != BOUND), BOUND)
+
     def best(self, key: str) -> float:
         """The highest mean, the upper bound aside; NaN without any."""
         means = [row.users[key].mean for row in self.rows if row.name != BOUND]

@@ -1,0 +1,259 @@
+"""Evaluate policies under one protocol: a table, JSON, Markdown and sample episodes.
+
+    python evaluate.py --protocol catalog --policies popularity item-knn drr --weights DIR
+
+Prints to stdout; exits with 2 and one message on stderr when it is asked for the impossible.
+"""
+
+import difflib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from data import DataError, Ratings, load_dataset
+from evaluation.policy import Policy
+from evaluation.protocols.base import EvaluationProtocol, Result
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.rerank import Rerank
+from evaluation.protocols.session import Session
+from evaluation.protocols.simulator import Simulator
+from evaluation.ranking import PolicyError
+from evaluation.report import BOUND, Report, episode, summarise
+
+ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
+NEW_USERS = ("catalog", "session")
+DRR = "drr"
+
+
+class UsageError(ValueError):
+    """The command line asks for something that cannot be done."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Compare recommendation policies under one evaluation protocol (docs/evaluation.md)."""
+
+    protocol: ProtocolName = "catalog"
+    """catalog: one list for new users. session: the same, one item at a time. rerank: order each
+    user's held-out items (the paper's Algorithm 2). simulator: the paper's online evaluation."""
+    mode: Literal["inductive", "transductive"] = "inductive"
+    """For catalog and session. transductive lets policies see test users' histories: leaky."""
+    policies: tuple[str, ...] = ("popularity", "item-knn")
+    """Names, or `all`. Runs given by --weights are always added."""
+    weights: tuple[str, ...] = ()
+    """Folders of trained runs: DIR, or NAME=DIR. Several with the same name (by default `drr`)
+    are seeds of one policy."""
+    agent_mode: Literal["frozen", "online"] = "frozen"
+    """simulator only: whether a trained run keeps learning within a session."""
+    dataset: str = "auto"
+    """auto, ml-1m, ml-100k or synthetic."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    cache_dir: str = ".cache/baselines"
+    """Where trained baselines are kept between calls."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write every metric with its interval here."""
+    markdown: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the table here, for the docs."""
+    show_users: int = 0
+    """Print this many sample episodes with titles."""
+    seed: int = 0
+    """Of the baselines and of the bootstrap."""
+    ks: tuple[int, ...] = ()
+    """List lengths or step counts; default 5 10 (session 10 20, simulator 10)."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
+    try:
+        run(arguments)
+    except (UsageError, DataError, PolicyError, OSError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(arguments: Arguments) -> Report:
+    """Evaluate, print and write what the arguments ask for."""
+    _check(arguments)
+    runs = parse_weights(arguments.weights, arguments.protocol)
+    names = choose_policies(arguments.policies, arguments.protocol, runs)
+    ratings = load_dataset(arguments.dataset, arguments.data_root)
+    protocol = build_protocol(arguments, ratings)
+    results: dict[str, list[Result]] = {}
+    with Console(stderr=True).status("") as status:
+        for name in names:
+            status.update(f"{name} ...")
+            results[name] = list(_play(name, protocol, ratings, runs, arguments))
+    report = summarise(ratings.name, protocol, results, trained=tuple(runs), seed=arguments.seed)
+    shown = next(iter(runs), report.best_policy)
+    _print(report, ratings, protocol, results[shown][0], arguments.show_users)
+    _write(report, arguments)
+    return report
+
+
+def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]]:
+    """{policy name: run folders, one per seed} from DIR and NAME=DIR."""
+    runs: dict[str, list[Path]] = {}
+    for given in weights:
+        name, separator, folder = given.partition("=")
+        if not separator or os.sep in name:
+            name, folder = DRR, given
+        if not name or not Path(folder).is_dir():
+            raise UsageError(f"--weights {given!r}: no such folder; give DIR or NAME=DIR")
+        _check_run(Path(folder), protocol)
+        runs.setdefault(name, []).append(Path(folder))
+    return runs
+
+
+def choose_policies(
+    asked: Sequence[str], protocol: str, runs: dict[str, list[Path]]
+) -> tuple[str, ...]:
+    """Distinct policy names in the order asked for, the trained runs last."""
+    from baselines import registry
+
+    known = (*registry.names(protocol), BOUND)
+    names: list[str] = []
+    for name in asked:
+        if name == "all":
+            names.extend(known)
+            if not runs:
+                print("evaluate: drr is left out, it needs --weights DIR", file=sys.stderr)
+        elif name == DRR and not runs:
+            raise UsageError("policy 'drr' needs a trained run: add --weights DIR")
+        elif name not in known and name not in runs and name != DRR:
+            raise UsageError(_unknown(name, (*known, DRR, *runs)))
+        elif name in known:
+            names.append(name)
+    return tuple(dict.fromkeys([*names, *runs]))
+
+
+def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol:
+    """The protocol over its default users."""
+    ks = arguments.ks or None
+    if arguments.protocol == "catalog":
+        return Catalog(ratings, mode=arguments.mode, ks=ks)
+    if arguments.protocol == "session":
+        return Session(ratings, mode=arguments.mode, ks=ks)
+    if arguments.protocol == "rerank":
+        return Rerank(ratings, ks=ks)
+    from envs.simulator import Simulator as RatingModel
+
+    return Simulator(ratings, RatingModel(ratings), ks=ks)
+
+
+def _play(
+    name: str,
+    protocol: EvaluationProtocol,
+    ratings: Ratings,
+    runs: dict[str, list[Path]],
+    arguments: Arguments,
+) -> Iterator[Result]:
+    """One result per trained run, or the one of a baseline; their time includes fitting."""
+    for folder in runs.get(name, [None]):
+        began = time.perf_counter()
+        if folder is not None:
+            policy = load_run(name, folder, ratings, arguments.agent_mode)
+        else:
+            policy = _baseline(name, protocol, arguments)
+        result = protocol.run(policy)
+        yield replace(result, policy=name, seconds=time.perf_counter() - began)
+
+
+def _baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> Policy:
+    from baselines import registry
+
+    if name == BOUND:
+        return protocol.oracle()
+    return registry.build(
+        name,
+        protocol.name,
+        protocol.visible,
+        seed=arguments.seed,
+        cache_dir=Path(arguments.cache_dir),
+    )
+
+
+def load_run(name: str, folder: Path, catalogue: Ratings, agent_mode: str = "frozen") -> Policy:
+    """The policy of a trained run; UsageError if its files cannot be used."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from recommender import DRRAgent
+    from recommender.policy import DRRPolicy
+
+    if agent_mode == "online":
+        raise UsageError("--agent-mode online is not implemented")
+    try:
+        return DRRPolicy(DRRAgent.load(folder, catalogue), name)
+    except (ValueError, OSError, KeyError) as error:
+        raise UsageError(f"--weights {folder}: {error}") from error
+
+
+def _check(arguments: Arguments) -> None:
+    """Combinations that tyro cannot see."""
+    if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
+        raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
+    if arguments.agent_mode == "online" and arguments.protocol != "simulator":
+        raise UsageError("--agent-mode online is for --protocol simulator only")
+    if arguments.show_users < 0:
+        raise UsageError(f"--show-users must not be negative, got {arguments.show_users}")
+    if any(k < 1 for k in arguments.ks):
+        raise UsageError(f"--ks must be at least 1, got {arguments.ks}")
+    for path in (arguments.json, arguments.markdown):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: no folder {path.parent}")
+
+
+def _check_run(folder: Path, protocol: str) -> None:
+    """A run trained on whole users has seen what the time splits hide, and the other way round."""
+    path = folder / "config.json"
+    try:
+        trained = json.loads(path.read_text()).get("protocol", [])
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
+    trained = [trained] if isinstance(trained, str) else trained
+    same_split = NEW_USERS if protocol in NEW_USERS else ("rerank", "simulator")
+    if trained and not set(trained) & set(same_split):
+        raise UsageError(
+            f"--weights {folder}: trained for {', '.join(trained)}, so it has seen ratings that "
+            f"{protocol} hides; train a run with --protocol {protocol}"
+        )
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    choices = ", ".join(dict.fromkeys(known))
+    return f"policy {name!r} is unknown here; {suggestion}choose from all, {choices}"
+
+
+def _print(
+    report: Report, ratings: Ratings, protocol: EvaluationProtocol, shown: Result, show_users: int
+) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # a file or a pipe: do not fold the columns
+    console.print(report.as_table())
+    for line in report.difference_lines():
+        console.print(line, highlight=False)
+    for user in range(min(show_users, protocol.n_users)):
+        console.print(f"\n{episode(ratings, protocol, shown, user)}", highlight=False, markup=False)
+
+
+def _write(report: Report, arguments: Arguments) -> None:
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(report.as_markdown())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

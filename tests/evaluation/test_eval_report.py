@@ -1,0 +1,123 @@
+"""Tables, JSON, Markdown and episodes from results with known numbers."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.session import Session
+from evaluation.report import describe, episode, summarise
+
+
+class Shifted:
+    """Recommends ids upwards from `first`."""
+
+    adaptive = False
+
+    def __init__(self, name, first=0):
+        self.name, self.first = name, first
+
+    def scores(self, states, candidates):
+        order = (np.arange(states.n_items) - self.first) % states.n_items
+        return -np.tile(order.astype(float), (states.n_users, 1))
+
+
+@pytest.fixture
+def catalog(toy):
+    return Catalog(toy, window=4, ks=(3,))
+
+
+@pytest.fixture
+def report(catalog):
+    results = {
+        "low": [catalog.run(Shifted("low"))],
+        "drr": [catalog.run(Shifted("drr", first)) for first in (5, 9, 14)],
+        "oracle": [catalog.run(catalog.oracle())],
+    }
+    return summarise("toy", catalog, results, trained=["drr"], seed=1), results
+
+
+def test_json_has_the_documented_keys(report, catalog):
+    content = json.loads(json.dumps(report[0].as_json(), allow_nan=False))
+    assert content["dataset"] == "toy"
+    assert (content["protocol"], content["mode"]) == ("catalog", "inductive")
+    assert content["n_users"] == catalog.n_users
+    low = content["policies"]["low"]["precision@3"]
+    assert set(low) == {"mean", "ci95"}
+    assert low["ci95"][0] <= low["mean"] <= low["ci95"][1]
+    seeds = content["policies"]["drr"]["ndcg@3"]["seeds"]
+    assert seeds["n"] == 3
+    assert seeds["ci95"][0] <= seeds["mean"] <= seeds["ci95"][1]
+    assert set(content["overall"]["low"]) == {"coverage@3", "gini@3"}
+
+
+def test_runs_of_a_policy_are_averaged_user_by_user(report):
+    made, results = report
+    row = next(row for row in made.rows if row.name == "drr")
+    means = [run.per_user["precision@3"].mean() for run in results["drr"]]
+    assert row.users["precision@3"].mean == pytest.approx(np.mean(means))
+    assert row.seeds["precision@3"].mean == pytest.approx(np.mean(means))
+
+
+def test_rows_are_sorted_and_the_bound_is_never_best(report):
+    made, _ = report
+    means = [row.users["precision@3"].mean for row in made.rows]
+    assert means == sorted(means, reverse=True)
+    assert made.rows[0].name == "oracle"
+    assert made.best_policy == made.rows[1].name
+    assert made.best("precision@3") == means[1]
+
+
+def test_trained_policies_are_compared_with_the_best_baseline(report):
+    made, results = report
+    baseline, estimates = made.differences["drr"]
+    assert baseline == "low"
+    mine = np.mean([run.per_user["ndcg@3"].mean() for run in results["drr"]])
+    theirs = results["low"][0].per_user["ndcg@3"].mean()
+    assert estimates["ndcg@3"].mean == pytest.approx(mine - theirs)
+    (line,) = made.difference_lines()
+    assert line.startswith("drr - low: precision@3 ")
+
+
+def test_table_and_markdown_mark_the_best(report):
+    made, _ = report
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(made.as_table())
+    text = console.export_text()
+    assert "catalog (inductive)" in text
+    assert "3 seeds" in text
+    lines = made.as_markdown().splitlines()
+    assert lines[2] == "| policy | precision@3 | ndcg@3 |"
+    best = next(line for line in lines if line.startswith(f"| {made.best_policy} "))
+    assert "**" in best
+    assert "**" not in next(line for line in lines if line.startswith("| oracle"))
+
+
+def test_same_seed_same_report(catalog):
+    results = {"low": [catalog.run(Shifted("low"))]}
+    first, second = (summarise("toy", catalog, results, seed=3) for _ in range(2))
+    assert first.as_json() == second.as_json()
+
+
+def test_an_episode_shows_history_and_what_was_liked(toy):
+    session = Session(toy, window=4, ks=(5,))
+    result = session.run(session.oracle())
+    text = episode(toy, session, result, 0)
+    user = session.eval_users[0]
+    assert f"User {toy.user_ids[user]}, oracle" in text
+    for item in toy.items[toy.row(user)][:4]:
+        assert describe(toy, item) in text
+    hits = result.ratings[0] >= 4
+    assert text.count("liked") == hits.sum()
+    dcg = sum(1 / math.log2(rank + 2) for rank in np.flatnonzero(hits))
+    assert f"precision@5 {hits.mean():.2f}   DCG {dcg:.3f}" in text
+    assert f"reward {result.rewards[0].sum():+.1f}" in text
+
+
+def test_describe_names_title_and_genres(toy):
+    assert describe(toy, 0) == "Film 0 (Drama)"
+    assert describe(toy, 9) == "Film 9"

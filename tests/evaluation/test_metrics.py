@@ -1,0 +1,135 @@
+"""Every metric against scikit-learn, or against a few obvious lines."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, ndcg_score
+
+from evaluation import metrics
+
+K = 5
+
+
+@pytest.fixture
+def lists():
+    """Complete rankings: hits [U, I] of all items best-first, so that truth is a row's sum."""
+    rng = np.random.default_rng(3)
+    hits = rng.random((200, 12)) < 0.3
+    hits[0] = False
+    hits[1] = True
+    return hits
+
+
+def test_ndcg_agrees_with_scikit_learn(lists):
+    ours = metrics.ndcg_at_k(lists, K, lists.sum(axis=1))
+    descending = -np.arange(lists.shape[1], dtype=float)
+    for user, hits in enumerate(lists):
+        theirs = ndcg_score([hits.astype(float)], [descending], k=K) if hits.any() else 0.0
+        assert ours[user] == pytest.approx(theirs)
+
+
+def test_ndcg_self_agrees_with_scikit_learn():
+    ratings = np.random.default_rng(0).integers(1, 6, (50, K)).astype(float)
+    ours = metrics.ndcg_self_at_k(ratings, K)
+    descending = -np.arange(K, dtype=float)
+    theirs = [ndcg_score([2**row - 1], [descending]) for row in ratings]
+    np.testing.assert_allclose(ours, theirs)
+
+
+def test_ndcg_self_ignores_places_without_a_rating():
+    ratings = [[np.nan, 5, 3], [np.nan, np.nan, np.nan]]
+    dcg = 31 / math.log2(3) + 7 / math.log2(4)
+    ideal = 31 / math.log2(2) + 7 / math.log2(3)
+    np.testing.assert_allclose(metrics.ndcg_self_at_k(ratings, 3), [dcg / ideal, 0])
+
+
+def test_average_precision_agrees_with_scikit_learn(lists):
+    full = lists.shape[1]
+    ours = metrics.average_precision_at_k(lists, full, lists.sum(axis=1))
+    descending = -np.arange(full, dtype=float)
+    for user, hits in enumerate(lists):
+        theirs = average_precision_score(hits, descending) if hits.any() else 0.0
+        assert ours[user] == pytest.approx(theirs)
+
+
+def one_user(hits, n_relevant):
+    """(precision, recall, hit rate, reciprocal rank, average precision, fixed NDCG), by loops."""
+    found, reciprocal, average = 0, 0.0, 0.0
+    dcg, ideal = 0.0, 0.0
+    for rank in range(1, K + 1):
+        ideal += 1 / math.log2(rank + 1)
+        if hits[rank - 1]:
+            found += 1
+            reciprocal = reciprocal or 1 / rank
+            average += found / rank
+            dcg += 1 / math.log2(rank + 1)
+    recall = found / n_relevant if n_relevant else 0
+    average = average / min(K, n_relevant) if n_relevant else 0
+    return found / K, recall, float(found > 0), reciprocal, average, dcg / ideal
+
+
+def test_the_others_agree_with_loops(lists):
+    truth = lists.sum(axis=1)
+    ours = (
+        metrics.precision_at_k(lists, K),
+        metrics.recall_at_k(lists, K, truth),
+        metrics.hit_rate_at_k(lists, K),
+        metrics.reciprocal_rank_at_k(lists, K),
+        metrics.average_precision_at_k(lists, K, truth),
+        metrics.ndcg_fixed_at_k(lists, K),
+    )
+    expected = [one_user(hits, n) for hits, n in zip(lists, truth, strict=True)]
+    np.testing.assert_allclose(np.transpose(ours), expected)
+
+
+def test_a_perfect_list_with_few_relevant_items():
+    hits, truth = [[1, 1, 0, 0, 0]], [2]
+    assert metrics.ndcg_at_k(hits, K, truth) == [1]
+    assert metrics.average_precision_at_k(hits, K, truth) == [1]
+    assert metrics.ndcg_fixed_at_k(hits, K) < 1
+    assert metrics.precision_at_k(hits, K) == [0.4]
+
+
+def test_empty_truth_is_zero_everywhere():
+    hits, none = np.zeros((1, K)), [0]
+    for value in (
+        metrics.ndcg_at_k(hits, K, none),
+        metrics.recall_at_k(hits, K, none),
+        metrics.average_precision_at_k(hits, K, none),
+        metrics.ndcg_fixed_at_k(hits, K),
+        metrics.precision_at_k(hits, K),
+        metrics.hit_rate_at_k(hits, K),
+        metrics.reciprocal_rank_at_k(hits, K),
+    ):
+        assert value.tolist() == [0]
+
+
+def test_coverage_and_gini_by_counting():
+    lists = np.array([[0, 1, 2], [0, 3, -1], [0, 1, 3]])
+    assert metrics.exposure(lists, 2, 5).tolist() == [3, 2, 0, 1, 0]
+    assert metrics.coverage_at_k(lists, 2, 5) == 3 / 5
+    shown = [3, 2, 0, 1, 0]
+    differences = sum(abs(a - b) for a in shown for b in shown)
+    assert metrics.gini_at_k(lists, 2, 5) == pytest.approx(differences / (2 * 5 * sum(shown)))
+    assert metrics.gini_at_k(np.array([[0], [0]]), 1, 4) == pytest.approx(3 / 4)
+    assert metrics.gini_at_k(np.array([[0], [1]]), 1, 2) == 0
+    assert metrics.gini_at_k(np.array([[-1]]), 1, 2) == 0
+
+
+def test_novelty_and_popularity_by_hand():
+    lists, counts = np.array([[0, 1], [2, -1], [-1, -1]]), [7, 1, 0]
+    bits = [-(math.log2(8 / 8) + math.log2(2 / 8)) / 2, -math.log2(1 / 8), 0]
+    np.testing.assert_allclose(metrics.novelty_at_k(lists, 2, counts, 7), bits)
+    np.testing.assert_allclose(metrics.mean_popularity_at_k(lists, 2, counts), [4, 0, 0])
+
+
+@pytest.mark.parametrize("hits", [np.zeros((2, 3)), np.zeros(5)])
+def test_lists_shorter_than_k_are_refused(hits):
+    with pytest.raises(ValueError, match="shape"):
+        metrics.precision_at_k(hits, 4)
+
+
+def test_one_truth_for_each_user_is_demanded():
+    with pytest.raises(ValueError, match="one value per user"):
+        metrics.ndcg_at_k(np.zeros((2, 3)), 3, [1])
