@@ -1,0 +1,235 @@
+"""Weights that load: round trips, a golden file, earlier repositories' layouts, real files."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from weight_files import (
+    ACTOR_GROUPS,
+    ACTOR_SHAPES,
+    CRITIC_GROUPS,
+    CRITIC_NAMES,
+    CRITIC_SHAPES,
+    FC,
+    FC_CRITIC,
+    Dense,
+    H,
+    K,
+    S,
+    actor,
+    arrays,
+    critic,
+    earlier_actor,
+    earlier_critic,
+    legacy_actor,
+    legacy_critic,
+    own_actor,
+    own_critic,
+    write_keras3,
+)
+
+from recommender.actor import Actor
+from recommender.critic import BilinearCritic, Critic
+from recommender.weights import WeightsError, load_weights, save_weights
+
+
+def relu_layers(x: np.ndarray, layers: list[Dense]) -> np.ndarray:
+    """ReLU behind every layer but the last."""
+    for kernel, bias in layers[:-1]:
+        x = np.maximum(x @ kernel + bias, 0)
+    return x @ layers[-1][0] + layers[-1][1]
+
+
+def numpy_actor(layers: list[Dense], state: np.ndarray) -> np.ndarray:
+    return np.tanh(relu_layers(state, layers))
+
+
+def numpy_critic(layers: list[Dense], state: np.ndarray, action: np.ndarray) -> np.ndarray:
+    hidden = np.maximum(state @ layers[0][0] + layers[0][1], 0)
+    return relu_layers(np.concatenate([action, hidden], axis=1), layers[1:])
+
+
+@pytest.mark.parametrize("write", [own_actor, earlier_actor, legacy_actor])
+def test_actor_equals_numpy_forward(tmp_path: Path, write: Callable[..., Path]) -> None:
+    layers = arrays(ACTOR_SHAPES, seed=1)
+    state = np.random.default_rng(2).normal(size=(5, S)).astype(np.float32)
+    model = actor()
+    load_weights(model, write(tmp_path / "any_name.h5", layers))
+    np.testing.assert_allclose(model(state), numpy_actor(layers, state), atol=1e-5)
+
+
+@pytest.mark.parametrize("write", [own_critic, earlier_critic, legacy_critic])
+def test_critic_equals_numpy_forward(tmp_path: Path, write: Callable[..., Path]) -> None:
+    layers = arrays(CRITIC_SHAPES, seed=1)
+    rng = np.random.default_rng(2)
+    state, action = (rng.normal(size=(5, n)).astype(np.float32) for n in (S, K))
+    model = critic()
+    load_weights(model, write(tmp_path / "any_name.weights.h5", layers))
+    np.testing.assert_allclose(model(state, action), numpy_critic(layers, state, action), atol=1e-5)
+
+
+@pytest.mark.parametrize("groups, shapes, new", [
+    (FC, ACTOR_SHAPES, actor), (FC_CRITIC, CRITIC_SHAPES, critic)
+])  # fmt: skip
+def test_earlier_files_without_stored_names(tmp_path: Path, groups, shapes, new) -> None:
+    layers, model = arrays(shapes), new()
+    load_weights(model, write_keras3(tmp_path / "old.weights.h5", groups, None, layers))
+    for variable, value in zip(model.weights, [a for pair in layers for a in pair], strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+class EarlierActor(keras.Model):
+    """As the earlier repositories built theirs, under Keras 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [(H, "relu"), (H, "relu"), (K, "tanh")]
+        self.fc = keras.Sequential([keras.layers.Dense(n, activation=a) for n, a in sizes])
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.fc(x)
+
+
+def test_file_of_a_trained_keras_3_model(tmp_path: Path) -> None:
+    state = np.random.default_rng(0).normal(size=(4, S)).astype(np.float32)
+    earlier = EarlierActor()
+    earlier.compile("adam", "mse")
+    earlier.fit(state, np.zeros((4, K)), verbose=0)
+    earlier.save_weights(tmp_path / "actor.weights.h5")
+    model = actor()
+    load_weights(model, tmp_path / "actor.weights.h5")
+    np.testing.assert_array_equal(model(state), earlier(state))
+
+
+class Twins(keras.Model):
+    """Two critics in a list, a layer with weights of its own, and one without a given name."""
+
+    def __init__(self) -> None:
+        super().__init__(name="twins")
+        self.critics = [critic(), critic()]
+        self.named = {"norm": keras.layers.BatchNormalization()}
+        self.plain = keras.layers.Dense(3)
+        self.scale = self.add_weight(shape=(2,), name="scale")
+        self.named["norm"].build((None, 3))
+        self.plain.build((None, S))
+        self.built = True
+
+
+def randomise(model: keras.Model, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape).astype(np.float32) for w in model.weights])
+    return model.get_weights()
+
+
+NEW = {
+    "actor": actor,
+    "actor with skip": lambda: actor(output="linear-skip"),
+    "critic": critic,
+    "bilinear critic": lambda: BilinearCritic(K, H, state_dim=S),
+    "twins": Twins,
+}
+
+
+@pytest.mark.parametrize("new", NEW.values(), ids=NEW.keys())
+def test_round_trip_is_exact(tmp_path: Path, new: Callable[[], keras.Model]) -> None:
+    path, model, other = tmp_path / "a.weights.h5", new(), new()
+    saved = randomise(model, 1)
+    randomise(other, 2)
+    save_weights(model, path)
+    load_weights(other, path)
+    for before, after in zip(saved, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert os.listdir(tmp_path) == ["a.weights.h5"]
+    new().load_weights(path)  # Keras reads them too
+
+
+@pytest.mark.parametrize("model, groups, names", [
+    (actor(), ACTOR_GROUPS, ACTOR_GROUPS), (critic(), CRITIC_GROUPS, CRITIC_NAMES)
+])  # fmt: skip
+def test_layout_on_disk_is_frozen(tmp_path: Path, model, groups, names) -> None:
+    """Released files have this tree; should Keras change its own, they must still load."""
+    save_weights(model, tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5") as file:
+        paths: list[str] = []
+        file.visititems(lambda p, node: paths.append(p) if isinstance(node, h5py.Dataset) else None)
+        assert sorted(paths) == sorted(f"{group}/vars/{i}" for group in groups for i in (0, 1))
+        assert [file[f"{group}/vars"].attrs["name"] for group in groups] == names
+
+
+GOLDEN_ACTION = [[0.0562694, 0.8268408, 0.8386765, 0.1358547]]
+GOLDEN_Q = [[2.7185597]]
+
+
+def test_golden_outputs(tmp_path: Path) -> None:
+    """Weights and states from formulas; outputs computed by NumPy in float64."""
+
+    def wave(*shape: int) -> np.ndarray:
+        return np.sin(np.arange(np.prod(shape), dtype=np.float64)).reshape(shape).astype("f4")
+
+    def waves(shapes: list[tuple[int, int]]) -> list[Dense]:
+        return [(wave(*s), wave(s[1])) for s in shapes]
+
+    policy, value = actor(), critic()
+    load_weights(policy, own_actor(tmp_path / "actor.weights.h5", waves(ACTOR_SHAPES)))
+    load_weights(value, own_critic(tmp_path / "critic.weights.h5", waves(CRITIC_SHAPES)))
+    np.testing.assert_allclose(policy(wave(1, S)), GOLDEN_ACTION, atol=1e-5)
+    np.testing.assert_allclose(value(wave(1, S), wave(1, K)), GOLDEN_Q, atol=1e-5)
+
+
+# --- real files of an earlier repository ---------------------------------------------------------
+
+
+@pytest.fixture
+def legacy_folder() -> Path:
+    if "DRR_LEGACY_WEIGHTS" not in os.environ:
+        pytest.skip("set DRR_LEGACY_WEIGHTS to the folder with actor_5000_fixed.h5 and critic_...")
+    return Path(os.environ["DRR_LEGACY_WEIGHTS"])
+
+
+def legacy_layers(path: Path) -> list[Dense]:
+    """Kernels and biases by the number in dense_<number>."""
+    found: dict[int, dict[str, np.ndarray]] = {}
+
+    def visit(name: str, node: object) -> None:
+        if isinstance(node, h5py.Dataset):
+            layer, variable = name.split("/")[-2:]
+            found.setdefault(int(layer.partition("_")[2] or 0), {})[variable] = node[()]
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return [(found[i]["kernel:0"], found[i]["bias:0"]) for i in sorted(found)]
+
+
+@pytest.mark.realdata
+def test_real_legacy_actor(legacy_folder: Path) -> None:
+    path, model = legacy_folder / "actor_5000_fixed.h5", Actor()
+    load_weights(model, path)
+    state = np.random.default_rng(0).normal(size=(64, 300)).astype(np.float32)
+    np.testing.assert_allclose(model(state), numpy_actor(legacy_layers(path), state), atol=1e-4)
+
+
+@pytest.mark.realdata
+def test_real_legacy_critic(legacy_folder: Path) -> None:
+    path, model = legacy_folder / "critic_5000_fixed.h5", Critic()
+    load_weights(model, path)
+    rng = np.random.default_rng(0)
+    state, action = (rng.normal(size=(64, n)).astype(np.float32) for n in (300, 100))
+    expected = numpy_critic(legacy_layers(path), state, action)
+    np.testing.assert_allclose(model(state, action), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("new, name", [
+    (Actor, "critic_5000_fixed.h5"), (Critic, "actor_5000_fixed.h5"),
+    (Actor, "user_movie_embedding_case4.h5"), (Critic, "user_movie_embedding_case4.h5"),
+    (lambda: Actor(50), "actor_5000_fixed.h5"),
+    (lambda: Critic(hidden_dim=64), "critic_5000_fixed.h5"),
+])  # fmt: skip
+def test_real_legacy_files_in_the_wrong_model(legacy_folder: Path, new, name: str) -> None:
+    with pytest.raises(WeightsError, match=rf"{name}: layer .*expected .*found "):
+        load_weights(new(), legacy_folder / name)
