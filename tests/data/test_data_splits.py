@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from data import DataError, Ratings
 from data.splits import hold_out_users, split_by_time, split_users, with_history
 
-
 CALM = settings(deadline=None)  # machines under load are slow
 
 
