@@ -109,7 +109,5 @@ def _read(file: WeightsFile, pair: Pair) -> np.ndarray:
     with np.errstate(over="ignore"):
         value = np.asarray(dataset[()], dtype=variable.dtype)
     if not np.isfinite(value).all():
-        raise WeightsError(
-            f"{where}: expected finite, found NaN or infinity; use an earlier file"
-        )
+        raise WeightsError(f"{where}: expected finite, found NaN or infinity; use an earlier file")
     return value
