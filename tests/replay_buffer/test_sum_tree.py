@@ -87,7 +87,8 @@ def test_load_rebuilds_every_parent_to_the_last_bit():
     tree, copy = SumTree(4000), SumTree(4000)
     for _ in range(20):
         tree.set(rng.integers(4000, size=100), rng.random(100))
-    copy.set(np.arange(4000), rng.random(4000))  # to be forgotten
+    copy.set(np.arange(4000), rng.random(4000))  # to be forgotten, the total too
+    assert copy.total != tree.total
     copy.load(tree.leaves)
     np.testing.assert_array_equal(copy._nodes, tree._nodes)
     assert copy.total == tree.total
