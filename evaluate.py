@@ -108,7 +108,7 @@ def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]
         name, separator, folder = given.partition("=")
         if not separator or os.sep in name:
             name, folder = DRR, given
-        if not name or not Path(folder).is_dir():
+        if not name or not folder or not Path(folder).is_dir():
             raise UsageError(f"--weights {given!r}: no such folder; give DIR or NAME=DIR")
         _check_run(Path(folder), protocol)
         runs.setdefault(name, []).append(Path(folder))

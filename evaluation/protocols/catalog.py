@@ -65,6 +65,11 @@ class NewUsers(EvaluationProtocol):
         relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)
         self._n_relevant = relevant[self.eval_users]
 
+    @property
+    def label(self) -> str:
+        """The protocol and its mode, with a warning where the mode leaks."""
+        return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
+
     def _split(self, ratings: Ratings, window: int) -> tuple[Ratings, Ratings]:
         """The evaluated users' first ratings, and their others."""
         mine = ratings.of_users(self.eval_users)

@@ -1,0 +1,133 @@
+"""`python evaluate.py`, in process: what it writes, and how it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+import evaluate
+
+SYNTHETIC = ["--dataset", "synthetic"]
+
+
+def failure(capsys, *arguments):
+    """The one message of a refused call."""
+    assert evaluate.main([*SYNTHETIC, *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run that was trained for new users, without any weights."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"protocol": ["catalog", "session"]}')
+    return folder
+
+
+@pytest.fixture
+def fake_runs(monkeypatch):
+    """Runs act at random, each by its folder's name."""
+
+    class Fake:
+        adaptive = True
+
+        def __init__(self, name, folder):
+            self.name = name
+            self.rng = np.random.default_rng(list(folder.name.encode()))
+
+        def scores(self, states, candidates):
+            return self.rng.random((states.n_users, states.n_items))
+
+    monkeypatch.setattr(evaluate, "load_run", lambda name, folder, *_: Fake(name, folder))
+
+
+@pytest.mark.parametrize("protocol", ["catalog", "session", "rerank"])
+def test_writes_json_and_markdown_and_prints_a_table(protocol, tmp_path, capsys):
+    files = ["--json", str(tmp_path / "out.json"), "--markdown", str(tmp_path / "out.md")]
+    names = ["--policies", "random", "popularity", "oracle"]
+    asked = [*SYNTHETIC, "--protocol", protocol, *names, *files, "--show-users", "2"]
+    assert evaluate.main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "popularity" in printed
+    assert printed.count("history") == 2
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["protocol"] == protocol
+    assert list(content["policies"]) == ["oracle", "popularity", "random"]
+    key = "reward@10" if protocol == "session" else "precision@5"
+    assert set(content["policies"]["random"][key]) == {"mean", "ci95"}
+    assert (tmp_path / "out.md").read_text().count("\n|") == 5
+    first = (tmp_path / "out.json").read_bytes()
+    assert evaluate.main(asked) == 0
+    assert (tmp_path / "out.json").read_bytes() == first
+
+
+def test_several_runs_of_a_policy_are_seeds(tmp_path, run_folder, fake_runs, capsys):
+    again = run_folder.parent / "again"
+    again.mkdir()
+    (again / "config.json").write_text("{}")
+    weights = [str(run_folder), str(again), f"drr-p={again}"]
+    file = tmp_path / "out.json"
+    names = ["--policies", "popularity", "drr"]
+    asked = [*SYNTHETIC, *names, "--weights", *weights, "--json", str(file)]
+    assert evaluate.main(asked) == 0
+    content = json.loads(file.read_text())
+    assert set(content["policies"]) == {"popularity", "drr", "drr-p"}
+    assert content["policies"]["drr"]["precision@5"]["seeds"]["n"] == 2
+    assert "seeds" not in content["policies"]["drr-p"]["precision@5"]
+    assert set(content["differences"]) == {"drr", "drr-p"}
+    assert content["differences"]["drr"]["baseline"] == "popularity"
+    assert "drr - popularity: precision@5" in capsys.readouterr().out
+
+
+def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, capsys):
+    names = evaluate.choose_policies(["all"], "catalog", {})
+    assert {"popularity", "ease", "oracle"} <= set(names)
+    assert "drr" not in names
+    assert "drr is left out" in capsys.readouterr().err
+    assert "drr" in evaluate.choose_policies(["all"], "catalog", {"drr": [run_folder]})
+    assert "linucb" in evaluate.choose_policies(["all"], "simulator", {})
+    assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
+
+
+def test_unknown_policies_get_a_suggestion(capsys):
+    assert "did you mean 'popularity'?" in failure(capsys, "--policies", "popularty")
+    assert "'zzz' is unknown here; choose from all, random" in failure(capsys, "--policies", "zzz")
+    assert "add --weights DIR" in failure(capsys, "--policies", "drr")
+
+
+def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
+    assert "no such folder" in failure(capsys, "--weights", "nowhere")
+    assert "no such folder" in failure(capsys, "--weights", "name=")
+    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
+    (tmp_path / "config.json").write_text("[]")
+    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
+
+
+def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
+    message = failure(capsys, "--protocol", "rerank", "--weights", f"drr={run_folder}")
+    assert "trained for catalog, session, so it has seen ratings that rerank hides" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data-root", "nowhere"], "nowhere"),
+        (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
+        (["--agent-mode", "online"], "--protocol simulator only"),
+        (["--show-users", "-1"], "got -1"),
+        (["--ks", "0"], "--ks must be at least 1"),
+        (["--json", "nowhere/out.json"], "no folder nowhere"),
+    ],
+)
+def test_impossible_requests_are_refused(capsys, arguments, expected):
+    assert expected in failure(capsys, *arguments)
+
+
+def test_the_command_line_parser_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["--protocol", "nope"])
+    assert stopped.value.code == 2
