@@ -124,7 +124,7 @@ class AgentConfig:
     imitation: float = 1.0
     """Weight of the listwise cross-entropy to the training user's other positives in the actor's
     loss. 0: the paper (policy gradient alone)."""
-    policy_gradient: float = 1.0
+    policy_gradient: float = 5.0
     """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
     dropout: float = 0.5
     """Dropout rate on the state during updates."""
@@ -142,18 +142,18 @@ class AgentConfig:
     """Largest global gradient norm; 0 switches clipping off."""
     batch_size: int = 256
     """Transitions in one update."""
-    exploration: Literal["gumbel", "epsilon-gaussian"] = "gumbel"
-    """gumbel: noise on the item scores. epsilon-gaussian: epsilon-greedy items (Algorithm 1) and
-    Gaussian noise on the action vector."""
+    exploration: Literal["gumbel", "gaussian"] = "gumbel"
+    """Noise while collecting. gumbel: on the item scores, so items are drawn from their softmax.
+    gaussian: on the action vector, as DDPG does."""
     noise: float = 1.0
-    """Temperature of the Gumbel noise, or standard deviation of the Gaussian noise, at the start."""
+    """Temperature of the softmax, or standard deviation of the Gaussian noise, at the start."""
     noise_end: float = 0.3
     """The same at the end; linear in between."""
-    epsilon: float = 1.0
-    """Probability of a random item at the start (epsilon-gaussian)."""
-    epsilon_end: float = 0.05
+    epsilon: float = 0.1
+    """Probability of a random item at the start (epsilon-greedy, Algorithm 1)."""
+    epsilon_end: float = 0.01
     """The same once `epsilon_decay` of the run is over; linear in between."""
-    epsilon_decay: float = 0.3
+    epsilon_decay: float = 0.5
     """Share of the run over which epsilon falls."""
 
     def __post_init__(self) -> None:
@@ -171,11 +171,21 @@ class AgentConfig:
         for name in ("epsilon", "epsilon_end", "epsilon_decay"):
             value = getattr(self, name)
             _require(0 <= value <= 1, _flag("agent", name), value, "0 to 1")
-        for name in ("imitation", "policy_gradient", "weight_decay", "clip_norm", "noise", "noise_end"):
+        for name in (
+            "imitation",
+            "policy_gradient",
+            "weight_decay",
+            "clip_norm",
+            "noise",
+            "noise_end",
+        ):
             value = getattr(self, name)
             _require(0 <= value < 1e6, _flag("agent", name), value, "a number from 0")
         _require(
-            0 <= self.counterfactual <= 4096, "agent.counterfactual", self.counterfactual, "0 to 4096"
+            0 <= self.counterfactual <= 4096,
+            "agent.counterfactual",
+            self.counterfactual,
+            "0 to 4096",
         )
         _require(
             self.imitation + self.policy_gradient > 0,
@@ -255,6 +265,13 @@ class Config:
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps", self.steps, "at least 1 transition")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        episode = self.loop.parallel_users * self.env.episode_length
+        _require(
+            self.replay.capacity >= episode,
+            "replay.capacity",
+            self.replay.capacity,
+            f"at least loop.parallel-users x env.episode-length = {episode}",
+        )
         _require(len(self.protocol) > 0, "protocol", self.protocol, "catalog, session or both")
 
 
@@ -291,9 +308,12 @@ _PAPER = Config(
         lr_schedule="constant",
         clip_norm=0.0,
         batch_size=32,
-        exploration="epsilon-gaussian",
+        exploration="gaussian",
         noise=0.1,
         noise_end=0.1,
+        epsilon=1.0,
+        epsilon_end=0.05,
+        epsilon_decay=0.3,
     ),
     loop=LoopConfig(parallel_users=32, updates_per_rollout=320),
 )
@@ -314,11 +334,14 @@ def from_json(text: str, source: str | Path = "config.json") -> Config:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{source}:{error.lineno}: not valid JSON ({error.msg})") from error
-    return _build(Config, values, str(source))
+    config: Config = _build(Config, values, str(source))
+    return config
 
 
 def _build(cls: Any, values: Any, source: str) -> Any:
-    _require(isinstance(values, dict), source, values, f"an object with the fields of {cls.__name__}")
+    _require(
+        isinstance(values, dict), source, values, f"an object with the fields of {cls.__name__}"
+    )
     types = get_type_hints(cls)
     unknown = sorted(set(values) - set(types))
     if unknown:

@@ -14,17 +14,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import tyro
 
 import config as settings
-from config import Config, ConfigError
+from config import Config, ConfigError, Dataset
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
     from training.folder import RunFolder
-    from training.loop import Training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         return fail(error, 2)
     try:
-        ratings = load_dataset(asked.dataset, asked.data_root, seed=asked.seed)
+        ratings = load_dataset(asked.dataset, asked.data_root)
         config, folder = open_folder(asked, argv, ratings)
     except (ConfigError, DataError, RunFolderError) as error:
         return fail(error, 2)
@@ -62,14 +61,16 @@ def open_folder(
 
     name = asked.run_name or f"{ratings.name}-{asked.preset}-seed{asked.seed}"
     folder = RunFolder(Path(asked.output_root) / name)
-    config = replace(asked, run_name=name, dataset=ratings.name)
+    config = replace(asked, run_name=name, dataset=cast(Dataset, ratings.name))
     if not asked.resume:
         folder.create(config)
         return config, folder
     saved = folder.resume()
     changed = contradictions(parse(argv, default=saved), saved)
     if changed:
-        raise RunFolderError(f"{folder.path}: cannot resume with other settings: {', '.join(changed)}")
+        raise RunFolderError(
+            f"{folder.path}: cannot resume with other settings: {', '.join(changed)}"
+        )
     if ratings.name != saved.dataset:
         raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {ratings.name}")
     return saved, folder
@@ -89,7 +90,9 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     from training.loop import Diverged, Interrupted, Training
     from training.report import announce, conclude
 
-    again = f"python train.py --resume --run-name {config.run_name} --output-root {config.output_root}"
+    again = (
+        f"python train.py --resume --run-name {config.run_name} --output-root {config.output_root}"
+    )
     try:
         training = Training(config, ratings, folder)
         if training.restore():

@@ -68,7 +68,9 @@ class VectorOfflineEnv:
 
     def reset(self, users: np.ndarray, starts: np.ndarray) -> EnvState:
         """New episodes: users [E], starts [E] as `envs.episodes.draw_start` gives them."""
-        place = np.asarray(starts)[:, None] + np.arange(-self.window, 0)  # [E, n], in the user's row
+        place = np.asarray(starts)[:, None] + np.arange(
+            -self.window, 0
+        )  # [E, n], in the user's row
         empty = place < 0
         rows = self.ratings.offsets[users][:, None] + np.maximum(place, 0)
         items = np.where(empty, PADDING, self.ratings.items[rows]).astype(np.int32)

@@ -9,7 +9,7 @@ _HOMES = {
     "Critic": "recommender.critic",
     "load_weights": "recommender.weights",
 }
-__all__ = ["Actor", "Critic", "DRRAgent", "load_weights"]  # noqa: F822  (see __getattr__)
+__all__ = ["Actor", "Critic", "DRRAgent", "load_weights"]
 
 
 def __getattr__(name: str) -> Any:

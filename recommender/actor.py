@@ -34,7 +34,9 @@ class Actor(keras.Model):
             if output == "linear-skip"
             else None
         )
-        self(tf.zeros([1, self.state_dim]))  # an unbuilt model would have no weights to load or copy
+        self(
+            tf.zeros([1, self.state_dim])
+        )  # an unbuilt model would have no weights to load or copy
 
     def call(self, state: tf.Tensor) -> tf.Tensor:
         """state [B, S] -> action [B, k]."""

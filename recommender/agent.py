@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config import AgentConfig
 from embedding.table import EmbeddingTable
-from recommender.exploration import Exploration, explore_epsilon_gaussian, explore_gumbel
+from recommender.exploration import Exploration, explore
 from recommender.state import Features, Observation
 from recommender.updates import Learner, Networks
 from replay_buffer.prioritized import PrioritizedReplay
@@ -20,10 +20,14 @@ from replay_buffer.uniform import UniformReplay
 class Catalogue(Protocol):
     """What the agent must know of a data set; `data.ratings.Ratings` is one."""
 
-    item_ids: NDArray[np.int64]  # [I]
-    titles: tuple[str, ...]
-    demographics: NDArray[np.float32]  # [U, D]
-    scale: tuple[float, float]
+    @property
+    def item_ids(self) -> NDArray[np.int64]: ...  # [I], ascending
+    @property
+    def titles(self) -> tuple[str, ...]: ...  # I, or none
+    @property
+    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
+    @property
+    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
 
 
 class Recommendation(NamedTuple):
@@ -82,9 +86,7 @@ class DRRAgent:
         scores: NDArray[np.float32] = self._scores(observation).numpy()
         return scores
 
-    def recommend(
-        self, history: Sequence[tuple[int, float]], k: int = 10
-    ) -> list[Recommendation]:
+    def recommend(self, history: Sequence[tuple[int, float]], k: int = 10) -> list[Recommendation]:
         """The k best items for a user who is not in the data.
 
         Args:
@@ -118,9 +120,13 @@ class DRRAgent:
         for item_id, rating in history:
             place = int(np.searchsorted(ids, item_id))
             if place == len(ids) or ids[place] != item_id:
-                raise ValueError(f"item {item_id!r} is not among the {len(ids)} items of the catalogue")
+                raise ValueError(
+                    f"item {item_id!r} is not among the {len(ids)} items of the catalogue"
+                )
             if not low <= rating <= high:
-                raise ValueError(f"rating {rating!r} of item {item_id} is not in {low:g} to {high:g}")
+                raise ValueError(
+                    f"rating {rating!r} of item {item_id} is not in {low:g} to {high:g}"
+                )
             items.append(place)
             ratings.append(float(rating))
         return items, ratings
@@ -199,8 +205,7 @@ class TrainingAgent:
         """Play one episode of every parallel user and store it; returns the stored fields [N, ...]."""
         played = self._episode(
             start,
-            tf.constant(exploration.noise, tf.float32),
-            tf.constant(exploration.epsilon, tf.float32),
+            Exploration(*(tf.constant(value, tf.float32) for value in exploration)),
             tf.constant(seed, tf.int32),
         )
         alive = played.pop("alive").numpy().ravel()
@@ -212,9 +217,7 @@ class TrainingAgent:
         self.replay.add(stored)
         return stored
 
-    def _play(
-        self, state: Any, noise: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def _play(self, state: Any, exploration: Exploration, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """T steps of E users, fields [T, E, ...]; `alive` is False once an episode has ended."""
         length, size = self.environment.episode_length, state.users.shape[0]
         k = self.features.table.k
@@ -226,7 +229,7 @@ class TrainingAgent:
         arrays["alive"] = tf.TensorArray(tf.bool, length, element_shape=[size])
         alive = tf.ones([size], tf.bool)
         for step in tf.range(length):
-            action, item = self._explore(state, noise, epsilon, seed + tf.stack([0, 4 * step]))
+            action, item = self._explore(state, exploration, seed + tf.stack([0, 4 * step]))
             following, reward, terminated, _ = self.environment.step(state, item)
             rating, _ = self.environment.lookup(state.users, item[:, None])
             row = {
@@ -246,15 +249,14 @@ class TrainingAgent:
         return {name: array.stack() for name, array in arrays.items()}
 
     def _explore(
-        self, state: Any, noise: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor
+        self, state: Any, exploration: Exploration, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         observation = Observation(state.users, state.items, state.ratings, state.seen)
         networks = self.learner.online
         action = networks.actor(networks.actor_state(observation))
         legal = self.environment.legal(state.users, state.seen)
-        if self.config.exploration == "gumbel":
-            return explore_gumbel(action, self.features.items, legal, noise, seed)
-        return explore_epsilon_gaussian(action, self.features.items, legal, noise, epsilon, seed)
+        kind, items = self.config.exploration, self.features.items
+        return explore(kind, action, items, legal, exploration, seed)
 
     def learn(
         self, updates: int, rng: np.random.Generator, seed: tuple[int, int], progress: float

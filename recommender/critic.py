@@ -25,7 +25,9 @@ class Critic(keras.Model):
     ) -> None:
         super().__init__(name=name)
         self.state_dim = 3 * embedding_dim if state_dim is None else state_dim
-        self.hidden_state = keras.layers.Dense(embedding_dim, activation="relu", name="hidden_state")
+        self.hidden_state = keras.layers.Dense(
+            embedding_dim, activation="relu", name="hidden_state"
+        )
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
         self.q_value = keras.layers.Dense(1, name="q_value")
@@ -63,7 +65,9 @@ class BilinearCritic(keras.Model):
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
         self.direction = keras.layers.Dense(embedding_dim, name="direction")
-        self.direction_skip = keras.layers.Dense(embedding_dim, use_bias=False, name="direction_skip")
+        self.direction_skip = keras.layers.Dense(
+            embedding_dim, use_bias=False, name="direction_skip"
+        )
         self.baseline = keras.layers.Dense(1, name="baseline")
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 

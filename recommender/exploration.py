@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from config import AgentConfig
-from recommender.ranking import best_item, mask_scores
+from recommender.ranking import best_item
 
 
 class Exploration(NamedTuple):
@@ -30,31 +30,36 @@ def gumbel(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return -tf.math.log(-tf.math.log(uniform))
 
 
-def explore_gumbel(
-    action: tf.Tensor, items: tf.Tensor, legal: tf.Tensor, noise: tf.Tensor, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """A draw from softmax(scores / noise): action [E, k], items [I, k] -> action, item [E]."""
-    scores = tf.matmul(action, items, transpose_b=True)
-    noisy = scores + noise * gumbel(tf.shape(scores), seed)
-    return action, best_item(noisy, legal)
-
-
-def explore_epsilon_gaussian(
+def explore(
+    kind: str,
     action: tf.Tensor,
     items: tf.Tensor,
     legal: tf.Tensor,
-    noise: tf.Tensor,
-    epsilon: tf.Tensor,
+    exploration: Exploration,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gaussian noise on the action; with probability epsilon a random legal item instead.
+    """The item to show: the best under noise, or with probability epsilon any legal one.
+
+    "gumbel" adds noise to the scores, which draws from softmax(scores / noise); "gaussian" adds it
+    to the action vector.
+
+    Args:
+        kind: "gumbel" or "gaussian".
+        action: pi(s) [E, k].
+        items: item vectors [I, k].
+        legal: candidates [E, I] bool.
+        exploration: the scalars noise and epsilon.
+        seed: [2] int32; the same seed draws the same.
 
     Returns:
-        the noisy action [E, k] and the item [E].
+        the action that was played [E, k], the item [E] int32.
     """
-    action = action + noise * tf.random.stateless_normal(tf.shape(action), seed)
-    chosen = best_item(tf.matmul(action, items, transpose_b=True), legal)
-    dice = tf.random.stateless_uniform(tf.shape(legal), seed + [0, 1])
-    anything = tf.argmax(mask_scores(dice, legal), axis=1, output_type=tf.int32)
-    gamble = tf.random.stateless_uniform(tf.shape(chosen), seed + [0, 2]) < epsilon
+    if kind == "gaussian":
+        action += exploration.noise * tf.random.stateless_normal(tf.shape(action), seed)
+    scores = tf.matmul(action, items, transpose_b=True)
+    if kind == "gumbel":
+        scores += exploration.noise * gumbel(tf.shape(scores), seed)
+    chosen = best_item(scores, legal)
+    anything = best_item(tf.random.stateless_uniform(tf.shape(legal), seed + [0, 1]), legal)
+    gamble = tf.random.stateless_uniform(tf.shape(chosen), seed + [0, 2]) < exploration.epsilon
     return action, tf.where(gamble, anything, chosen)

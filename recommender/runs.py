@@ -12,7 +12,6 @@ from config import Config
 from embedding.table import EmbeddingTable
 from recommender.agent import Catalogue, DRRAgent
 from recommender.files import write_text
-from recommender.updates import Networks
 from recommender.weights import load_weights, save_weights
 
 
@@ -40,7 +39,9 @@ class SavedCatalogue:
             self.scale: tuple[float, float] = (float(values["scale"][0]), float(values["scale"][1]))
             self.n_demographics = int(values["n_demographics"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise RunError(f"{source}: field {error} is missing or not valid; train again") from error
+            raise RunError(
+                f"{source}: field {error} is missing or not valid; train again"
+            ) from error
         self.titles: tuple[str, ...] = ()
         self.demographics = np.zeros((0, self.n_demographics), np.float32)
 

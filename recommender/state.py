@@ -185,7 +185,9 @@ def fold_in(table: EmbeddingTable, observation: Observation, mask: tf.Tensor) ->
     """
     ids = tf.maximum(observation.items, 0)
     vectors = tf.gather(tf.constant(table.items), ids) * mask[..., None]  # [B, n, k]
-    residual = (observation.ratings - table.mean - tf.gather(tf.constant(table.item_bias), ids)) * mask
+    residual = (
+        observation.ratings - table.mean - tf.gather(tf.constant(table.item_bias), ids)
+    ) * mask
     gram = tf.matmul(vectors, vectors, transpose_b=True)  # [B, n, n]
     ridge = table.regularisation * tf.eye(tf.shape(mask)[1])
     solution = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram + ridge), residual[..., None])

@@ -159,7 +159,9 @@ class Learner:
         """
         updates, size = batches["reward"].shape[:2]
         errors = tf.TensorArray(tf.float32, updates, element_shape=[size])
-        sums = {name: tf.zeros([]) for name in ("critic_loss", "actor_loss", "q", "q_max", "action")}
+        sums = {
+            name: tf.zeros([]) for name in ("critic_loss", "actor_loss", "q", "q_max", "action")
+        }
         for index in tf.range(updates):
             batch = {name: tf.gather(value, index) for name, value in batches.items()}
             td_error, scalars = self.update(batch, seed + tf.stack([0, 16 * index]))

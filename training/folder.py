@@ -4,7 +4,7 @@ import dataclasses
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import config as settings
 from config import Config
@@ -84,7 +84,7 @@ class RunFolder:
         self._lock = lock
 
 
-def contradictions(asked: Config, saved: Config, prefix: str = "") -> list[str]:
+def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
     """Settings that differ from the saved run's, as `--flag asked (the run has saved)`."""
     found = []
     for item in dataclasses.fields(saved):

@@ -23,7 +23,9 @@ class Progress:
 
     def __init__(self, folder: Path, total: int, done: int) -> None:
         self._writer = tf.summary.create_file_writer(str(folder))
-        self._bar = tqdm(total=total, initial=done, unit="step", unit_scale=True, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, initial=done, unit="step", unit_scale=True, dynamic_ncols=True
+        )
         self._shown: dict[str, str] = {}
 
     def update(self, step: int, transitions: int, row: Row) -> None:

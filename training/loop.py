@@ -108,7 +108,7 @@ class Training:
 
     def _protocols(self) -> list[Catalog | Session]:
         """The learning curve's protocols, over held-out training users."""
-        kinds = {"catalog": Catalog, "session": Session}
+        kinds: dict[str, type[Catalog] | type[Session]] = {"catalog": Catalog, "session": Session}
         fit_users = np.setdiff1d(split_users(self.ratings.n_users)[0], self.validation_users)
         return [
             kinds[name](

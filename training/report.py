@@ -17,8 +17,8 @@ from evaluation.protocols.session import Session
 from evaluation.report import Report, summarise
 from recommender.files import write_text
 from recommender.policy import DRRPolicy
-from training.loop import Training
 from training.logs import plot, summary_row
+from training.loop import Training
 
 COMPARED = ("popularity", "random")
 PROTOCOLS = {"catalog": Catalog, "session": Session}
