@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from envs.rewards import UNRATED_REWARD, rating_to_reward
+
 IntArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -91,6 +93,11 @@ class States:
     def window(self) -> int:
         """n."""
         return int(self.window_items.shape[1])
+
+    def feedback_rewards(self, scale: tuple[float, float]) -> FloatArray:
+        """Rewards [B, t] of what was recommended since the start; -0.5 where it was not rated."""
+        rewards = rating_to_reward(self.feedback_ratings, scale)
+        return np.where(np.isnan(rewards), UNRATED_REWARD, rewards).astype(np.float32)
 
     def after(self, items: IntArray, ratings: FloatArray, shift: BoolArray) -> Self:
         """The states after recommending items [B] (-1 = none) and hearing ratings [B] (NaN = none).

@@ -132,9 +132,11 @@ class EvaluationProtocol(ABC):
     def _candidates(self, rows: IntArray) -> IntArray | None:
         """Candidates [B, C] in ascending order, -1 padded, or None for the whole catalogue."""
 
-    @abstractmethod
     def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
-        """Columns [B, C] or [B, I] that may not be recommended at the start."""
+        """Columns [B, C] or [B, I] that may not be recommended at the start: padding."""
+        if candidates is None:
+            return np.zeros((states.n_users, states.n_items), bool)
+        return candidates < 0
 
     @abstractmethod
     def _answer(self, users: IntArray, items: IntArray) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import ndcg_self_at_k
-from evaluation.policy import PADDING, BoolArray, FloatArray, IntArray, States
+from evaluation.policy import PADDING, FloatArray, IntArray, States
 from evaluation.protocols.base import (
     EvaluationProtocol,
     RatingLog,
@@ -63,10 +63,6 @@ class Rerank(EvaluationProtocol):
         real = column < lengths[:, None]
         places = np.where(real, begin[:, None] + column, 0)
         return np.where(real, self._items[places], PADDING).astype(np.int32)
-
-    def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
-        assert candidates is not None
-        return candidates < 0
 
     def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
         return self._log(users, items)

@@ -8,7 +8,7 @@ import numpy as np
 from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import hit_rate_at_k, precision_at_k
-from evaluation.policy import BoolArray, FloatArray, IntArray, States
+from evaluation.policy import FloatArray, IntArray
 from evaluation.protocols.base import EvaluationProtocol, RatingLog, check_ks
 from evaluation.protocols.rerank import latest_positives
 
@@ -57,9 +57,6 @@ class Simulator(EvaluationProtocol):
 
     def _candidates(self, rows: IntArray) -> None:
         return None
-
-    def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
-        return np.zeros((states.n_users, states.n_items), bool)
 
     def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
         logged = self._log(users, items)
