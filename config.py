@@ -95,6 +95,8 @@ class AgentConfig:
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
+    refused: bool = True
+    """Add to the state what was refused in this episode, which equation 1 forgets (paper: no)."""
     separate_states: bool = True
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: int = 256
@@ -287,6 +289,7 @@ _PAPER = Config(
     agent=AgentConfig(
         user_vector="fold-in",
         item_weights="position",
+        refused=False,
         separate_states=False,
         actor_hidden=128,
         actor_output="tanh",

@@ -76,12 +76,28 @@ class DRRAgent:
         return tf.matmul(self.act(observation), self.features.items, transpose_b=True)
 
     def scores(
-        self, users: NDArray[Any], items: NDArray[Any], ratings: NDArray[Any]
+        self,
+        users: NDArray[Any],
+        items: NDArray[Any],
+        ratings: NDArray[Any],
+        shown: NDArray[Any] | None = None,
+        rewards: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
-        """Equation 2: users [B], window items and ratings [B, n] -> scores of all items [B, I]."""
-        ids = tf.constant(items, tf.int32)
+        """Equation 2: the score of every item for B users, [B, I].
+
+        Args:
+            users: rows of the catalogue's demographics [B]; -1 is someone unknown.
+            items, ratings: the window [B, n], oldest first, -1 where empty.
+            shown, rewards: what was recommended since the episode began, and its rewards [B, t].
+        """
+        none = np.zeros([len(users), 0], np.float32)
+        shown, rewards = (none if value is None else value for value in (shown, rewards))
         observation = Observation(
-            tf.constant(users, tf.int32), ids, tf.constant(ratings, tf.float32), ids
+            users=tf.constant(users, tf.int32),
+            items=tf.constant(items, tf.int32),
+            ratings=tf.constant(ratings, tf.float32),
+            seen=tf.constant(np.hstack([items, shown]), tf.int32),
+            seen_rewards=tf.constant(np.hstack([np.zeros_like(ratings), rewards]), tf.float32),
         )
         scores: NDArray[np.float32] = self._scores(observation).numpy()
         return scores
@@ -237,6 +253,7 @@ class TrainingAgent:
                 "items": state.items,
                 "ratings": state.ratings,
                 "seen": state.seen,
+                "seen_rewards": state.seen_rewards,
                 "item": item,
                 "rating": rating[:, 0],
                 "reward": reward,
@@ -251,7 +268,7 @@ class TrainingAgent:
     def _explore(
         self, state: Any, exploration: Exploration, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        observation = Observation(state.users, state.items, state.ratings, state.seen)
+        observation = Observation(*(getattr(state, name) for name in Observation._fields))
         networks = self.learner.online
         action = networks.actor(networks.actor_state(observation))
         legal = self.environment.legal(state.users, state.seen)
@@ -276,6 +293,7 @@ def _fields(window: int, places: int, k: int, config: AgentConfig) -> dict[str, 
         "items": ((window,), tf.int32),
         "ratings": ((window,), tf.float32),
         "seen": ((places,), tf.int32),
+        "seen_rewards": ((places,), tf.float32),
         "item": ((), tf.int32),
         "rating": ((), tf.float32),
         "reward": ((), tf.float32),

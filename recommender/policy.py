@@ -26,4 +26,8 @@ class DRRPolicy:
         items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]
         missing = [(0, 0), (n - items.shape[1], 0)]
         items = np.pad(items, missing, constant_values=-1)
-        return take(self.agent.scores(states.users, items, np.pad(ratings, missing)), candidates)
+        rewards = states.feedback_rewards(self.agent.catalogue.scale)
+        scores = self.agent.scores(
+            states.users, items, np.pad(ratings, missing), states.feedback_items, rewards
+        )
+        return take(scores, candidates)

@@ -18,12 +18,14 @@ RATING_LEVELS = 5
 
 class Observation(NamedTuple):
     """What the agent knows of B users: users [B]; items, ratings [B, n], oldest first, -1 empty;
-    seen [B, m] (-1 empty): everything shown in this episode, not to be shown again."""
+    seen, rewards [B, n + t] (-1 empty): the first window, then what was recommended since and how
+    it was received; none of it may be shown again."""
 
     users: tf.Tensor
     items: tf.Tensor
     ratings: tf.Tensor
     seen: tf.Tensor
+    seen_rewards: tf.Tensor
 
 
 class Features:
@@ -77,6 +79,30 @@ class ItemWeights(keras.layers.Layer):
         level = tf.round((ratings - low) / (high - low) * (RATING_LEVELS - 1))
         level = tf.clip_by_value(tf.cast(level, tf.int32), 0, RATING_LEVELS - 1)
         return weights * tf.gather(self.rating, level)
+
+
+class Refused(keras.layers.Layer):
+    """What the user did not like in this episode, which the paper's state forgets (a deviation).
+
+    The mean vector of the refused items, weighted by one learned scalar per reward level, and
+    their number: [B, k + 1].
+    """
+
+    def __init__(self, window: int, features: Features, name: str = "refused") -> None:
+        super().__init__(name=name)
+        self.window, self._features = window, features
+        self.level = self.add_weight(shape=(3,), initializer="ones", name="level")
+        self.built = True
+
+    def call(self, seen: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor:
+        """seen, rewards [B, n + t] -> [B, k + 1]; the first n were the start, not refused."""
+        seen, rewards = seen[:, self.window :], rewards[:, self.window :]
+        refused = tf.cast((seen >= 0) & (rewards <= 0), tf.float32)  # [B, t]
+        count = tf.reduce_sum(refused, axis=1, keepdims=True)
+        level = tf.clip_by_value(tf.cast(tf.round(-2.0 * rewards), tf.int32), 0, 2)
+        weights = refused * tf.gather(self.level, level) / tf.maximum(count, 1.0)
+        vectors = tf.gather(self._features.padded, tf.where(seen < 0, self._features.n_items, seen))
+        return tf.concat([tf.einsum("bt,btk->bk", weights, vectors), count / 10.0], axis=1)
 
 
 def drr_n(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -142,7 +168,8 @@ class StateRepresentation(keras.Model):
     ) -> None:
         super().__init__(name=name)
         k = features.table.k
-        self.size = state_size(config.state, window, k)
+        self.window = window
+        self.size = state_size(config.state, window, k) + (k + 1 if config.refused else 0)
         self.represent = REPRESENTATIONS[config.state]
         self.item_dropout = config.item_dropout
         self._features = features
@@ -152,9 +179,9 @@ class StateRepresentation(keras.Model):
         self.user_vector = (
             keras.layers.Dense(k, name="user_vector") if config.user_vector == "learned" else None
         )
-        nobody = tf.zeros([1], tf.int32)
-        empty = tf.fill([1, window], -1)
-        self(Observation(nobody, empty, tf.zeros([1, window]), empty))
+        self.refused = Refused(window, features) if config.refused else None
+        nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
+        self(Observation(tf.zeros([1], tf.int32), nothing, zeros, nothing, zeros))
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
         """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
@@ -166,7 +193,10 @@ class StateRepresentation(keras.Model):
         weights = self.item_weights(observation.ratings) * mask
         weighted = weights[..., None] * items
         user = self._user(observation, weighted, mask)
-        return self.represent(items, weighted, user, mask)
+        state = self.represent(items, weighted, user, mask)
+        if self.refused is None:
+            return state
+        return tf.concat([state, self.refused(observation.seen, observation.seen_rewards)], axis=1)
 
     def _user(self, observation: Observation, weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         if self.user_vector is None:

@@ -198,7 +198,8 @@ class Learner:
             users=batch["users"],
             items=self.log.next_window(batch["items"], batch["item"], reward),
             ratings=self.log.next_window(batch["ratings"], batch["rating"], reward),
-            seen=batch["seen"],
+            seen=tf.concat([batch["seen"], batch["item"][:, None]], axis=1),
+            seen_rewards=tf.concat([batch["seen_rewards"], reward[:, None]], axis=1),
         )
         action = self.target.actor(self.target.actor_state(following))
         if config.critic_action == "item":
