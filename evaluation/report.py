@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from data.ratings import Ratings
@@ -73,15 +74,18 @@ class Report:
         }
 
     def as_table(self) -> Table:
-        """A rich table: mean and 95% interval over users, seeds below, the best in bold."""
+        """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
-        table = Table(title=title, caption="mean [95% interval over users]")
+        caption = "below each mean: 95% interval over users"
+        table = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("policy", no_wrap=True)
         for key in self.keys:
             table.add_column(key, justify="right", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
         for row in self.rows:
-            cells = [_cell(row, key, self.best(key), "[bold]", "[/bold]") for key in self.keys]
+            cells = [
+                _cell(row, key, self.best(key), "[bold]", "[/bold]", "\n") for key in self.keys
+            ]
             table.add_row(row.name, *cells, f"{row.seconds:.1f} s")
         return table
 
@@ -90,7 +94,7 @@ class Report:
         head = ["policy", *self.keys]
         lines = [head, ["---"] + ["---:"] * len(self.keys)]
         for row in self.rows:
-            cells = (_cell(row, key, self.best(key), "**", "**") for key in self.keys)
+            cells = (_cell(row, key, self.best(key), "**", "**", " ") for key in self.keys)
             lines.append([row.name, *(cell.replace("\n", "<br>") for cell in cells)])
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users; mean [95% interval]"
         return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
@@ -206,16 +210,26 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _cell(row: Row, key: str, best: float, bold: str, end: str) -> str:
-    """Mean and interval; a second line over seeds where there are several."""
+def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) -> str:
+    """Mean and interval; a further line over seeds where there are several."""
     users = row.users[key]
-    text = f"{_number(users.mean)} ({_number(users.low)}, {_number(users.high)})"
+    mean = _number(users.mean)
     if users.mean == best:
-        text = f"{bold}{text}{end}"
+        mean = f"{bold}{mean}{end}"
+    text = f"{mean}{separator}{_interval(users)}"
     if key in row.seeds:
         seeds = row.seeds[key]
-        text += f"\n{seeds.n} seeds ({_number(seeds.low)}, {_number(seeds.high)})"
+        text += f"\n{seeds.n} seeds {_interval(seeds)}"
     return text
+
+
+def _interval(estimate: Estimate | SeedEstimate) -> str:
+    """(low, high), with one decimal less than the mean."""
+    low, high = (
+        f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+        for value in (estimate.low, estimate.high)
+    )
+    return f"({low}, {high})"
 
 
 def _number(value: float) -> str:
