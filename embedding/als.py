@@ -15,7 +15,6 @@ from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridg
 from embedding.table import EmbeddingTable
 
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
-CHUNK = 1 << 17  # ratings per block of predictions
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,8 @@ def _fit(
 
 
 def predict_ratings(table: EmbeddingTable, users: IntArray, items: IntArray) -> FloatArray:
-    """Scores of N (user, item) pairs -> [N], in bounded memory."""
-    parts = [
-        table.predict(users[start : start + CHUNK], items[start : start + CHUNK, None])[:, 0]
-        for start in range(0, len(users), CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    """Scores of N (user, item) pairs -> [N]."""
+    return table.predict(users, items[:, None])[:, 0]
 
 
 def objective(table: EmbeddingTable, ratings: Ratings) -> float:

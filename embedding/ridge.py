@@ -8,11 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 IntArray = NDArray[np.integer]
 FloatArray = NDArray[np.float32]
 
 BLOCK_ENTRIES = 1 << 16  # padded entries per block: 26 MB of features at k = 100
+# The systems are small: threads inside BLAS cost more than they bring, on a busy machine 100 times
+# as much, because they wait for each other.
+_BLAS = ThreadpoolController()
 
 
 def blocks(lengths: IntArray, entries: int = BLOCK_ENTRIES) -> Iterator[IntArray]:
@@ -57,7 +61,8 @@ def ridge(features: FloatArray, targets: FloatArray, strength: FloatArray) -> Fl
     Padding entries must be zero in features and targets. strength [B] must be positive.
     """
     n, k = features.shape[1:]
-    return (ridge_dual if n < k else ridge_primal)(features, targets, strength)
+    with _BLAS.limit(limits=1, user_api="blas"):
+        return (ridge_dual if n < k else ridge_primal)(features, targets, strength)
 
 
 def ridge_with_bias(

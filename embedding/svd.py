@@ -2,13 +2,14 @@
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
 from data.ratings import Ratings
-from embedding.ridge import FloatArray
 from embedding.table import EmbeddingTable
 
-FOLD_IN_REGULARISATION = 1.0
+Array = NDArray[np.float64]
+FOLD_IN_REGULARISATION = 1.0  # of `EmbeddingTable.fold_in`; the factors do not depend on it
 
 
 def fit_svd(
@@ -44,7 +45,7 @@ def fit_svd(
     )
 
 
-def _scaled_right_factors(matrix: sp.csr_matrix, rank: int) -> FloatArray:
+def _scaled_right_factors(matrix: sp.csr_matrix, rank: int) -> Array:
     """Q S of the `rank` largest singular values [I, <= rank], largest first, signs fixed."""
     if rank < min(matrix.shape):
         start = np.ones(min(matrix.shape))  # ARPACK's own start is random
@@ -52,12 +53,13 @@ def _scaled_right_factors(matrix: sp.csr_matrix, rank: int) -> FloatArray:
     else:
         _, singular, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
     order = np.argsort(-singular, kind="stable")
-    factors = (right[order] * singular[order, None]).T
+    factors: Array = (right[order] * singular[order, None]).T
     largest = np.abs(factors).argmax(axis=0)
-    return factors * np.where(factors[largest, np.arange(factors.shape[1])] < 0, -1, 1)
+    signs: Array = np.where(factors[largest, np.arange(factors.shape[1])] < 0, -1.0, 1.0)
+    return factors * signs
 
 
-def _standardised(values: FloatArray) -> FloatArray:
+def _standardised(values: Array) -> Array:
     """Mean 0, standard deviation 1; zeros where all values are equal."""
-    spread = values.std()
-    return (values - values.mean()) / (spread if spread > 0 else 1.0)
+    spread = float(values.std())
+    return (values - float(values.mean())) / (spread if spread > 0 else 1.0)

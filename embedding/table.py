@@ -1,7 +1,7 @@
 """EmbeddingTable: item vectors, optional user vectors and biases, and the fold-in of new users."""
 
 import os
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from data.ratings import Ratings
 
 FORMAT = "drr-embedding-1"
-FOLD_IN_ENTRIES = 1 << 17  # history entries folded in per block: bounds the features in memory
+BLOCK_ENTRIES = 1 << 17  # entries whose item vectors are gathered at once: bounds the memory
 
 
 class EmbeddingError(ValueError):
@@ -73,10 +73,13 @@ class EmbeddingTable:
         """Scores of items [B, C] for users [B] -> [B, C]; LookupError without user vectors."""
         if self.users is None:
             raise LookupError(f"embedding of kind {self.kind!r} has no user vectors; use fold_in")
-        bias = 0.0 if self.user_bias is None else self.user_bias[users][:, None]
-        products = np.einsum("bk,bck->bc", self.users[users], self.items[items])
-        predicted: FloatArray = (products + self.item_bias[items] + bias + self.mean).astype(np.float32)
-        return predicted
+        predicted = np.empty(items.shape, np.float32)
+        for rows in _row_blocks(*items.shape):
+            vectors = self.users[users[rows]][:, :, None]
+            predicted[rows] = (self.items[items[rows]] @ vectors)[..., 0]
+        if self.user_bias is not None:
+            predicted += self.user_bias[users][:, None]
+        return predicted + self.item_bias[items] + np.float32(self.mean)
 
     def scores(self, vectors: FloatArray) -> FloatArray:
         """mean + item_bias + vector . item for vectors [B, k] and all items -> [B, I].
@@ -105,11 +108,7 @@ class EmbeddingTable:
             raise ValueError(f"items must be -1 (padding) or in 0..{self.n_items - 1}")
         vectors = np.zeros((len(items), self.k), np.float32)
         biases = np.zeros(len(items), np.float32)
-        if items.shape[1] == 0:
-            return vectors, biases
-        size = max(1, FOLD_IN_ENTRIES // items.shape[1])
-        for start in range(0, len(items), size):
-            rows = slice(start, start + size)
+        for rows in _row_blocks(*items.shape):
             vectors[rows], biases[rows] = self._fold_in_block(items[rows], ratings[rows])
         return vectors, biases
 
@@ -139,16 +138,13 @@ class EmbeddingTable:
         """Write HDF5, atomically: a crash leaves either the old file or the new one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with h5py.File(temporary, "w") as file:
                 self._write(file)
-            os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a released file from others
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _write(self, file: h5py.File) -> None:
         file.attrs["format"] = FORMAT
@@ -223,6 +219,13 @@ def _number(file: h5py.File, name: str) -> float:
     if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
         raise EmbeddingError(f"field {name!r}: expected a finite number, found {value!r}")
     return float(value)
+
+
+def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Slices of rows with at most BLOCK_ENTRIES entries together; none if there are no columns."""
+    size = max(1, BLOCK_ENTRIES // max(n_columns, 1))
+    for start in range(0, n_rows if n_columns else 0, size):
+        yield slice(start, start + size)
 
 
 def _shape(array: FloatArray, name: str, expected: tuple[int | None, ...]) -> tuple[int, ...]:

@@ -1,0 +1,162 @@
+"""`python -m embedding.train`: fit one embedding on the training users, measure it, save it."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import embedding
+from config import EmbeddingConfig
+from data import DataError, Ratings, load_dataset
+from data.splits import hold_out_users, split_users
+from embedding.ridge import FloatArray, padded_positions
+from embedding.table import EmbeddingTable
+
+HISTORY = 10  # ratings of a held-out user that are folded in, as in the catalog protocol
+HELD_OUT = 0.05  # share of the training users on which the quality is measured
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Fit an embedding on the training users of a data set (the first 80% of the ids) and save it.
+
+    Before that, its quality is measured by a fit without 5% of those users: their first 10 ratings
+    are folded in, the others predicted. Test users are never looked at.
+    """
+
+    kind: Literal["svd", "pmf", "user-movie", "movie-genre", "random"] = "pmf"
+    """pmf: the paper's, by alternating least squares. svd: SVD of the positives plus
+    log-popularity, the default of train.py. user-movie, movie-genre: the Keras networks of earlier
+    DRR repositories. random: a control."""
+    dataset: Literal["auto", "ml-1m", "ml-100k", "synthetic"] = "auto"
+    """auto: ml-1m, local or downloaded, else the synthetic set with a warning."""
+    data_root: Path | None = None
+    """Folder that holds ml-1m/ratings.dat; default $DRR_DATA_ROOT, else data/."""
+    dim: int = 100
+    """k, the size of a vector (paper, section V: 100)."""
+    seed: int = 0
+    """Of the first vectors, the drawn pairs, and the choice of held-out users."""
+    out: Path | None = None
+    """File to write, HDF5; default save_weights/<dataset>-<kind>/embedding.weights.h5. An existing
+    file is an error."""
+    measure: bool = True
+    """Whether to fit a first time without the held-out users and print the quality."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well one scoring orders the hidden ratings of held-out users; means over users.
+
+    above_rated: P(liked hidden item scores above a hidden item rated lower); above_unrated: the
+    same against items the user never rated. Ties count half; chance is .5. Users without a pair
+    are left out.
+    """
+
+    above_rated: float
+    above_unrated: float
+
+
+def order_probability(above: FloatArray, below: FloatArray) -> float:
+    """P(a > b) + P(a = b) / 2 over all pairs of scores above [P], below [Q]; NaN without pairs."""
+    if len(above) == 0 or len(below) == 0:
+        return float("nan")
+    ordered = np.sort(below)
+    wins = np.searchsorted(ordered, above, "left") + np.searchsorted(ordered, above, "right")
+    return float(wins.mean() / (2 * len(below)))
+
+
+def first_ratings(ratings: Ratings, users: np.ndarray) -> tuple[np.ndarray, FloatArray]:
+    """The users' first HISTORY items and ratings [B, n], -1 and 0 where there are fewer."""
+    positions, mask = padded_positions(ratings.offsets, users)
+    positions, mask = positions[:, :HISTORY], mask[:, :HISTORY]
+    return np.where(mask, ratings.items[positions], -1), np.where(
+        mask, ratings.values[positions], 0
+    )
+
+
+def measure(scores: FloatArray, ratings: Ratings, users: np.ndarray) -> Quality:
+    """Quality of scores [B, I] for users [B], judged by their ratings after the first HISTORY."""
+    rows = []
+    for row, user in zip(scores, users, strict=True):
+        items, liked = ratings.items[ratings.row(user)], ratings.positive[ratings.row(user)]
+        hidden, liked = items[HISTORY:], liked[HISTORY:]
+        above = row[hidden[liked]]
+        unrated = np.delete(row, items)
+        rows.append(
+            [order_probability(above, row[hidden[~liked]]), order_probability(above, unrated)]
+        )
+    return Quality(*np.nanmean(np.array(rows).reshape(-1, 2), axis=0).tolist())
+
+
+def rating_error(table: EmbeddingTable, ratings: Ratings, users: np.ndarray) -> tuple[float, float]:
+    """RMSE of the folded-in predictions of the hidden ratings, and of the mean rating alone."""
+    predicted = table.scores(table.fold_in(*first_ratings(ratings, users)))
+    errors = []
+    for row, user in zip(predicted, users, strict=True):
+        hidden = slice(ratings.row(user).start + HISTORY, ratings.row(user).stop)
+        stars = ratings.values[hidden]
+        errors.append(np.stack([stars - row[ratings.items[hidden]], stars - table.mean]))
+    both = np.sqrt(np.square(np.concatenate(errors, axis=1)).mean(axis=1))
+    return float(both[0]), float(both[1])
+
+
+def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: int) -> list[str]:
+    """Lines on the quality of an embedding fitted without 5% of `users`, popularity beside it."""
+    count = max(1, int(HELD_OUT * len(users)))
+    fitted, held_out = hold_out_users(users, count, seed)
+    part = ratings.of_users(fitted)
+    table = embedding.fit(config, part, seed)
+    counts = np.bincount(part.items[part.positive], minlength=ratings.n_items)
+    scorings: dict[str, FloatArray] = {
+        config.kind: table.scores(table.fold_in(*first_ratings(ratings, held_out))),
+        "popularity": np.broadcast_to(counts.astype(np.float32), (len(held_out), ratings.n_items)),
+    }
+    lines = [f"{len(held_out)} held-out training users, {HISTORY} ratings folded in:"]
+    lines.append(f"  {'':12} liked above rated lower   liked above unrated   (chance .5)")
+    for name, scores in scorings.items():
+        quality = measure(scores, ratings, held_out)
+        lines.append(f"  {name:12} {quality.above_rated:.4f} {quality.above_unrated:25.4f}")
+    if config.kind == "pmf":
+        error, trivial = rating_error(table, ratings, held_out)
+        lines.append(f"  RMSE {error:.4f} stars; mean rating alone {trivial:.4f}")
+    return lines
+
+
+def run(arguments: Arguments) -> Path:
+    """Load, measure, fit, save; returns the file written. FileExistsError if it is there."""
+    ratings = load_dataset(arguments.dataset, arguments.data_root, seed=arguments.seed)
+    default = Path("save_weights") / f"{ratings.name}-{arguments.kind}" / "embedding.weights.h5"
+    out = arguments.out or default
+    if out.exists():
+        raise FileExistsError(f"{out}: exists already; remove it or choose another --out")
+    config = EmbeddingConfig(kind=arguments.kind, dim=arguments.dim)
+    users, _ = split_users(ratings.n_users)
+    if arguments.measure:
+        print("\n".join(report(config, ratings, users, arguments.seed)))
+    start = time.perf_counter()
+    table = embedding.fit(config, ratings.of_users(users), arguments.seed)
+    seconds = time.perf_counter() - start
+    table.save(out)
+    print(
+        f"{arguments.kind}, {table.n_items} items x {table.k}, fitted on {len(users)} training "
+        f"users of {ratings.name} in {seconds:.1f} s -> {out}"
+    )
+    return out
+
+
+def main() -> None:
+    """Read the command line; errors of the user's are one line, without a traceback."""
+    import tyro  # deferred: only the command needs it
+
+    arguments = tyro.cli(Arguments, prog="python -m embedding.train")
+    try:
+        run(arguments)
+    except (DataError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""`embedding.fit` and `python -m embedding.train`."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import embedding
+from config import EmbeddingConfig
+from embedding import train
+from embedding.table import EmbeddingTable
+
+
+@pytest.mark.parametrize("kind", ["svd", "pmf", "random"])
+def test_fit_dispatches(random_ratings, kind):
+    table = embedding.fit(EmbeddingConfig(kind=kind, dim=6), random_ratings(), 0)
+    assert (table.kind, table.k, table.n_items) == (kind, 6, 20)
+
+
+def test_random_vectors_repeat_and_have_unit_length():
+    ratings = train.load_dataset("synthetic", seed=1)
+    tables = [embedding.random_table(ratings, 50, seed) for seed in (1, 1, 2)]
+    assert tables[0].items.tobytes() == tables[1].items.tobytes() != tables[2].items.tobytes()
+    assert np.square(tables[0].items).sum(axis=1).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_tensorflow_stays_out_of_the_numpy_kinds():
+    code = "import embedding, embedding.train, sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_order_probability_counts_pairs():
+    above, below = np.array([3.0, 1.0]), np.array([1.0, 2.0, 0.0])
+    # (3, *): 3 wins; (1, 1) a tie, (1, 2) lost, (1, 0) won.
+    assert train.order_probability(above, below) == pytest.approx((3 + 0.5 + 0 + 1) / 6)
+    assert np.isnan(train.order_probability(above, below[:0]))
+
+
+def test_first_ratings_are_the_earliest(random_ratings):
+    ratings = random_ratings()
+    items, values = train.first_ratings(ratings, np.array([2, 29]))
+    row = ratings.row(2)
+    n = min(train.HISTORY, ratings.lengths[2])
+    np.testing.assert_array_equal(items[0, :n], ratings.items[row][:n])
+    np.testing.assert_array_equal(values[0, :n], ratings.values[row][:n])
+    assert (items[1] == -1).all() and not values[1].any()
+
+
+def test_command_fits_on_the_training_users_and_saves(tmp_path, capsys):
+    out = tmp_path / "embedding.weights.h5"
+    train.run(train.Arguments(kind="pmf", dataset="synthetic", dim=8, out=out))
+    printed = capsys.readouterr().out
+    assert "RMSE" in printed and "popularity" in printed and str(out) in printed
+    table = EmbeddingTable.load(out)
+    assert table.k == 8 and table.users[0].any() and not table.users[-1].any()
+
+
+def test_command_does_not_overwrite(tmp_path):
+    out = tmp_path / "embedding.weights.h5"
+    out.write_text("mine")
+    with pytest.raises(FileExistsError, match="--out"):
+        train.run(train.Arguments(kind="random", dataset="synthetic", out=out))
+    assert out.read_text() == "mine"
+
+
+def test_help_explains_every_option(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["embedding.train", "--help"])
+    with pytest.raises(SystemExit) as stop:
+        train.main()
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    for option in ("--kind", "--dataset", "--data-root", "--dim", "--seed", "--out"):
+        assert option in text

@@ -1,0 +1,107 @@
+"""The pair networks: they learn structure, repeat bit for bit, and see nothing but their pairs."""
+
+import numpy as np
+import pytest
+
+from data.ratings import Ratings
+from embedding.networks import PairNetwork, Pairs, fit_movie_genre, fit_user_movie, train
+
+GROUPS = 3
+
+
+def grouped(n_users=30, n_items=30, lonely=True):
+    """Everybody rates half the catalogue: 5 for items of the own group (id mod 3), 1 for others.
+
+    The last user rates nothing.
+    """
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((n_users - lonely, n_items)) < 0.5)
+    stars = np.where(users % GROUPS == items % GROUPS, 5, 1)
+    genres = np.eye(GROUPS, dtype=bool)[np.arange(n_items) % GROUPS]
+    return Ratings.from_events(
+        "grouped", users, items, stars, np.arange(len(users)),
+        user_ids=np.arange(n_users), item_ids=np.arange(n_items),
+        genres=genres, genre_names=("a", "b", "c"),
+    )  # fmt: skip
+
+
+def same_group_is_closer(vectors):
+    """Share of items whose most similar other item (cosine) is of the same group."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = similarity.argmax(axis=1)
+    return np.mean(nearest % GROUPS == np.arange(len(vectors)) % GROUPS)
+
+
+def test_network_is_built_and_computes_what_it_says():
+    network = PairNetwork(4, 5, k=3, seed=1)
+    left, right, kernel, bias = (variable.numpy() for variable in network.trainable_variables)
+    assert left.shape == (4, 3) and right.shape == (5, 3)
+    probability = network(np.array([[2, 4], [0, 1]])).numpy()
+    for value, (a, b) in zip(probability, [(2, 4), (0, 1)], strict=True):
+        logit = kernel[0, 0] * (left[a] @ right[b]) + bias[0]
+        assert value == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
+
+
+def test_batches_are_balanced_and_drawn_pairs_do_not_exist():
+    pairs = Pairs(np.array([0, 0, 1, 2]), np.array([1, 2, 0, 2]), n_left=3, n_right=3)
+    batches, labels = pairs.batches(np.random.default_rng(0), size=4)
+    assert batches.shape == (2, 4, 2) and labels.shape == (2, 4) and labels.sum() == 4
+    existing = set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    for pair, label in zip(batches.reshape(-1, 2).tolist(), labels.ravel(), strict=True):
+        assert (tuple(pair) in existing) == bool(label)
+
+
+def test_a_user_who_likes_everything_ends_the_drawing():
+    pairs = Pairs(np.zeros(3, int), np.arange(3), n_left=1, n_right=3)
+    assert pairs.batches(np.random.default_rng(0), size=100)[0].shape == (1, 6, 2)
+
+
+def test_loss_falls():
+    ratings = grouped()
+    pairs = Pairs(ratings.users[ratings.positive], ratings.items[ratings.positive], 30, 30)
+    _, losses = train(pairs, 8, epochs=15, batch_size=64, learning_rate=0.02, seed=0)
+    assert losses[0] == pytest.approx(np.log(2), abs=0.1) and losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("fit", [fit_user_movie, fit_movie_genre])
+def test_similar_movies_get_similar_vectors(fit):
+    table = fit(grouped(), 8, epochs=25, batch_size=32, learning_rate=0.02)
+    assert table.items.shape == (30, 8) and table.items.dtype == np.float32
+    assert same_group_is_closer(table.items) > 0.9
+
+
+def test_users_prefer_their_group_and_unseen_users_have_no_vector():
+    ratings = grouped()
+    table = fit_user_movie(ratings, 8, epochs=25, batch_size=32, learning_rate=0.02)
+    assert not table.users[-1].any()
+    scores = table.users[:-1] @ table.items.T
+    own = np.arange(29)[:, None] % GROUPS == np.arange(30) % GROUPS
+    assert scores[own].mean() > scores[~own].mean() + 1
+
+
+@pytest.mark.parametrize("fit", [fit_user_movie, fit_movie_genre])
+def test_equal_seeds_give_equal_bits(fit):
+    first, again, other = (fit(grouped(), 8, epochs=3, seed=seed) for seed in (3, 3, 4))
+    assert first.items.tobytes() == again.items.tobytes()
+    assert first.items.tobytes() != other.items.tobytes()
+
+
+def test_rows_that_are_not_given_change_nothing():
+    ratings = grouped()
+    flipped = Ratings.from_events(
+        "grouped", ratings.users, ratings.items,
+        np.where(ratings.users == 7, 6 - ratings.values, ratings.values), ratings.timestamps,
+        user_ids=ratings.user_ids, item_ids=ratings.item_ids,
+    )  # fmt: skip
+    kept = np.delete(np.arange(30), 7)
+    first, again = (fit_user_movie(part.of_users(kept), 8, epochs=2) for part in (ratings, flipped))
+    assert first.items.tobytes() == again.items.tobytes()
+    assert first.users.tobytes() == again.users.tobytes() and not first.users[7].any()
+
+
+def test_no_pairs_is_an_error():
+    ratings = grouped()
+    with pytest.raises(ValueError, match="at least one positive"):
+        fit_user_movie(ratings.keep(~ratings.positive))
