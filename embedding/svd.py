@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
+from threadpoolctl import threadpool_limits
 
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
@@ -49,7 +50,8 @@ def _scaled_right_factors(matrix: sp.csr_matrix, rank: int) -> Array:
     """Q S of the `rank` largest singular values [I, <= rank], largest first, signs fixed."""
     if rank < min(matrix.shape):
         start = np.ones(min(matrix.shape))  # ARPACK's own start is random
-        _, singular, right = svds(matrix, k=rank, v0=start, return_singular_vectors="vh")
+        with threadpool_limits(limits=1, user_api="blas"):  # its vectors are too small for threads
+            _, singular, right = svds(matrix, k=rank, v0=start, return_singular_vectors="vh")
     else:
         _, singular, right = np.linalg.svd(matrix.toarray(), full_matrices=False)
     order = np.argsort(-singular, kind="stable")
