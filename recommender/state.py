@@ -211,14 +211,19 @@ def fold_in(table: EmbeddingTable, observation: Observation, mask: tf.Tensor) ->
     """The user vector [B, k] that fits the window's ratings: ridge regression in its dual form.
 
     u = V' (V V' + lambda I)^-1 (r - mean - bias), V [n, k] the window's item vectors: the same as
-    `EmbeddingTable.fold_in`, inside the compiled graph.
+    `EmbeddingTable.fold_in`, inside the compiled graph. A user bias, where the model has one, is a
+    further feature of every item, solved jointly and dropped.
     """
     ids = tf.maximum(observation.items, 0)
     vectors = tf.gather(tf.constant(table.items), ids) * mask[..., None]  # [B, n, k]
     residual = (
         observation.ratings - table.mean - tf.gather(tf.constant(table.item_bias), ids)
     ) * mask
+    strength = table.regularisation + table.per_rating * tf.reduce_sum(mask, axis=1)  # [B]
     gram = tf.matmul(vectors, vectors, transpose_b=True)  # [B, n, n]
-    ridge = table.regularisation * tf.eye(tf.shape(mask)[1])
+    if table.bias_regularisation is not None:
+        both = mask[:, :, None] * mask[:, None, :]
+        gram += (strength / table.bias_regularisation)[:, None, None] * both
+    ridge = strength[:, None, None] * tf.eye(tf.shape(mask)[1])
     solution = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram + ridge), residual[..., None])
     return tf.matmul(vectors, solution, transpose_a=True)[..., 0]
