@@ -1,0 +1,98 @@
+"""Actor and critics: shapes, NumPy forward passes, and built from the start."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recommender.actor import Actor
+from recommender.critic import BilinearCritic, Critic
+
+K, H, S = 4, 8, 10
+CRITICS = {"mlp": Critic, "bilinear": BilinearCritic}
+
+
+def randomised(model, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def normal(*shape: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def dense(layer, x: np.ndarray, relu: bool = False) -> np.ndarray:
+    y = x @ layer.kernel.numpy() + (0 if layer.bias is None else layer.bias.numpy())
+    return np.maximum(y, 0) if relu else y
+
+
+def test_the_papers_shapes_are_the_defaults():
+    actor, critic = Actor(), Critic()
+    assert [tuple(w.shape) for w in actor.weights[::2]] == [(300, 128), (128, 128), (128, 100)]
+    shapes = [tuple(w.shape) for w in critic.weights[::2]]
+    assert shapes == [(300, 100), (200, 128), (128, 128), (128, 1)]
+    assert actor(tf.zeros([7, 300])).shape == (7, 100)
+    assert critic(tf.zeros([7, 300]), tf.zeros([7, 100])).shape == (7, 1)
+
+
+@pytest.mark.parametrize("output", ["tanh", "linear-skip"])
+def test_an_actor_is_its_formula(output):
+    model = randomised(Actor(K, H, state_dim=S, output=output))
+    state = normal(5, S)
+    hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
+    expected = dense(model.action, hidden)
+    expected = np.tanh(expected) if output == "tanh" else expected + dense(model.skip, state)
+    np.testing.assert_allclose(model(state), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_tanh_bounds_the_action_and_the_skip_does_not():
+    state = 100 * normal(5, S)
+    assert np.abs(randomised(Actor(K, H, state_dim=S))(state)).max() <= 1
+    assert np.abs(randomised(Actor(K, H, state_dim=S, output="linear-skip"))(state)).max() > 1
+
+
+def test_the_papers_critic_is_its_formula():
+    model = randomised(Critic(K, H, state_dim=S))
+    state, action = normal(5, S), normal(5, K, seed=2)
+    joined = np.concatenate([action, dense(model.hidden_state, state, relu=True)], axis=1)
+    hidden = dense(model.hidden_2, dense(model.hidden_1, joined, relu=True), relu=True)
+    expected = dense(model.q_value, hidden)
+    np.testing.assert_allclose(model(state, action), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_bilinear_critic_is_its_formula():
+    model = randomised(BilinearCritic(K, H, state_dim=S))
+    state, action = normal(5, S), normal(5, K, seed=2)
+    hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
+    direction = dense(model.direction, hidden) + dense(model.direction_skip, state)
+    expected = (direction * action).sum(axis=1, keepdims=True) + dense(model.baseline, hidden)
+    np.testing.assert_allclose(model(state, action), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", CRITICS.values(), ids=CRITICS.keys())
+def test_q_of_many_items_is_the_q_of_each(kind):
+    model = randomised(kind(K, H, state_dim=S))
+    state, items = normal(5, S), normal(5, 6, K, seed=2)
+    together = model.q_items(state, items)
+    assert together.shape == (5, 6)
+    for place in range(6):
+        alone = model(state, items[:, place])[:, 0]
+        np.testing.assert_allclose(together[:, place], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", CRITICS.values(), ids=CRITICS.keys())
+def test_q_depends_on_state_and_action_through_every_weight(kind):
+    model = randomised(kind(K, H, state_dim=S))
+    state, action = tf.constant(normal(64, S)), tf.constant(normal(64, K, seed=2))
+    with tf.GradientTape() as tape:
+        tape.watch([state, action])
+        loss = tf.reduce_sum(tf.square(model(state, action)))
+    gradients = tape.gradient(loss, [state, action, *model.trainable_variables])
+    assert all(np.any(gradient.numpy() != 0) for gradient in gradients)
+
+
+@pytest.mark.parametrize("make", [Actor, Critic, BilinearCritic])
+def test_models_are_built_in_their_constructors(make):
+    model = make(K, H, state_dim=S)
+    assert model.built and len(model.weights) >= 6
+    assert make(K, H).state_dim == 3 * K  # DRR-ave

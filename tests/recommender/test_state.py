@@ -1,0 +1,192 @@
+"""State representations by hand, and against loops over the paper's formulas."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from recommender.state import (
+    REPRESENTATIONS,
+    StateRepresentation,
+    average,
+    drr_ave,
+    fold_in,
+    state_size,
+)
+
+NAMES = tuple(REPRESENTATIONS)
+
+
+def module(name: str, **changes) -> StateRepresentation:
+    config = replace(toys.BEST, state=name, **({"refused": False} | changes))
+    return StateRepresentation(config, toys.WINDOW, toys.features())
+
+
+def randomise(model, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+
+
+def loop_oracle(name, vectors, weights, user, filled):
+    """One user's state by the paper's formulas, entry by entry; empty places count as zeros."""
+    n, k = vectors.shape
+    used = [v * f for v, f in zip(vectors, filled, strict=True)]
+    weighted = [w * v for w, v in zip(weights, used, strict=True)]
+    pairs = []
+    for a in range(n):
+        for b in range(a + 1, n):
+            pairs += [weighted[a][c] * weighted[b][c] for c in range(k)]
+    if name == "drr-n":
+        return [x for v in used for x in v]
+    if name == "drr-p":
+        return [x for v in used for x in v] + pairs
+    if name == "drr-u":
+        return [user[c] * v[c] for v in weighted for c in range(k)] + pairs
+    mean = [sum(v[c] for v in weighted) / max(1, sum(filled)) for c in range(k)]
+    return [*user, *(u * g for u, g in zip(user, mean, strict=True)), *mean]
+
+
+@pytest.mark.parametrize("by_rating", ["position", "position-rating"])
+@pytest.mark.parametrize("name", NAMES)
+def test_states_agree_with_loops_over_the_formulas(name, by_rating):
+    model = module(name, item_weights=by_rating)
+    randomise(model)
+    observation = toys.random_observation(12)
+    items, ratings = observation.items.numpy(), observation.ratings.numpy()
+    table = toys.table()
+    weights = [w.numpy() for w in model.item_weights.weights]
+    kernel, bias = (w.numpy() for w in model.user_vector.weights)
+    people = np.eye(toys.N_USERS, 2, dtype=np.float32)
+    states = model(observation).numpy()
+    assert states.shape == (12, state_size(name, toys.WINDOW, toys.K))
+    for row, state in enumerate(states):
+        filled = items[row] >= 0
+        scalars = weights[0].copy()
+        if by_rating == "position-rating":
+            scalars *= [weights[1][max(int(r), 1) - 1] for r in ratings[row]]
+        vectors = table.items[items[row]]
+        mean = sum((w * v for w, v, f in zip(scalars, vectors, filled, strict=True) if f), 0.0)
+        mean = mean / max(1, filled.sum()) + np.zeros(toys.K)
+        user = np.concatenate([mean, people[observation.users[row]]]) @ kernel + bias
+        expected = loop_oracle(name, vectors, scalars, user, filled)
+        np.testing.assert_allclose(state, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_drr_ave_by_hand():
+    """u = (1, 2); items (1, 0), (3, 4), and an empty place; weights 1, .5 -> g = (1.25, 1)."""
+    items = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]])
+    weights = tf.constant([[0.0, 1.0, 0.5]])  # the empty place is masked
+    state = drr_ave(
+        items, weights[..., None] * items, tf.constant([[1.0, 2.0]]), tf.constant([[0.0, 1.0, 1.0]])
+    )
+    np.testing.assert_array_equal(state, [[1, 2, 1.25, 2, 1.25, 1]])
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("drr-n", 500), ("drr-p", 1500), ("drr-u", 1500), ("drr-ave", 300)]
+)
+def test_sizes_of_the_papers_setting(name, size):
+    assert state_size(name, window=5, embedding_dim=100) == size
+
+
+def test_the_mean_of_an_empty_window_is_zero():
+    zeros = tf.zeros([1, 3, 2])
+    np.testing.assert_array_equal(average(zeros, tf.zeros([1, 3])), [[0, 0]])
+
+
+@pytest.mark.parametrize("user_vector", ["learned", "fold-in"])
+@pytest.mark.parametrize("name", NAMES)
+def test_ratings_in_empty_places_change_nothing(name, user_vector):
+    model = module(name, user_vector=user_vector)
+    randomise(model)
+    items = [[-1, 4, 7], [-1, -1, 2], [-1, -1, -1]]
+    clean = model(toys.observation(items, [[0, 5, 1], [0, 0, 3], [0, 0, 0]]))
+    dirty = model(toys.observation(items, [[4, 5, 1], [1, 5, 3], [2, 5, 4]]))
+    np.testing.assert_array_equal(clean, dirty)
+    assert np.isfinite(clean).all()
+
+
+@pytest.mark.parametrize("name", ["drr-n", "drr-p"])
+def test_empty_places_are_exact_zeros(name):
+    state = module(name)(toys.observation([[-1, -1, 2]], [[0, 0, 3]])).numpy()[0]
+    np.testing.assert_array_equal(state[: 2 * toys.K], 0)
+    np.testing.assert_array_equal(state[3 * toys.K :], 0)  # DRR-p: no pair is complete
+
+
+@pytest.mark.parametrize("user_vector", ["learned", "fold-in"])
+@pytest.mark.parametrize("name", NAMES)
+def test_hidden_items_are_as_good_as_absent(name, user_vector):
+    model = module(name, user_vector=user_vector)
+    randomise(model)
+    hidden = model(toys.observation([[3, 4, 7]], [[2, 5, 1]]), tf.constant([[0.0, 1.0, 1.0]]))
+    absent = model(toys.observation([[-1, 4, 7]], [[0, 5, 1]]))
+    np.testing.assert_array_equal(hidden, absent)
+
+
+FOLDS = {
+    "ridge": {},
+    "per rating": {"per_rating": 0.3},
+    "item bias": {"item_bias": np.linspace(-1, 1, toys.N_ITEMS, dtype=np.float32)},
+    "user bias": {"bias_regularisation": 2.0, "per_rating": 0.1},
+}
+
+
+@pytest.mark.parametrize("fields", FOLDS.values(), ids=FOLDS.keys())
+@pytest.mark.parametrize("window", [3, 6])  # n < k and n > k: the table solves them differently
+def test_fold_in_is_the_tables(fields, window):
+    table = toys.table(**fields)
+    observation = toys.random_observation(20, window=window)
+    mask = tf.cast(observation.items >= 0, tf.float32)
+    expected = table.fold_in(observation.items.numpy(), observation.ratings.numpy())
+    np.testing.assert_allclose(fold_in(table, observation, mask), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["drr-p", "drr-u", "drr-ave"])
+def test_gradients_reach_every_weight_of_the_items(name):
+    model = module(name)
+    randomise(model)
+    observation = toys.observation([[3, 4, 7]] * 5, [[r] * 3 for r in (1, 2, 3, 4, 5)])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(model(observation)))
+    for gradient in tape.gradient(loss, model.item_weights.trainable_variables):
+        assert gradient is not None
+        assert np.all(tf.convert_to_tensor(gradient).numpy() != 0)
+
+
+def test_what_was_refused_in_the_episode_by_hand():
+    """Shown since: 5 (reward -1), 7 (+.5), 2 (0), nothing. Refused: 5 and 2, two of them."""
+    model = module("drr-ave", refused=True)
+    model.refused.set_weights([np.array([0.5, 7.0, 3.0])])  # of the rewards 0, -.5, -1
+    observation = toys.observation(
+        [[1, 3, 4]], [[5, 5, 5]], None, [[5, 7, 2, -1]], [[-1, 0.5, 0, 0]]
+    )
+    state = model(observation).numpy()[0]
+    vectors = toys.table().items
+    expected = (3.0 * vectors[5] + 0.5 * vectors[2]) / 2
+    np.testing.assert_allclose(state[3 * toys.K : 4 * toys.K], expected, rtol=1e-5)
+    assert state[4 * toys.K :] == pytest.approx([0.2])
+    assert model.size == len(state) == 4 * toys.K + 1
+
+
+def test_the_start_was_not_refused():
+    model = module("drr-ave", refused=True)
+    state = model(toys.observation([[1, 3, 4]], [[1, 1, 1]])).numpy()[0]
+    np.testing.assert_array_equal(state[3 * toys.K :], 0)
+
+
+def test_a_stranger_has_no_demographics():
+    model = module("drr-ave")
+    randomise(model)
+    stranger = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[-1])
+    nobody = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[5])  # a row of zeros in the toy
+    np.testing.assert_array_equal(model(stranger), model(nobody))
+    somebody = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[0])
+    assert not np.array_equal(model(stranger), model(somebody))
+
+
+def test_it_is_built_in_the_constructor():
+    assert [tuple(w.shape) for w in module("drr-ave").weights] == [(3,), (5,), (6, 4), (4,)]
+    plain = module("drr-ave", item_weights="position", user_vector="fold-in")
+    assert [tuple(w.shape) for w in plain.weights] == [(3,)]
