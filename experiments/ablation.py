@@ -1,0 +1,153 @@
+"""What each departure from the paper brings: the default recipe with one setting put back.
+
+    python -m experiments.ablation --seeds 3 --markdown docs/ablation.md
+
+Every cell (setting, seed) trains at a third of the steps on four fifths of the training users and is
+measured on the held-out fifth; test users are cut off before anything else happens. Finished cells are
+kept in the output folder, so an interrupted call goes on where it stopped.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+import config as settings
+from config import Config
+
+KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
+# row -> settings that replace the default recipe's, as "group.field"
+ROWS: dict[str, dict[str, Any]] = {
+    "default recipe": {},
+    "reinforcement off": {"agent.policy_gradient": 0.0},
+    "imitation off": {"agent.imitation": 0.0},
+    "discount 0": {"agent.discount": 0.0},
+    "discount 0.9 (paper)": {"agent.discount": 0.9},
+    "refused items not in the state (paper)": {"agent.refused": False},
+    "no counterfactual items (paper)": {"agent.counterfactual": 0},
+    "one critic (paper)": {"agent.critics": 1},
+    "targets not clipped (paper)": {"agent.clip_target": False},
+    "MLP critic (paper)": {"agent.critic": "mlp"},
+    "tanh actor without skip (paper)": {"agent.actor_output": "tanh"},
+    "one state module (paper)": {"agent.separate_states": False},
+    "user vector folded in (paper)": {"agent.user_vector": "fold-in"},
+    "item weights by position only (paper)": {"agent.item_weights": "position"},
+    "no dropout (paper)": {"agent.dropout": 0.0, "agent.item_dropout": 0.0},
+    "first windows only": {"env.random_start": 0.0},
+    "PMF embedding (paper)": {"embedding.kind": "pmf"},
+    "online actor deployed (paper)": {"agent.average_actor": False},
+    "constant learning rates": {"agent.lr_schedule": "constant"},
+    "gradients not clipped": {"agent.clip_norm": 0.0},
+    "uniform replay": {"replay.kind": "uniform"},
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train every row of the ablation for every seed, then print the table."""
+
+    dataset: str = "ml-1m"
+    """ml-1m, ml-100k or synthetic."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    seeds: int = 3
+    """Seeds 0 to this, paired across rows."""
+    steps: int = 50_000
+    """Transitions of one training, a third of the default."""
+    output_root: Path = Path("runs/ablation")
+    """Where finished cells are kept, one JSON file each."""
+    markdown: Path | None = None
+    """Write the table here."""
+    cell: tuple[str, int] | None = None
+    """Train only this row with this seed (how the command calls itself)."""
+
+
+def main(arguments: Arguments) -> None:
+    """All cells, each in a process of its own so that memory is given back; then the table."""
+    if arguments.cell is not None:
+        return train_cell(*arguments.cell, arguments)
+    for seed in range(arguments.seeds):
+        for row in ROWS:
+            if not cell_file(arguments, row, seed).exists():
+                print(f"{row}, seed {seed}", flush=True)
+                command = [sys.executable, "-m", "experiments.ablation", *sys.argv[1:]]
+                subprocess.run([*command, "--cell", row, str(seed)], check=True)
+    table = as_markdown(arguments)
+    print(table)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(table, encoding="utf-8")
+    return None
+
+
+def cell_file(arguments: Arguments, row: str, seed: int) -> Path:
+    """The file of a finished cell; its name holds all that the result depends on."""
+    name = row.split(" (", maxsplit=1)[0].replace(" ", "-").lower()
+    return arguments.output_root / f"{arguments.dataset}-{arguments.steps}-{name}-{seed}.json"
+
+
+def changed(config: Config, changes: dict[str, Any]) -> Config:
+    """`config` with fields replaced, {"group.field": value}."""
+    for name, value in changes.items():
+        group, field = name.split(".")
+        part = replace(getattr(config, group), **{field: value})
+        config = replace(config, **{group: part})
+    return config
+
+
+def train_cell(row: str, seed: int, arguments: Arguments) -> None:
+    """One training without the test users; its last validation point becomes the cell."""
+    from data import load_dataset
+    from data.splits import split_users
+    from recommender.files import write_text
+    from training.devices import select_device
+    from training.folder import RunFolder
+
+    select_device("auto")
+    from training.loop import Training
+
+    ratings = load_dataset(arguments.dataset, arguments.data_root)
+    ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on
+    config = replace(settings.preset("best"), seed=seed, steps=arguments.steps)
+    config = changed(config, {"loop.validation_share": 0.2, "loop.checkpoints": 0} | ROWS[row])
+    target = cell_file(arguments, row, seed)
+    folder = RunFolder(target.with_suffix(""))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    training = Training(config, ratings, folder)
+    training.run()
+    last = training.history[-1]
+    write_text(target, json.dumps({key: last[key] for key in KEYS}) + "\n")
+
+
+def as_markdown(arguments: Arguments) -> str:
+    """Mean per row, and its mean paired difference to the default recipe with the seeds' range."""
+    cells = {
+        row: np.array(
+            [
+                [json.loads(cell_file(arguments, row, seed).read_text())[key] for key in KEYS]
+                for seed in range(arguments.seeds)
+            ]
+        )
+        for row in ROWS
+    }
+    base = cells["default recipe"]
+    lines = [["", *KEYS], ["---", *["---:"] * len(KEYS)]]
+    for row, values in cells.items():
+        means, difference = values.mean(axis=0), (values - base).mean(axis=0)
+        texts = [f"{mean:.4f}" for mean in means]
+        if row != "default recipe":
+            texts = [f"{text} ({gap:+.4f})" for text, gap in zip(texts, difference, strict=True)]
+        lines.append([row, *texts])
+    spread = base.std(axis=0, ddof=1) if arguments.seeds > 1 else None
+    if spread is not None:
+        texts = [f"{value:.4f}" for value in spread]
+        lines.append(["standard deviation of the default over seeds", *texts])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

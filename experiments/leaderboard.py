@@ -1,0 +1,103 @@
+"""The leaderboard: train DRR for several seeds, then measure everything under each protocol.
+
+    python -m experiments.leaderboard --seeds 5
+
+Runs that are finished are kept, unfinished ones go on from their last checkpoint. Tables and JSON are
+written to the output folder, and the tables between the markers of docs/results.md.
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+import evaluate
+from config import Preset
+
+WITH_DRR = ("catalog", "session")
+PROTOCOLS = ("catalog", "session", "rerank", "simulator")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train, evaluate, and write the tables of docs/results.md."""
+
+    datasets: tuple[str, ...] = ("ml-1m", "ml-100k")
+    """Data sets, one after the other."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    presets: tuple[Preset, ...] = ("best", "paper")
+    """Rows of DRR."""
+    protocols: tuple[evaluate.ProtocolName, ...] = PROTOCOLS
+    """Tables."""
+    seeds: int = 5
+    """Training seeds 0 to this."""
+    output_root: Path = Path("runs/leaderboard")
+    """Where runs and tables go."""
+    docs: Path | None = Path("docs/results.md")
+    """Page whose tables are replaced."""
+
+
+def main(arguments: Arguments) -> None:
+    """Every data set: train what is missing, then one table per protocol."""
+    arguments.output_root.mkdir(parents=True, exist_ok=True)
+    for dataset in arguments.datasets:
+        runs = [
+            train(arguments, dataset, preset, seed)
+            for preset in arguments.presets
+            for seed in range(arguments.seeds)
+        ]
+        for protocol in arguments.protocols:
+            table = measure(arguments, dataset, protocol, runs)
+            if arguments.docs is not None and arguments.docs.exists():
+                text = insert(arguments.docs.read_text("utf-8"), f"{dataset} {protocol}", table)
+                arguments.docs.write_text(text, encoding="utf-8")
+
+
+def train(arguments: Arguments, dataset: str, preset: str, seed: int) -> str:
+    """`NAME=DIR` of a finished run; trains it, or goes on, in a process of its own."""
+    name = f"{dataset}-{preset}-seed{seed}"
+    folder = arguments.output_root / name
+    if not (folder / "metrics.json").exists():
+        command = [sys.executable, "train.py", "--dataset", dataset, "--preset", preset]
+        command += ["--seed", str(seed), "--output-root", str(arguments.output_root)]
+        if arguments.data_root is not None:
+            command += ["--data-root", arguments.data_root]
+        if (folder / "config.json").exists():
+            command.append("--resume")
+        print(" ".join(command[1:]), flush=True)
+        subprocess.run(command, check=True)
+    return f"{'drr' if preset == 'best' else f'drr-{preset}'}={folder}"
+
+
+def measure(
+    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName, runs: list[str]
+) -> str:
+    """Evaluate every policy of the protocol; returns the table as Markdown."""
+    base = arguments.output_root / f"{dataset}-{protocol}"
+    markdown = base.with_suffix(".md")
+    evaluate.run(
+        evaluate.Arguments(
+            protocol=protocol,
+            policies=("all",),
+            weights=tuple(runs) if protocol in WITH_DRR else (),
+            dataset=dataset,
+            data_root=arguments.data_root,
+            json=base.with_suffix(".json"),
+            markdown=markdown,
+        )
+    )
+    return markdown.read_text("utf-8")
+
+
+def insert(page: str, name: str, table: str) -> str:
+    """The page with the lines between `<!-- NAME -->` and `<!-- end -->` replaced by the table."""
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return pattern.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
