@@ -36,7 +36,8 @@ class HLinUCB(Factorised):
         """Bias + ALS, and the items' normal matrices."""
         table = fit_mf(ratings, self.k, regularisation=self.regularisation, seed=self.seed)
         self.use(table)
-        assert table.users is not None
+        if table.users is None:
+            raise LookupError("bias + ALS without user vectors")
         order = np.argsort(ratings.items, kind="stable")
         counts = np.bincount(ratings.items, minlength=ratings.n_items)
         offsets = np.concatenate([[0], np.cumsum(counts)])

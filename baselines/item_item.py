@@ -29,7 +29,7 @@ class ItemItem:
             raise ValueError(f"values: got {values!r}, choose 'positives' or 'residuals'")
         self.values = values
         self.history = history
-        self._start: tuple[IntArray, FloatArray] | None = None
+        self._start: tuple[IntArray, History, FloatArray] | None = None
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """Item-by-item weights float32 [I, I] learned from the training matrix [U, I]."""
@@ -51,13 +51,18 @@ class ItemItem:
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores. The product with the start is kept until another start is asked."""
-        if self._start is None or self._start[0] is not states.items:
-            known = self._start_profile(states) @ self.weights
-            self._start = (states.items, np.asarray(known + self.means, np.float32))
-        scores = self._start[1]
+        scores = self._start_scores(states)
         if states.feedback_items.shape[1]:
             scores = scores + self._feedback_profile(states) @ self.weights
         return take(scores, candidates)
+
+    def _start_scores(self, states: States) -> FloatArray:
+        kept = self._start
+        if kept is not None and kept[0] is states.items and kept[1] is self.history:
+            return kept[2]
+        scores = np.asarray(self._start_profile(states) @ self.weights + self.means, np.float32)
+        self._start = (states.items, self.history, scores)
+        return scores
 
     def _start_profile(self, states: States) -> csr_matrix:
         if self.values == "positives":

@@ -18,6 +18,7 @@ class LinUCB:
 
     name = "linucb"
     adaptive = True
+    users_per_batch = 1 << 30  # everybody at once, so that all learn from all
 
     def __init__(
         self, *, k: int = 12, alpha: float = 0.1, regularisation: float = 1.0, seed: int = 0

@@ -60,7 +60,7 @@ def softmax_loss(logits: tf.Tensor, allowed: tf.Tensor, targets: tf.Tensor) -> t
 
 def weights_as_arrays(model: keras.Model) -> dict[str, FloatArray]:
     """The weights in the order of model.weights, numbered."""
-    return {f"weight{number:03}": np.array(w) for number, w in enumerate(model.weights)}
+    return {f"weight{number:03}": w.numpy() for number, w in enumerate(model.weights)}
 
 
 def restore_weights(model: keras.Model, arrays: dict[str, FloatArray]) -> None:

@@ -21,10 +21,10 @@ class Penalties:
     """Ridge strengths: of a vector with n ratings base + per_rating * n; of user and item biases;
     implicit: of an implicit vector with n ratings, times n."""
 
-    base: float = 8.0
-    per_rating: float = 0.02
-    bias: float = 5.0
-    implicit: float = 0.05
+    base: float
+    per_rating: float
+    bias: float
+    implicit: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +56,18 @@ class SVDpp:
         self,
         *,
         k: int = 20,
-        penalties: Penalties = Penalties(),  # noqa: B008  (frozen)
+        regularisation: float = 8.0,
+        per_rating: float = 0.02,
+        bias_regularisation: float = 5.0,
+        implicit_regularisation: float = 0.05,
         epochs: int = 10,
         learning_rate: float = 3e-3,
         seed: int = 0,
     ) -> None:
-        self.k, self.penalties, self.epochs = k, penalties, epochs
+        self.k, self.epochs = k, epochs
+        self.penalties = Penalties(
+            regularisation, per_rating, bias_regularisation, implicit_regularisation
+        )
         self.learning_rate, self.seed = learning_rate, seed
 
     def fit(self, ratings: Ratings) -> Self:
@@ -157,12 +163,12 @@ class Adam:
         beta1, beta2, epsilon = ADAM
         self.steps += 1
         rate *= np.sqrt(1 - beta2**self.steps) / (1 - beta1**self.steps)
-        for value, gradient, first, second in zip(
-            self.parameters, gradients, self.first, self.second, strict=True
-        ):
-            first += (1 - beta1) * (gradient - first)
-            second += (1 - beta2) * (gradient * gradient - second)
-            value -= np.float32(rate) * first / (np.sqrt(second) + epsilon)
+        for number, gradient in enumerate(gradients):
+            first, second = self.first[number], self.second[number]
+            self.first[number] = first + (1 - beta1) * (gradient - first)
+            self.second[number] = second + (1 - beta2) * (gradient * gradient - second)
+            step = self.first[number] / (np.sqrt(self.second[number]) + epsilon)
+            self.parameters[number] -= np.float32(rate) * step
 
 
 def with_feedback(states: States) -> Rows:

@@ -19,7 +19,7 @@ from config import AgentConfig
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 from evaluation.policy import FloatArray, IntArray, States, take
-from recommender.state import Catalogue, Observation, StateRepresentation, make_catalogue
+from recommender.state import Features, Observation, StateRepresentation
 
 BATCH = 256
 
@@ -27,13 +27,13 @@ BATCH = 256
 class UserTower(keras.Model):
     """State -> two ReLU layers with dropout, and a linear skip -> vector [B, k]."""
 
-    def __init__(self, config: AgentConfig, window: int, catalogue: Catalogue, seed: int) -> None:
+    def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         super().__init__()
-        self.state = StateRepresentation(config, window, catalogue)
+        self.state = StateRepresentation(config, window, features)
         self.first = keras.layers.Dense(config.actor_hidden, activation="relu")
         self.second = keras.layers.Dense(config.actor_hidden, activation="relu")
-        self.direct = keras.layers.Dense(catalogue.table.k)
-        self.vector = keras.layers.Dense(catalogue.table.k)
+        self.direct = keras.layers.Dense(features.table.k)
+        self.vector = keras.layers.Dense(features.table.k)
         self.dropout = [keras.layers.Dropout(config.dropout, seed=seed + i) for i in range(3)]
         nothing = tf.fill([1, window], -1)
         self(tf.zeros([1], tf.int32), nothing, tf.zeros([1, window]), tf.ones([1, window]))
@@ -47,7 +47,9 @@ class UserTower(keras.Model):
         training: bool = False,
     ) -> tf.Tensor:
         """users [B], items, ratings and keep [B, n] -> [B, k]."""
-        state = self.state(Observation(users, items, ratings, items), keep)
+        # Only the window is told: a log has no refused recommendations to learn from.
+        observation = Observation(users, items, ratings, items, tf.zeros_like(ratings))
+        state = self.state(observation, keep)
         state = self.dropout[0](state, training=training)
         hidden = self.dropout[1](self.first(state), training=training)
         hidden = self.dropout[2](self.second(hidden), training=training)
@@ -131,10 +133,10 @@ class TwoTower:
     def _build(self, ratings: Ratings) -> None:
         table = fit_svd(ratings, self.k)
         self.items = table.items  # [I, k]
-        catalogue = make_catalogue(table, ratings.demographics, ratings.scale)
-        self.tower = UserTower(self.config, self.window, catalogue, self.seed)
+        features = Features(table, ratings.demographics, ratings.scale)
+        self.tower = UserTower(self.config, self.window, features, self.seed)
 
-    def _loss(self, users, items, ratings, keep, allowed, targets) -> tf.Tensor:  # noqa: ANN001
+    def _loss(self, users, items, ratings, keep, allowed, targets) -> tf.Tensor:
         vectors = self.tower(users, items, ratings, keep, training=True)
         return softmax_loss(tf.matmul(vectors, self.items, transpose_b=True), allowed, targets)
 

@@ -28,6 +28,7 @@ from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
 
 VALIDATION_USERS = 960
+TRAINED_ON_HISTORY = ("ridge",)
 KEYS = {
     "catalog": ("precision@5", "precision@10"),
     "session": ("reward@10", "reward@20"),
@@ -48,7 +49,7 @@ def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationPr
         return Rerank(ratings)
     from envs.simulator import Simulator as RatingModel
 
-    return Simulator(ratings, RatingModel.fit(ratings))
+    return Simulator(ratings, RatingModel(ratings))
 
 
 def grid(options: list[str]) -> list[dict[str, Any]]:
@@ -65,6 +66,18 @@ def settings(tuned: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     if weights:
         merged["history"] = replace(merged.get("history", History()), **weights)
     return merged
+
+
+def fit(name: str, tuned: dict[str, Any], seed: int, visible: Ratings, kept: dict[str, Any]) -> Any:
+    """A fitted baseline; `kept` holds the last one, used again where only the history changes."""
+    policy = registry.make(name, tuned, seed)
+    key = repr(sorted((k, repr(v)) for k, v in tuned.items() if k != "history"))
+    if key in kept and name not in TRAINED_ON_HISTORY:
+        kept[key].history = policy.history
+        return kept[key]
+    kept.clear()
+    kept[key] = policy.fit(visible)
+    return policy
 
 
 def _value(text: str) -> Any:
@@ -92,10 +105,11 @@ def main() -> None:
     )
     keys = KEYS[args.protocol]
     print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
+    fitted: dict[str, Any] = {}
     for chosen in grid(args.set):
         began = time.perf_counter()
         tuned = settings(registry.parameters(plain, args.protocol), chosen)
-        policy = registry.make(plain, tuned, args.seed).fit(protocol.visible)
+        policy = fit(plain, tuned, args.seed, protocol.visible, fitted)
         measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
         row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
         print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)

@@ -1,0 +1,199 @@
+"""SASRec: self-attention over the history (Kang and McAuley, 2018), with a full softmax."""
+
+from collections.abc import Iterator
+from typing import Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from baselines.matrices import positive_counts
+from baselines.supervised import reinitialise, restore_weights, train, weights_as_arrays
+from data.ratings import Ratings
+from embedding.svd import fit_svd
+from evaluation.policy import FloatArray, IntArray, States, take
+
+BATCH = 128
+POSITIONS = 8  # of each sequence that enter the loss of one step
+LEVELS = 5
+INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
+
+
+class SelfAttention(keras.Model):
+    """Items and ratings [B, L] -> one vector per place [B, L, k], and logits by the item table."""
+
+    def __init__(
+        self, n_items: int, length: int, k: int, blocks: int, dropout: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.n_items = n_items
+        self.items = keras.layers.Embedding(n_items + 1, k)  # the last row is the padding
+        self.levels = keras.layers.Embedding(LEVELS, k)
+        self.places = keras.layers.Embedding(length, k)
+        self.bias = self.add_weight(shape=(n_items,), initializer="zeros", name="bias")
+        self.attention = [
+            keras.layers.MultiHeadAttention(2, k // 2, dropout=dropout, seed=seed + i)
+            for i in range(blocks)
+        ]
+        self.inner = [keras.layers.Dense(k, activation="relu") for _ in range(blocks)]
+        self.outer = [keras.layers.Dense(k) for _ in range(blocks)]
+        self.norms = [keras.layers.LayerNormalization() for _ in range(2 * blocks + 1)]
+        self.dropout = keras.layers.Dropout(dropout, seed=seed + blocks)
+        self(tf.zeros([1, length], tf.int32), tf.zeros([1, length], tf.int32))
+
+    def call(self, items: tf.Tensor, levels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """items [B, L] (-1: padding on the left), rating levels [B, L] -> [B, L, k]."""
+        filled = items >= 0
+        x = self.items(tf.where(filled, items, self.n_items)) + self.levels(levels)
+        x = self.dropout(x + self.places(tf.range(tf.shape(items)[1])), training=training)
+        x *= tf.cast(filled, tf.float32)[..., None]
+        for i, attention in enumerate(self.attention):
+            normed = self.norms[2 * i](x)
+            x += attention(
+                normed, x, attention_mask=filled[:, None], use_causal_mask=True, training=training
+            )
+            inner = self.inner[i](self.norms[2 * i + 1](x))
+            x += self.dropout(self.outer[i](inner), training=training)
+        return self.norms[-1](x)
+
+    def logits(self, vectors: tf.Tensor) -> tf.Tensor:
+        """vectors [M, k] -> [M, I]."""
+        table = self.items.embeddings[: self.n_items]
+        return tf.matmul(vectors, table, transpose_b=True) + self.bias
+
+
+class SASRec:
+    """scores = logits after the last item of the history, rated answers included.
+
+    Trained on stretches of at most `length` ratings of a user; at each place the target is one
+    positive drawn from the next `horizon` positives (1: the published next-item task). Item vectors
+    start from the SVD of the positives.
+    """
+
+    name = "sasrec"
+    adaptive = False
+
+    def __init__(
+        self,
+        *,
+        k: int = 64,
+        length: int = 30,
+        blocks: int = 2,
+        dropout: float = 0.3,
+        horizon: int = 1000,
+        steps: int = 1500,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        random_start: float = 0.7,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.length, self.blocks, self.dropout = k, length, blocks, dropout
+        self.horizon, self.steps, self.random_start = horizon, steps, random_start
+        self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """`steps` batches of sequences."""
+        rng = np.random.default_rng(self.seed)
+        self._build(ratings)
+        reinitialise(self.network, rng)
+        self._start_from_svd(ratings)
+        train(
+            self.network,
+            self._loss,
+            self._batches(ratings, rng),
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything fitted, for the cache."""
+        return weights_as_arrays(self.network)
+
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """What `arrays` gave after fitting the same ratings."""
+        self._build(ratings)
+        restore_weights(self.network, arrays)
+        return self
+
+    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        items, ratings = _latest(states, self.length)
+        vectors = self.network(items, self._levels(ratings))[:, -1]  # [B, k]
+        return take(self.network.logits(vectors).numpy(), candidates)
+
+    def _build(self, ratings: Ratings) -> None:
+        self.scale = ratings.scale
+        self.network = SelfAttention(
+            ratings.n_items, self.length, self.k, self.blocks, self.dropout, self.seed
+        )
+
+    def _start_from_svd(self, ratings: Ratings) -> None:
+        """Item vectors by SVD and log-popularity as their bias: minutes less of training."""
+        vectors = fit_svd(ratings, self.k).items
+        vectors = INITIAL_SCALE * vectors / max(float(vectors.std()), 1e-12)
+        padding = np.zeros((1, self.k), np.float32)
+        self.network.items.embeddings.assign(np.vstack([vectors, padding]))
+        self.network.bias.assign(np.log1p(positive_counts(ratings)).astype(np.float32))
+
+    def _levels(self, ratings: FloatArray) -> IntArray:
+        low, high = self.scale
+        levels = np.rint((ratings - low) / (high - low) * (LEVELS - 1))
+        return np.clip(levels, 0, LEVELS - 1).astype(np.int32)
+
+    def _loss(self, items, levels, places, targets) -> tf.Tensor:
+        """items, levels [B, L]; places, targets [B, P], target -1: none."""
+        vectors = self.network(items, levels, training=True)
+        chosen = tf.reshape(tf.gather(vectors, places, batch_dims=1), [-1, self.k])
+        labels = tf.reshape(targets, [-1])
+        real = tf.cast(labels >= 0, tf.float32)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.maximum(labels, 0), self.network.logits(chosen)
+        )
+        return tf.reduce_sum(losses * real) / tf.maximum(tf.reduce_sum(real), 1.0)
+
+    def _batches(
+        self, ratings: Ratings, rng: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """items, levels [B, L]; places, targets [B, P]."""
+        positives = np.flatnonzero(ratings.positive)  # places of positives, [M]
+        following = np.searchsorted(positives, np.arange(ratings.n_ratings), side="right")
+        last = np.searchsorted(positives, ratings.offsets[1:])  # [U]
+        users = np.flatnonzero(ratings.lengths > 1)
+        for _ in range(self.steps):
+            chosen = rng.choice(users, BATCH)
+            begins, lengths = ratings.offsets[chosen], ratings.lengths[chosen]
+            later = rng.integers(1, lengths)
+            random = rng.random(BATCH) < self.random_start
+            ends = np.where(random, later, np.minimum(self.length, lengths - 1))  # [B]
+            steps = ends[:, None] + np.arange(-self.length, 0)  # [B, L]
+            rows = begins[:, None] + np.maximum(steps, 0)
+            items = np.where(steps >= 0, ratings.items[rows], -1).astype(np.int32)
+            filled = np.minimum(ends, self.length)[:, None]
+            places = self.length - 1 - rng.integers(0, filled, (BATCH, POSITIONS))
+            first = following[np.take_along_axis(rows, places, axis=1)]
+            stop = np.minimum(last[chosen][:, None], first + self.horizon)
+            drawn = rng.integers(first, np.maximum(stop, first + 1))
+            drawn = np.minimum(drawn, len(positives) - 1)
+            targets = np.where(first < stop, ratings.items[positives[drawn]], -1).astype(np.int32)
+            yield items, self._levels(ratings.values[rows]), places.astype(np.int32), targets
+
+
+def _latest(states: States, length: int) -> tuple[IntArray, FloatArray]:
+    """The `length` latest known items and ratings [B, L], left-padded with -1 and 0."""
+    n_users = states.n_users
+    starts = np.repeat(np.arange(n_users), np.diff(states.offsets))
+    rated = np.isfinite(states.feedback_ratings) & (states.feedback_items >= 0)
+    rows = np.concatenate([starts, np.nonzero(rated)[0]])
+    order = np.argsort(rows, kind="stable")  # the start, then the answers
+    items = np.concatenate([states.items, states.feedback_items[rated]])[order]
+    ratings = np.concatenate([states.ratings, states.feedback_ratings[rated]])[order]
+    counts = np.bincount(rows, minlength=n_users)
+    places = np.cumsum(counts)[:, None] + np.arange(-length, 0)  # [B, L]
+    known = np.arange(length, 0, -1) <= counts[:, None]
+    places = np.where(known, places, 0)
+    return (
+        np.where(known, items[places], -1).astype(np.int32),
+        np.where(known, ratings[places], 0).astype(np.float32),
+    )

@@ -1,0 +1,209 @@
+"""Factorisations, the blend and the bandits against dense linear algebra, one user at a time."""
+
+import numpy as np
+import pytest
+
+from baselines.blend import Blend
+from baselines.history import History
+from baselines.hlinucb import HLinUCB
+from baselines.ials import IALS
+from baselines.linucb import LinUCB
+from baselines.mf import MF, PMF
+from baselines.svdpp import Adam, Rows, SVDpp, with_feedback
+from data.ratings import Ratings
+from evaluation.policy import States
+
+
+def known_ratings(states: States, b: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items and ratings of user b: the start, then the rated answers."""
+    row = slice(states.offsets[b], states.offsets[b + 1])
+    rated = ~np.isnan(states.feedback_ratings[b])
+    items = np.concatenate([states.items[row], states.feedback_items[b][rated]])
+    return items, np.concatenate([states.ratings[row], states.feedback_ratings[b][rated]])
+
+
+def ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(features.T @ features + np.diag(penalties), features.T @ targets)
+
+
+def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: States) -> None:
+    model = MF(k=3, regularisation=2.0, per_rating=0.5, bias_regularisation=4.0).fit(ratings)
+    table, scores = model.table, model.scores(answered, None)
+    for b in range(answered.n_users):
+        items, values = known_ratings(answered, b)
+        features = np.column_stack([table.items[items], np.ones(len(items))])
+        strength = 2.0 + 0.5 * len(items)
+        targets = values - table.item_bias[items] - table.mean
+        solution = ridge(features, targets, np.array([strength] * 3 + [4.0]))
+        expected = table.mean + table.item_bias + table.items @ solution[:3]
+        np.testing.assert_allclose(scores[b], expected, atol=1e-4)
+
+
+def test_mf_gives_seen_users_their_trained_vector(ratings: Ratings, seen_user: States) -> None:
+    model = MF(k=3).fit(ratings)
+    every = np.arange(ratings.n_items)[None]
+    trained = model.table.predict(seen_user.users, every) - model.table.user_bias[seen_user.users]
+    np.testing.assert_allclose(model.scores(seen_user, None), trained, atol=1e-4)
+
+
+def test_pmf_has_no_bias(ratings: Ratings, new_users: States) -> None:
+    model = PMF(k=3, regularisation=2.0, per_rating=0.0).fit(ratings)
+    items, values = known_ratings(new_users, 0)
+    vectors = model.table.items
+    solution = ridge(vectors[items], values - model.table.mean, np.full(3, 2.0))
+    expected = model.table.mean + vectors @ solution
+    np.testing.assert_allclose(model.scores(new_users, None)[0], expected, atol=1e-4)
+
+
+def test_refused_items_may_stand_for_a_low_rating(ratings: Ratings, answered: States) -> None:
+    ignoring = MF(k=3).fit(ratings)
+    counting = MF(k=3, refused=1.0).fit(ratings)
+    before, after = ignoring.scores(answered, None), counting.scores(answered, None)
+    np.testing.assert_array_equal(before[0], after[0])  # user 0 refused nothing
+    refused = answered.feedback_items[1, 1]
+    assert after[1, refused] < before[1, refused]
+
+
+def test_ials_solves_the_weighted_regression(ratings: Ratings, answered: States) -> None:
+    model = IALS(k=4, alpha=2.0, regularisation=3.0, history=History(refused=-0.5)).fit(ratings)
+    vectors = model.model.item_factors.astype(np.float64)
+    profile = model.history.profile(answered, 4.0).toarray()
+    scores = model.scores(answered, None)
+    for b in range(answered.n_users):
+        confidence = 2.0 * profile[b]
+        # In the library a negative weight -c is a dislike with confidence c, and 0 means weight 1.
+        weight = np.where(confidence == 0, 1.0, np.abs(confidence))
+        gram = (vectors * weight[:, None]).T @ vectors + 3.0 * np.eye(4)
+        user = np.linalg.solve(gram, vectors.T @ np.maximum(confidence, 0))
+        np.testing.assert_allclose(scores[b], vectors @ user, atol=1e-4)
+
+
+def svdpp(ratings: Ratings, **settings: float) -> SVDpp:
+    model = SVDpp(k=3, regularisation=2.0, per_rating=0.1, bias_regularisation=3.0, **settings)
+    return model.fit(ratings)
+
+
+def svdpp_objective(model: SVDpp, known: Rows) -> float:
+    """Squared errors plus penalties, halved; every user solved by dense ridge regression."""
+    strengths, total = model.penalties, 0.0
+    for b in range(len(known.offsets) - 1):
+        row = slice(known.offsets[b], known.offsets[b + 1])
+        items, values = known.items[row], known.ratings[row]
+        implicit = model.implicit[items].sum(axis=0) / np.sqrt(len(items))
+        targets = values - model.mean - model.bias[items] - model.items[items] @ implicit
+        features = np.column_stack([model.items[items], np.ones(len(items))])
+        strength = strengths.base + strengths.per_rating * len(items)
+        penalties = np.array([strength] * 3 + [strengths.bias])
+        user = ridge(features, targets, penalties)
+        total += ((targets - features @ user) ** 2).sum() + penalties @ user**2
+        total += strengths.per_rating * (model.items[items] ** 2).sum()
+        total += strengths.implicit * (model.implicit[items] ** 2).sum()
+    total += strengths.base * (model.items**2).sum() + strengths.bias * (model.bias**2).sum()
+    return total / 2
+
+
+def rows(ratings: Ratings) -> Rows:
+    lengths = ratings.lengths[ratings.lengths > 0]
+    return Rows(np.concatenate([[0], np.cumsum(lengths)]), ratings.items, ratings.values)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_svdpp_gradient_is_that_of_the_solved_objective(ratings: Ratings, place: int) -> None:
+    model, known = svdpp(ratings, epochs=1), rows(ratings)
+    for name in ("items", "implicit", "bias"):
+        setattr(model, name, getattr(model, name).astype(np.float64))
+    parameter = [model.items, model.implicit, model.bias][place]
+    gradient = model._gradients(known, len(known.offsets) - 1)[place]
+    index = (4, 1)[: parameter.ndim]
+    step = 1e-4
+    parameter[index] += step
+    above = svdpp_objective(model, known)
+    parameter[index] -= 2 * step
+    below = svdpp_objective(model, known)
+    assert gradient[index] == pytest.approx((above - below) / (2 * step), rel=2e-3, abs=1e-3)
+
+
+def test_svdpp_training_lowers_its_objective(ratings: Ratings) -> None:
+    started = svdpp(ratings, epochs=0)
+    trained = svdpp(ratings, epochs=60)
+    known = rows(ratings)
+    assert svdpp_objective(trained, known) < svdpp_objective(started, known) - 1
+
+
+def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(
+    ratings: Ratings, answered: States
+) -> None:
+    model = svdpp(ratings, epochs=5)
+    scores = model.scores(answered, None)
+    for b in range(answered.n_users):
+        items, values = known_ratings(answered, b)
+        implicit = model.implicit[items].sum(axis=0) / np.sqrt(len(items))
+        targets = values - model.mean - model.bias[items] - model.items[items] @ implicit
+        features = np.column_stack([model.items[items], np.ones(len(items))])
+        user = ridge(features, targets, np.array([2.0 + 0.1 * len(items)] * 3 + [3.0]))
+        expected = model.mean + model.bias + model.items @ (user[:3] + implicit)
+        np.testing.assert_allclose(scores[b], expected, atol=1e-3)
+
+
+def test_with_feedback_keeps_users_apart(answered: States) -> None:
+    known = with_feedback(answered)
+    for b in range(answered.n_users):
+        items, values = known_ratings(answered, b)
+        row = slice(known.offsets[b], known.offsets[b + 1])
+        np.testing.assert_array_equal(known.items[row], items)
+        np.testing.assert_array_equal(known.ratings[row], values)
+
+
+def test_adam_reaches_a_minimum() -> None:
+    value = np.array([5.0, -3.0], np.float32)
+    adam = Adam([value])
+    for _ in range(2000):
+        adam.step([2 * (value - np.array([1.0, 2.0], np.float32))], 0.01)
+    np.testing.assert_allclose(value, [1.0, 2.0], atol=1e-2)
+
+
+def test_blend_is_the_mean_of_standardised_scores(ratings: Ratings, answered: States) -> None:
+    members = [MF(k=3), IALS(k=4, regularisation=0.1)]
+    scores = Blend(members, standardise=True).fit(ratings).scores(answered, None)
+    expected = np.zeros_like(scores)
+    for member in members:
+        own = member.scores(answered, None)
+        expected += (own - own.mean(axis=1)[:, None]) / own.std(axis=1)[:, None] / 2
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_an_empty_blend_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Blend([])
+
+
+def test_linucb_learns_from_all_answers(ratings: Ratings, answered: States) -> None:
+    model = LinUCB(k=3, alpha=0.7, regularisation=2.0).fit(ratings)
+    heard = [known for known in answered.feedback_ratings.ravel() if not np.isnan(known)]
+    items = answered.feedback_items[~np.isnan(answered.feedback_ratings)]
+    x = model.features[np.concatenate([ratings.items, items])]
+    y = np.concatenate([ratings.values, heard]) - model.mean
+    inverse = np.linalg.inv(x.T @ x + 2.0 * np.eye(5))
+    for item in range(ratings.n_items):
+        own = model.features[item]
+        expected = own @ inverse @ x.T @ y + 0.7 * np.sqrt(own @ inverse @ own)
+        assert model.scores(answered, None)[3, item] == pytest.approx(expected, abs=1e-5)
+
+
+def test_hlinucb_adds_two_confidence_widths(ratings: Ratings, answered: States) -> None:
+    model = HLinUCB(k=3, alpha_user=0.5, alpha_item=0.25).fit(ratings)
+    table, b, item = model.table, 2, 7
+    items, values = known_ratings(answered, b)
+    features = np.column_stack([table.items, np.ones(ratings.n_items)])
+    penalties = np.array([8.0 + 0.02 * len(items)] * 3 + [5.0])
+    gram = features[items].T @ features[items] + np.diag(penalties)
+    solution = np.linalg.solve(
+        gram, features[items].T @ (values - table.item_bias[items] - table.mean)
+    )
+    raters = table.users[ratings.users[ratings.items == item]]
+    normal = raters.T @ raters + (8.0 + 0.02 * len(raters)) * np.eye(3)
+    width_user = np.sqrt(features[item] @ np.linalg.solve(gram, features[item]))
+    width_item = np.sqrt(solution[:3] @ np.linalg.solve(normal, solution[:3]))
+    expected = table.mean + table.item_bias[item] + table.items[item] @ solution[:3]
+    expected += 0.5 * width_user + 0.25 * width_item
+    assert model.scores(answered, None)[b, item] == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,166 @@
+"""Item-item and user-user baselines against loops that are obviously right."""
+
+import numpy as np
+import pytest
+
+from baselines.ease import EASE
+from baselines.history import History
+from baselines.item_knn import ItemKNN
+from baselines.popularity import Popularity, PopularityMean
+from baselines.pure_svd import PureSVD
+from baselines.random_order import RandomOrder
+from baselines.ridge import Ridge
+from baselines.user_knn import UserKNN
+from data.ratings import Ratings
+from evaluation.policy import States
+
+
+def dense_positives(ratings: Ratings) -> np.ndarray:
+    dense = np.zeros((ratings.n_users, ratings.n_items))
+    dense[ratings.users, ratings.items] = ratings.values >= 4
+    return dense
+
+
+def dense_profile(states: States, history: History) -> np.ndarray:
+    profile = np.zeros((states.n_users, states.n_items))
+    for b in range(states.n_users):
+        known = range(states.offsets[b], states.offsets[b + 1])
+        for place in known:
+            weight = history.liked if states.ratings[place] >= 4 else history.other
+            age = states.offsets[b + 1] - 1 - place
+            profile[b, states.items[place]] += weight * history.decay**age
+        for item, rating in zip(states.feedback_items[b], states.feedback_ratings[b], strict=True):
+            if np.isnan(rating):
+                profile[b, item] += history.refused
+            else:
+                profile[b, item] += history.accepted if rating >= 4 else history.other
+    return profile
+
+
+HISTORY = History(other=-0.25, refused=-0.5, accepted=0.75, decay=0.9)
+
+
+def test_history_weighs_every_kind_of_interaction(answered: States) -> None:
+    found = HISTORY.profile(answered, 4.0).toarray()
+    np.testing.assert_allclose(found, dense_profile(answered, HISTORY), rtol=1e-6)
+
+
+def test_history_leaves_the_states_alone(new_users: States) -> None:
+    before = new_users.items.copy()
+    History(liked=0.0).profile(new_users, 4.0)
+    np.testing.assert_array_equal(new_users.items, before)
+
+
+def test_popularity_counts_positives(ratings: Ratings, new_users: States) -> None:
+    scores = Popularity().fit(ratings).scores(new_users, None)
+    np.testing.assert_array_equal(scores[3], dense_positives(ratings).sum(axis=0))
+
+
+def test_popularity_mean_shrinks_to_the_global_mean(ratings: Ratings, new_users: States) -> None:
+    scores = PopularityMean(shrink=10).fit(ratings).scores(new_users, None)[0]
+    mean = ratings.values.mean()
+    for item in range(ratings.n_items):
+        given = ratings.values[ratings.items == item]
+        assert scores[item] == pytest.approx((given.sum() + 10 * mean) / (len(given) + 10), 1e-6)
+
+
+def test_random_order_does_not_depend_on_the_batch(new_users: States) -> None:
+    everyone = RandomOrder(3).scores(new_users, None)
+    alone = RandomOrder(3).scores(new_users.select(np.array([4])), None)
+    np.testing.assert_array_equal(everyone[4], alone[0])
+    assert (RandomOrder(4).scores(new_users, None) != everyone).any()
+
+
+def test_item_knn_is_shrunk_cosine(ratings: Ratings, answered: States) -> None:
+    liked = dense_positives(ratings)
+    similarity = np.zeros((ratings.n_items, ratings.n_items))
+    for i in range(ratings.n_items):
+        for j in range(ratings.n_items):
+            if i != j:
+                norms = np.sqrt(liked[:, i].sum() * liked[:, j].sum())
+                similarity[i, j] = liked[:, i] @ liked[:, j] / (norms + 7)
+    scores = ItemKNN(shrink=7, history=HISTORY).fit(ratings).scores(answered, None)
+    np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ similarity, atol=1e-5)
+
+
+def test_item_knn_keeps_the_nearest_only(ratings: Ratings) -> None:
+    model = ItemKNN(shrink=7, neighbours=3).fit(ratings)
+    full = ItemKNN(shrink=7).fit(ratings).weights
+    for kept, row in zip(model.weights, full, strict=True):
+        cut = np.sort(row)[-3]
+        np.testing.assert_array_equal(kept, np.where(row >= cut, row, 0))
+
+
+def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: States) -> None:
+    """Column j is ridge regression of item j on all the others: that is EASE's definition."""
+    liked, n_items = dense_positives(ratings), ratings.n_items
+    weights = np.zeros((n_items, n_items))
+    for j in range(n_items):
+        others = np.delete(np.arange(n_items), j)
+        x = liked[:, others]
+        gram = x.T @ x + 5.0 * np.eye(n_items - 1)
+        weights[others, j] = np.linalg.solve(gram, x.T @ liked[:, j])
+    scores = EASE(regularisation=5.0, history=HISTORY).fit(ratings).scores(answered, None)
+    np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ weights, atol=1e-4)
+
+
+def test_residuals_are_differences_from_item_and_user(ratings: Ratings, answered: States) -> None:
+    model = ItemKNN(shrink=7, values="residuals", history=HISTORY).fit(ratings)
+    expected = np.zeros((answered.n_users, ratings.n_items))
+    for b in range(answered.n_users):
+        known = slice(answered.offsets[b], answered.offsets[b + 1])
+        items, values = answered.items[known], answered.ratings[known]
+        difference = values - model.means[items]
+        bias = difference.sum() / (len(items) + 10)
+        expected[b, items] = difference - bias
+        for item, rating in zip(
+            answered.feedback_items[b], answered.feedback_ratings[b], strict=True
+        ):
+            known_rating = rating - model.means[item] - bias
+            expected[b, item] = HISTORY.refused if np.isnan(rating) else known_rating
+    expected = expected @ model.weights + model.means
+    np.testing.assert_allclose(model.scores(answered, None), expected, atol=1e-4)
+
+
+def test_pure_svd_projects_on_singular_vectors(ratings: Ratings, answered: States) -> None:
+    _, _, right = np.linalg.svd(dense_positives(ratings))
+    projection = right[:6].T @ right[:6]
+    scores = PureSVD(k=6, history=HISTORY).fit(ratings).scores(answered, None)
+    np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ projection, atol=1e-4)
+
+
+def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: States) -> None:
+    liked, profile = dense_positives(ratings), dense_profile(answered, HISTORY)
+    expected = np.zeros_like(profile)
+    for b in range(len(profile)):
+        norms = np.linalg.norm(profile[b]) * np.linalg.norm(liked, axis=1)
+        similarity = liked @ profile[b] / (norms + 2)
+        nearest = np.argsort(-similarity)[:5]
+        expected[b] = similarity[nearest] @ liked[nearest]
+    scores = UserKNN(neighbours=5, shrink=2, history=HISTORY).fit(ratings).scores(answered, None)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_user_knn_is_not_his_own_neighbour(ratings: Ratings, seen_user: States) -> None:
+    model = UserKNN(neighbours=1, shrink=0.0).fit(ratings)
+    scores = model.scores(seen_user, None)[0]
+    own = dense_positives(ratings)[3]
+    assert not np.array_equal(scores > 0, own > 0)
+
+
+def test_ridge_is_the_normal_equations_of_its_windows(ratings: Ratings, new_users: States) -> None:
+    model = Ridge(k=6, window=4, random_windows=0, regularisation=3.0).fit(ratings)
+    liked = dense_positives(ratings)
+    features, targets = [], []
+    for user in np.flatnonzero(ratings.lengths > 4):
+        window = ratings.items[ratings.row(user)][:4]
+        chosen = [item for item in window if liked[user, item]]
+        mean = model.vectors[chosen].mean(axis=0) if chosen else np.zeros(6)
+        features.append([*mean, 1.0])
+        target = liked[user].copy()
+        target[window] = 0
+        targets.append(target)
+    x, y = np.array(features), np.array(targets)
+    weights = np.linalg.solve(x.T @ x + 3.0 * np.eye(7), x.T @ y)
+    np.testing.assert_allclose(model.weights, weights, atol=1e-4)
+    assert np.isfinite(model.scores(new_users, None)).all()

@@ -1,0 +1,80 @@
+"""The trained networks on a toy task: they learn, repeat themselves, and keep users apart."""
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+from baselines.sasrec import SASRec  # noqa: E402
+from baselines.supervised import softmax_loss  # noqa: E402
+from baselines.two_tower import TwoTower  # noqa: E402
+from data.ratings import Ratings  # noqa: E402
+from evaluation.policy import States  # noqa: E402
+
+SMALL = {
+    "two-tower": lambda **changes: TwoTower(**{"k": 8, "window": 4, "steps": 60} | changes),
+    "sasrec": lambda **changes: SASRec(
+        **{"k": 8, "length": 6, "steps": 120, "learning_rate": 1e-2} | changes
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(SMALL))
+def make(request: pytest.FixtureRequest):
+    return SMALL[request.param]
+
+
+@pytest.fixture(scope="module")
+def fitted(make, ratings: Ratings):
+    return make().fit(ratings)
+
+
+def test_softmax_loss_is_cross_entropy_over_allowed_items() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 5)).astype(np.float32)
+    allowed = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], np.float32)
+    targets = np.array([[1, 0, 1, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]], np.float32)
+    losses = []
+    for row in (0, 1):  # the third user has no target
+        inside = np.exp(logits[row]) * allowed[row]
+        log_p = np.log(inside / inside.sum(), where=inside > 0, out=np.zeros(5))
+        losses.append(-(targets[row] * log_p).sum() / targets[row].sum())
+    assert float(softmax_loss(logits, allowed, targets)) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_prefers_the_users_own_group(fitted, everybody: Ratings, new_users: States) -> None:
+    """Even users like even items: they score that half higher than odd users do."""
+    scores = fitted.scores(new_users, None)
+    even = scores[:, ::2].mean(axis=1) - scores[:, 1::2].mean(axis=1)
+    even -= even.mean()
+    right = np.where(new_users.users % 2 == 0, even > 0, even < 0)
+    assert right.mean() >= 0.7
+
+
+def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: States) -> None:
+    again = make().fit(ratings)
+    for name, array in fitted.arrays().items():
+        np.testing.assert_array_equal(array, again.arrays()[name])
+    other = make(seed=1, steps=2).fit(ratings)
+    assert (other.scores(new_users, None) != fitted.scores(new_users, None)).any()
+
+
+def test_restored_network_scores_the_same(make, fitted, ratings: Ratings, answered: States) -> None:
+    restored = make().restore(fitted.arrays(), ratings)
+    np.testing.assert_array_equal(restored.scores(answered, None), fitted.scores(answered, None))
+
+
+def test_scores_do_not_depend_on_the_other_users(fitted, answered: States) -> None:
+    alone = fitted.scores(answered.select(np.array([6])), None)
+    np.testing.assert_allclose(alone[0], fitted.scores(answered, None)[6], atol=1e-5)
+
+
+def test_answers_change_the_scores(fitted, new_users: States, answered: States) -> None:
+    assert (fitted.scores(new_users, None) != fitted.scores(answered, None)).any()
+
+
+def test_two_tower_orders_within_the_rated(ratings: Ratings, new_users: States) -> None:
+    model = SMALL["two-tower"](among="rated", positive_window=True).fit(ratings)
+    assert np.isfinite(model.scores(new_users, None)).all()
+    with pytest.raises(ValueError, match="'catalogue' or 'rated'"):
+        TwoTower(among="shown")
