@@ -128,4 +128,4 @@ class Recorder:
 
     def apply(self, gradients: list, variables: list) -> None:
         assert len(gradients) == len(variables)
-        self.gradients = [None if g is None else np.array(g) for g in gradients]
+        self.gradients = [None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients]
