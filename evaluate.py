@@ -26,7 +26,7 @@ from evaluation.protocols.rerank import Rerank
 from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
 from evaluation.ranking import PolicyError
-from evaluation.report import BOUND, Report, episode, summarise
+from evaluation.report import BOUND, Report, episode, make_console, summarise
 
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
@@ -238,14 +238,12 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 def _print(
     report: Report, ratings: Ratings, protocol: EvaluationProtocol, shown: Result, show_users: int
 ) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # a file or a pipe: do not fold the columns
+    console = make_console()
     console.print(report.as_table())
     for line in report.difference_lines():
-        console.print(line, highlight=False)
+        console.print(line)
     for user in range(min(show_users, protocol.n_users)):
-        console.print(f"\n{episode(ratings, protocol, shown, user)}", highlight=False, markup=False)
+        console.print(f"\n{episode(ratings, protocol, shown, user)}", markup=False)
 
 
 def _write(report: Report, arguments: Arguments) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from data.ratings import Ratings
@@ -106,6 +107,12 @@ class Report:
             + ", ".join(f"{key} {_signed(estimates[key])}" for key in self.keys)
             for name, (baseline, estimates) in self.differences.items()
         ]
+
+
+def make_console() -> Console:
+    """A console for reports; a file or a pipe is wide, so that no column is folded."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=160, highlight=False)
 
 
 def summarise(
@@ -224,12 +231,15 @@ def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) 
 
 
 def _interval(estimate: Estimate | SeedEstimate) -> str:
-    """(low, high), with one decimal less than the mean."""
-    low, high = (
-        f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
-        for value in (estimate.low, estimate.high)
-    )
-    return f"({low}, {high})"
+    """[low high], short enough for four columns on a narrow terminal."""
+    return f"[{_short(estimate.low)} {_short(estimate.high)}]"
+
+
+def _short(value: float) -> str:
+    """Three digits: .463, -1.90, or thousands without any decimal."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}".replace("0.", ".", 1)
 
 
 def _number(value: float) -> str:

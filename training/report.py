@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from baselines import registry
 from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.session import Session
-from evaluation.report import Report, summarise
+from evaluation.report import Report, make_console, summarise
 from recommender.files import write_text
 from recommender.policy import DRRPolicy
 from training.logs import plot, summary_row
@@ -39,7 +37,7 @@ def announce(training: Training, device: str) -> None:
 
 def conclude(training: Training, device: str, argv: Sequence[str], seconds: float) -> None:
     """Evaluate on the test users, print the tables, write metrics.json and the last plot."""
-    folder, console = training.folder.path, Console()
+    folder, console = training.folder.path, make_console()
     reports = [evaluate(training, name) for name in training.config.protocol]
     for report in reports:
         console.print(report.as_table())
