@@ -78,7 +78,9 @@ class Report:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
         caption = "below each mean: 95% interval over users"
-        table = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(
+            title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
+        )
         table.add_column("policy", no_wrap=True)
         for key in self.keys:
             table.add_column(key, justify="right", no_wrap=True)
@@ -87,7 +89,7 @@ class Report:
             cells = [
                 _cell(row, key, self.best(key), "[bold]", "[/bold]", "\n") for key in self.keys
             ]
-            table.add_row(row.name, *cells, f"{row.seconds:.1f} s")
+            table.add_row(row.name, *cells, f"{row.seconds:.1f}s")
         return table
 
     def as_markdown(self) -> str:
