@@ -52,9 +52,7 @@ class RunFolder:
             self.lock()
             write_text(self.config_file, settings.to_json(config))
         except OSError as error:
-            raise RunFolderError(
-                f"{self.path}: cannot be written ({error.strerror}); choose another --output-root"
-            ) from error
+            raise self._not_writable(error) from error
 
     def resume(self) -> Config:
         """Lock an existing run and return its settings; a finished or missing run is an error."""
@@ -69,7 +67,10 @@ class RunFolder:
 
     def lock(self) -> None:
         """Take the folder for this process."""
-        lock = (self.path / "run.lock").open("a+")
+        try:
+            lock = (self.path / "run.lock").open("a+")
+        except OSError as error:
+            raise self._not_writable(error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,6 +83,11 @@ class RunFolder:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+
+    def _not_writable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"{self.path}: cannot be written ({error.strerror}); choose another --output-root"
+        )
 
 
 def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
