@@ -1,0 +1,124 @@
+"""The run folder: made once, never overwritten, one process at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from config import AgentConfig, Config, ReplayConfig
+from training.folder import RunFolder, RunFolderError, contradictions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.name: path.read_bytes() for path in files}
+
+
+def holder(folder: Path) -> subprocess.Popen:
+    """Another process that has locked `folder` and waits."""
+    code = f"""
+        import sys, time
+        from pathlib import Path
+        from training.folder import RunFolder
+        folder = RunFolder(Path({str(folder)!r}))
+        folder.lock()
+        print("locked", flush=True)
+        time.sleep(100)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_new_run_has_its_settings_on_disk_and_comes_back(tmp_path):
+    config = replace(Config(), seed=7, agent=replace(AgentConfig(), discount=0.25))
+    first = RunFolder(tmp_path / "a" / "run")
+    first.create(config)
+    assert (first.path / "config.json").is_file() and not first.finished
+    del first  # its lock goes with it
+    assert RunFolder(tmp_path / "a" / "run").resume() == config
+
+
+@pytest.mark.parametrize(("finished", "advice"), [(False, "or go on with --resume"), (True, "")])
+def test_an_existing_run_is_never_overwritten(tmp_path, finished, advice):
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    if finished:
+        (tmp_path / "metrics.json").write_text("{}")
+    before = snapshot(tmp_path)
+    state = "finished" if finished else "unfinished"
+    with pytest.raises(RunFolderError, match=f"holds a {state} run; nothing is overwritten") as e:
+        RunFolder(tmp_path).create(replace(Config(), seed=1))
+    assert str(e.value).endswith(f"choose another --run-name{', ' + advice if advice else ''}")
+    assert snapshot(tmp_path) == before
+
+
+def test_what_is_not_there_or_is_finished_cannot_be_resumed(tmp_path):
+    with pytest.raises(RunFolderError, match="no run to resume; start it without --resume"):
+        RunFolder(tmp_path / "absent").resume()
+    assert not (tmp_path / "absent").exists()
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="this run is finished"):
+        folder.resume()
+
+
+def test_a_second_process_is_kept_out_until_the_first_one_dies(tmp_path):
+    RunFolder(tmp_path).create(Config())
+    process = holder(tmp_path)
+    try:
+        with pytest.raises(RunFolderError, match=f"in use by process {process.pid}; wait for it"):
+            RunFolder(tmp_path).resume()
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert (tmp_path / "run.lock").read_text() == str(process.pid)  # the dead one's
+    folder = RunFolder(tmp_path)
+    folder.resume()
+    assert (tmp_path / "run.lock").read_text() == str(os.getpid())
+
+
+def deny(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_place_where_nothing_can_be_written_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"cannot be written \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "run").create(Config())
+    RunFolder(tmp_path / "run").create(Config())
+    monkeypatch.setattr(Path, "open", deny)
+    for act in (RunFolder(tmp_path / "new").create, lambda _: RunFolder(tmp_path / "run").resume()):
+        with pytest.raises(RunFolderError, match=r"cannot be written \(Permission denied\)"):
+            act(Config())
+
+
+def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
+    saved = Config(dataset="ml-1m", run_name="x")
+    asked = replace(
+        saved,
+        seed=3,
+        resume=True,
+        output_root="elsewhere",
+        data_root="d",
+        run_name="y",
+        agent=replace(saved.agent, critic_lr=0.5),
+        replay=ReplayConfig(alpha=0.25),
+    )
+    assert contradictions(saved, saved) == []
+    assert contradictions(asked, saved) == [
+        "--seed 3 (the run has 0)",
+        "--replay.alpha 0.25 (the run has 0.6)",
+        "--agent.critic-lr 0.5 (the run has 0.002)",
+    ]
