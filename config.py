@@ -1,4 +1,4 @@
-"""Every knob of a run, as frozen dataclasses: documented, validated once, saved as JSON beside the weights.
+"""Every knob of a run: frozen dataclasses, documented, validated once, saved beside the weights.
 
 The defaults are the documented main experiment (``--preset best``); ``--preset paper`` is the
 plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immediate.
@@ -211,6 +211,8 @@ class LoopConfig:
     """Users that the vectorised environment steps at once."""
     updates_per_rollout: int = 32
     """Updates after each episode of all parallel users, in one compiled call."""
+    jit: Literal["auto", "on", "off"] = "auto"
+    """Compile with XLA. auto: only without counterfactual items, whose top-k XLA makes slow."""
     warmup: int = 2_000
     """Transitions collected before the first update."""
     validation_share: float = 0.05

@@ -14,6 +14,7 @@ from config import AgentConfig
 from embedding.table import EmbeddingTable
 
 RATING_LEVELS = 5
+REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
 
 
 class Observation(NamedTuple):
@@ -84,8 +85,8 @@ class ItemWeights(keras.layers.Layer):
 class Refused(keras.layers.Layer):
     """What the user did not like in this episode, which the paper's state forgets (a deviation).
 
-    The mean vector of the refused items, weighted by one learned scalar per reward level, and
-    their number: [B, k + 1].
+    The sum of the refused items' vectors, weighted by one learned scalar per reward level, and
+    their number: [B, k + 1]. A sum, because evidence adds up; a mean forgets how often.
     """
 
     def __init__(self, window: int, features: Features, name: str = "refused") -> None:
@@ -100,9 +101,11 @@ class Refused(keras.layers.Layer):
         refused = tf.cast((seen >= 0) & (rewards <= 0), tf.float32)  # [B, t]
         count = tf.reduce_sum(refused, axis=1, keepdims=True)
         level = tf.clip_by_value(tf.cast(tf.round(-2.0 * rewards), tf.int32), 0, 2)
-        weights = refused * tf.gather(self.level, level) / tf.maximum(count, 1.0)
+        weights = refused * tf.gather(self.level, level) / REFUSED_SCALE
         vectors = tf.gather(self._features.padded, tf.where(seen < 0, self._features.n_items, seen))
-        return tf.concat([tf.einsum("bt,btk->bk", weights, vectors), count / 10.0], axis=1)
+        return tf.concat(
+            [tf.einsum("bt,btk->bk", weights, vectors), count / (2 * REFUSED_SCALE)], axis=1
+        )
 
 
 def drr_n(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -48,12 +48,9 @@ class Training:
         config: the settings.
         ratings: the data set; only the training users' rows are ever used to fit anything.
         folder: where checkpoints and logs go.
-        jit_compile: compile with XLA.
     """
 
-    def __init__(
-        self, config: Config, ratings: Ratings, folder: RunFolder, jit_compile: bool = False
-    ) -> None:
+    def __init__(self, config: Config, ratings: Ratings, folder: RunFolder) -> None:
         self.config, self.ratings, self.folder = config, ratings, folder
         seeds = iter(np.random.SeedSequence(config.seed).generate_state(6) >> 1)
         train_users, _ = split_users(ratings.n_users)
@@ -79,7 +76,7 @@ class Training:
             replay=self._replay(),
             total_updates=self.iterations * loop.updates_per_rollout,
             seed=int(next(seeds)),
-            jit_compile=jit_compile,
+            jit_compile=self._jit(),
         )
         self.iteration = 0
         self.history: list[Row] = []
@@ -98,6 +95,10 @@ class Training:
         table = embedding.fit(self.config.embedding, self.visible, seed)
         table.save(path)
         return table
+
+    def _jit(self) -> bool:
+        choice = self.config.loop.jit
+        return self.config.agent.counterfactual == 0 if choice == "auto" else choice == "on"
 
     def _replay(self) -> PrioritizedReplay | UniformReplay:
         config, env = self.config.replay, self.config.env

@@ -164,7 +164,7 @@ def test_what_was_refused_in_the_episode_by_hand():
     )
     state = model(observation).numpy()[0]
     vectors = toys.table().items
-    expected = (3.0 * vectors[5] + 0.5 * vectors[2]) / 2
+    expected = (3.0 * vectors[5] + 0.5 * vectors[2]) / 5
     np.testing.assert_allclose(state[3 * toys.K : 4 * toys.K], expected, rtol=1e-5)
     assert state[4 * toys.K :] == pytest.approx([0.2])
     assert model.size == len(state) == 4 * toys.K + 1
