@@ -283,7 +283,8 @@ class TrainingAgent:
         fields = {name: tf.constant(np.ascontiguousarray(v)) for name, v in batch.data.items()}
         fields["weights"] = tf.constant(batch.weights)
         errors, scalars = self.learner.update_many(fields, tf.constant(seed, tf.int32))
-        self.replay.update_priorities(batch.indices, errors.numpy())
+        if np.isfinite(errors).all():  # else the scalars say so, and the loop stops the run
+            self.replay.update_priorities(batch.indices, errors.numpy())
         return {name: float(value) for name, value in scalars.items()}
 
 
