@@ -81,7 +81,7 @@ class ReplayConfig:
         _require(self.capacity >= 1, "replay.capacity", self.capacity, "at least 1 transition")
         _require(0 <= self.alpha <= 1, "replay.alpha", self.alpha, "0 to 1")
         _require(0 <= self.beta <= 1, "replay.beta", self.beta, "0 to 1")
-        _require(self.epsilon > 0, "replay.epsilon", self.epsilon, "a number above 0")
+        _require(0 < self.epsilon < 1e6, "replay.epsilon", self.epsilon, "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -275,6 +275,13 @@ class Config:
             "replay.capacity",
             self.replay.capacity,
             f"at least loop.parallel-users x env.episode-length = {episode}",
+        )
+        name = self.run_name
+        _require(
+            name is None or (Path(name).name == name and name != ".."),
+            "run-name",
+            name,
+            "the name of one folder; use --output-root to put it elsewhere",
         )
         _require(len(self.protocol) > 0, "protocol", self.protocol, "catalog, session or both")
 

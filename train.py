@@ -85,6 +85,7 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
         device = select_device(config.device)
     except DeviceError as error:
         return fail(error, 2)
+    from data import DataError
     from embedding.table import EmbeddingError
     from training.checkpoint import CheckpointError
     from training.loop import Diverged, Interrupted, Training
@@ -107,6 +108,8 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     except KeyboardInterrupt:
         print(f"stopped at once. Go on from the last checkpoint with:\n  {again}", file=sys.stderr)
         return 130
+    except DataError as error:
+        return fail(error, 2)
     except (Diverged, CheckpointError, EmbeddingError, OSError) as error:
         return fail(error, 1)
     return 0

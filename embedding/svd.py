@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
+from data.errors import DataError
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 
@@ -27,7 +28,7 @@ def fit_svd(
         raise ValueError(f"k must be at least 2 (one factor and the popularity), got {k}")
     users, items = ratings.users[ratings.positive], ratings.items[ratings.positive]
     if len(items) == 0:
-        raise ValueError("no positive rating: an SVD of the positives needs at least one")
+        raise DataError("no positive rating: an SVD of the positives needs at least one")
     counts = np.bincount(items, minlength=ratings.n_items)
     weights = 1 / np.sqrt(counts[items])
     matrix = sp.csr_matrix((weights, (users, items)), shape=(ratings.n_users, ratings.n_items))

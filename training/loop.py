@@ -10,6 +10,7 @@ import numpy as np
 
 import embedding
 from config import Config
+from data.errors import DataError
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_users
 from embedding.table import EmbeddingTable
@@ -58,6 +59,8 @@ class Training:
         fit_users, self.validation_users = hold_out_users(train_users, held_out, int(next(seeds)))
         self.visible = ratings.of_users(fit_users)
         self.users = fit_users[ratings.lengths[fit_users] > 1]
+        if not len(self.users):
+            raise DataError(f"{ratings.name}: no user to train on has two ratings or more")
         self.table = self._embedding(int(next(seeds)))
         self.rng = np.random.default_rng(int(next(seeds)))
         self._play_seed, self._learn_seed = int(next(seeds)), int(next(seeds))
