@@ -90,6 +90,12 @@ def tiny_data(tiny_root: Path) -> Ratings:
     return load_dataset("ml-1m", tiny_root)
 
 
+@pytest.fixture(scope="session")
+def write() -> Callable[[Ratings, Path], Path]:
+    """`write_ml_1m`."""
+    return write_ml_1m
+
+
 class Run(NamedTuple):
     """One `train.py`: its exit status, its folder, what it printed on stdout and stderr."""
 

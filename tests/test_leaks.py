@@ -1,0 +1,91 @@
+"""What test users did later reaches neither a trained number nor a recommendation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data import Ratings, load_dataset
+from data.splits import split_users
+from evaluation.protocols.catalog import Catalog
+
+WINDOW = 6  # of tiny_run: what a test user shows
+
+
+def rebuilt(ratings: Ratings, items: np.ndarray, values: np.ndarray) -> Ratings:
+    """The same events with other items and stars."""
+    return Ratings.from_events(
+        ratings.name,
+        ratings.user_ids[ratings.users],
+        ratings.item_ids[items],
+        values,
+        ratings.timestamps,
+        user_ids=ratings.user_ids,
+        item_ids=ratings.item_ids,
+        titles=ratings.titles,
+    )
+
+
+def other_hidden_rows(ratings: Ratings) -> Ratings:
+    """Every test user's rows behind the window: other items, other stars."""
+    items, values, rng = ratings.items.copy(), ratings.values.copy(), np.random.default_rng(0)
+    for user in split_users(ratings.n_users)[1]:
+        row = ratings.row(user)
+        hidden = slice(row.start + WINDOW, row.stop)
+        fresh = np.setdiff1d(np.arange(ratings.n_items), items[row])
+        items[hidden] = rng.permutation(fresh)[: hidden.stop - hidden.start]
+        values[hidden] = 6 - values[hidden]
+    return rebuilt(ratings, items, values)
+
+
+def other_training_stars(ratings: Ratings) -> Ratings:
+    train_users = split_users(ratings.n_users)[0]
+    values = np.where(np.isin(ratings.users, train_users), 6 - ratings.values, ratings.values)
+    return rebuilt(ratings, ratings.items, values)
+
+
+def recommendations(folder: Path, ratings: Ratings) -> np.ndarray:
+    """Lists of all test users [U, 10], made from the run in `folder`."""
+    from recommender import DRRAgent
+    from recommender.policy import DRRPolicy
+
+    policy = DRRPolicy(DRRAgent.load(folder, ratings))
+    return Catalog(ratings, window=WINDOW).run(policy).items
+
+
+@pytest.fixture
+def retrained(train, write, tmp_path):
+    """`retrained(ratings)`: the folder of the same run on other ratings, and those ratings."""
+
+    def run(ratings: Ratings) -> tuple[Path, Ratings]:
+        root = write(ratings, tmp_path / "data")
+        done = train(tmp_path / "runs", root=root)
+        assert done.status == 0, done.err
+        return done.folder, load_dataset("ml-1m", root)
+
+    return run
+
+
+def test_hidden_rows_change_no_trained_array_and_no_recommendation(
+    tiny, tiny_data, tiny_run, retrained, read_weights
+):
+    folder, changed = retrained(other_hidden_rows(tiny))
+    mine, theirs = read_weights(folder), read_weights(tiny_run.folder)
+    assert changed.fingerprint() != tiny_data.fingerprint()
+    assert mine.keys() == theirs.keys()
+    files = {name.split(".")[0] for name in mine}
+    assert files == {"actor", "critic", "state", "embedding"}
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(mine[name], array, err_msg=name)
+    expected = recommendations(tiny_run.folder, tiny_data)
+    assert expected.shape == (12, 10)
+    np.testing.assert_array_equal(recommendations(folder, changed), expected)
+
+
+def test_training_rows_do_change_them(tiny, tiny_data, tiny_run, retrained, read_weights):
+    folder, changed = retrained(other_training_stars(tiny))
+    mine, theirs = read_weights(folder), read_weights(tiny_run.folder)
+    different = {name for name in theirs if not np.array_equal(mine[name], theirs[name])}
+    assert {name.split(".")[0] for name in different} == {"actor", "critic", "state", "embedding"}
+    expected = recommendations(tiny_run.folder, tiny_data)
+    assert np.any(recommendations(folder, changed) != expected)

@@ -1,0 +1,190 @@
+"""Whole runs: equal in every process, exact after every interruption, and what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import config as settings
+from config import AgentConfig, Config
+from training.loop import Diverged, Training
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Runs train.py, and sends itself a signal right after the iteration given first.
+HURT = """
+import os, sys
+point, number = int(sys.argv[1]), int(sys.argv[2])
+from training.loop import Training
+inner = Training._iterate
+def iterate(self):
+    row = inner(self)
+    if self.iteration == point:
+        os.kill(os.getpid(), number)
+    return row
+Training._iterate = iterate
+import train
+sys.exit(train.main(sys.argv[3:]))
+"""
+
+
+def python(*arguments: object) -> subprocess.CompletedProcess:
+    """Run Python in the checkout; PYTHONHASHSEED differs from ours."""
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def flags(tiny_flags, tiny_root, tmp_path) -> tuple[str, ...]:
+    return (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(tmp_path))
+
+
+def learned(folder: Path) -> dict:
+    """What metrics.json says of the learning, without times, command and place."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for report in metrics["results"].values():
+        for policy in report["policies"].values():
+            policy.pop("seconds", None)
+    return {name: metrics[name] for name in ("results", "curve", "seed", "data", "versions")}
+
+
+def assert_same_run(found: Path, expected: Path, read_weights) -> None:
+    mine, theirs = read_weights(found), read_weights(expected)
+    assert mine.keys() == theirs.keys() and len(mine) > 20
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(mine[name], array, err_msg=name)
+    assert learned(found) == learned(expected)
+
+
+def test_equal_seeds_are_bit_identical_in_another_process(tiny_run, flags, tmp_path, read_weights):
+    done = python("train.py", *flags)
+    assert done.returncode == 0, done.stderr
+    assert_same_run(tmp_path / tiny_run.folder.name, tiny_run.folder, read_weights)
+
+
+def test_a_run_stopped_and_killed_and_resumed_equals_the_uninterrupted_one(
+    tiny_run, flags, tmp_path, train, read_weights
+):
+    folder = tmp_path / tiny_run.folder.name
+    folder.mkdir()  # a run killed before its first checkpoint
+    (folder / "config.json").write_bytes((tiny_run.folder / "config.json").read_bytes())
+    config = json.loads((folder / "config.json").read_text()) | {"output_root": str(tmp_path)}
+    (folder / "config.json").write_text(json.dumps(config))
+
+    stopped = python("-c", HURT, 2, int(signal.SIGTERM), *flags, "--resume")
+    assert stopped.returncode == 143, stopped.stderr
+    assert "stopped by SIGTERM; everything is saved" in stopped.stderr
+    assert f"python train.py --resume --run-name {folder.name}" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+    killed = python("-c", HURT, 4, int(signal.SIGKILL), *flags, "--resume")
+    assert killed.returncode == -signal.SIGKILL
+    assert "resumed at step 160" in killed.stdout
+    assert not (folder / "metrics.json").exists()
+
+    finished = train(tmp_path, "--resume")
+    assert finished.status == 0, finished.err
+    assert "resumed at step 240" in finished.out
+    assert_same_run(folder, tiny_run.folder, read_weights)
+
+
+def test_another_seed_is_another_run(tiny_run, train, tmp_path, read_weights):
+    other = train(tmp_path, "--seed", "1")
+    assert other.status == 0 and other.folder.parent == tmp_path
+    folder = tmp_path / "ml-1m-best-seed1"
+    mine, theirs = read_weights(folder), read_weights(tiny_run.folder)
+    different = [name for name in theirs if not np.array_equal(mine[name], theirs[name])]
+    files = {name.split(".")[0] for name in different}
+    assert {"actor", "critic", "state"} <= files
+
+
+def test_the_papers_algorithm_runs_too(train, tmp_path):
+    run = train(tmp_path, "--preset", "paper", "--agent.counterfactual", "0", "--run-name", "paper")
+    assert run.status == 0, run.err
+    assert "paper preset, drr-ave, pmf embedding, CPU" in run.out
+
+
+def test_what_a_run_leaves_behind(tiny_run):
+    names = {path.name for path in tiny_run.folder.iterdir()}
+    parts = {f"{part}.weights.h5" for part in ("actor", "critic", "state", "embedding")}
+    assert parts | {"config.json", "metrics.json", "catalogue.json", "progress.png"} <= names
+    assert list((tiny_run.folder / "tensorboard").glob("events*"))
+    checkpoints = sorted(path.name for path in (tiny_run.folder / "checkpoints").iterdir())
+    assert checkpoints == ["checkpoint-00000004.drr", "checkpoint-00000005.drr"]
+    image = (tiny_run.folder / "progress.png").read_bytes()
+    assert image.startswith(b"\x89PNG") and len(image) > 10_000
+    config = settings.from_json((tiny_run.folder / "config.json").read_text())
+    assert config.steps == 400 and config.agent.actor_hidden == 16
+    assert config.run_name == tiny_run.folder.name and config.dataset == "ml-1m"
+
+
+def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
+    metrics = json.loads((tiny_run.folder / "metrics.json").read_text())
+    assert metrics["seed"] == 0 and metrics["device"] == "CPU"
+    assert metrics["command"].startswith("python train.py --dataset ml-1m")
+    assert metrics["data"] == {"name": "ml-1m", "fingerprint": tiny_data.fingerprint()}
+    assert {"python", "tensorflow", "keras", "numpy"} <= metrics["versions"].keys()
+    assert "git_commit" in metrics and metrics["seconds"] > 0
+    assert metrics["results"].keys() == {"catalog", "session"}
+    rows = metrics["results"]["catalog"]["policies"]
+    assert rows.keys() == {"drr", "popularity", "random"}
+    for row in rows.values():
+        low, high = row["precision@5"]["ci95"]
+        assert 0 <= low <= row["precision@5"]["mean"] <= high <= 1
+    curve = metrics["curve"]
+    assert [row["step"] for row in curve] == [80, 160, 240, 320, 400]
+    assert sum("precision@5" in row for row in curve) == 2
+    assert all("critic_loss" in row for row in curve[1:])
+
+
+def test_what_a_run_says(tiny_run):
+    for word in ("popularity", "random", "drr", "progress.png", "evaluate.py --weights"):
+        assert word in tiny_run.out
+    assert "step/s" in tiny_run.err and "Traceback" not in tiny_run.err  # the progress bar
+
+
+def test_the_trained_agent_recommends_films_with_titles(tiny_run, tiny_data):
+    from recommender import DRRAgent
+
+    agent = DRRAgent.load(tiny_run.folder, tiny_data)
+    best = agent.recommend([(1, 5), (7, 2)], k=5)
+    assert len(best) == 5 and not {1, 7} & {item.item_id for item in best}
+    titles = dict(zip(tiny_data.item_ids.tolist(), tiny_data.titles, strict=True))
+    assert all(item.title == titles[item.item_id] for item in best)
+
+
+def check(row: dict[str, float], iteration: int = 50, **changes: float) -> None:
+    agent = AgentConfig(discount=0.5)
+    run = SimpleNamespace(config=Config(agent=agent), iteration=iteration, iterations=100)
+    Training._check(run, {"step": 800.0, "critic_loss": 1.0, "q_max": 2.0} | row)
+
+
+def test_numbers_that_cannot_be_right_stop_a_run():
+    check({})
+    for value in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(Diverged, match=f"critic_loss is {value} at step 800: usually"):
+            check({"critic_loss": value})
+    with pytest.raises(Diverged, match=r"\|Q\| is 100.0 at step 800, .* allow 2.0"):
+        check({"q_max": 100.0})
+
+
+def test_a_run_that_diverges_ends_with_a_message_and_its_last_good_checkpoint(train, tmp_path):
+    flags = ("--agent.critic-lr", "1", "--agent.weight-decay", "999999", "--agent.clip-norm", "0")
+    run = train(tmp_path, *flags)
+    assert run.status == 1
+    message = run.err.splitlines()[-1]
+    assert message.startswith("train: critic_loss is ") and "at step 160" in message
+    assert "--agent.critic-lr" in message
+    assert "Traceback" not in run.err
+    names = [path.name for path in (run.folder / "checkpoints").iterdir()]
+    assert names == ["checkpoint-00000001.drr"]  # the last iteration without an update
+    assert not (run.folder / "metrics.json").exists()

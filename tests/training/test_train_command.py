@@ -1,0 +1,200 @@
+"""The command line of train.py: what it refuses, how, and what it costs before TensorFlow."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train as program
+from data import Ratings
+from training.folder import RunFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_help_explains_every_knob_and_needs_no_tensorflow():
+    code = """
+import resource, sys, train
+try:
+    train.main(["--help"])
+except SystemExit as end:
+    heavy = {"tensorflow", "keras", "pandas", "matplotlib"} & set(sys.modules)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print("status", end.code, "heavy", heavy, "seconds", used.ru_utime + used.ru_stime)
+"""
+    done = python(code)
+    end = re.search(r"status 0 heavy set\(\) seconds ([\d.]+)", done.stdout)
+    assert end, done.stdout[-300:] + done.stderr
+    assert float(end[1]) < 2
+    for flag in ("--dataset", "--agent.discount", "--loop.warmup", "--replay.alpha", "--resume"):
+        assert flag in done.stdout
+    assert "gamma (paper: 0.9)" in " ".join(done.stdout.split())
+
+
+def test_the_run_is_on_disk_before_tensorflow_is_imported(tmp_path, tiny_root):
+    code = "import sys, train; sys.modules['tensorflow'] = None; train.main(sys.argv[1:])"
+    flags = ("--dataset", "ml-1m", "--data-root", tiny_root, "--output-root", tmp_path)
+    done = python(code, *flags)
+    assert "import of tensorflow halted" in done.stderr
+    assert (tmp_path / "ml-1m-best-seed0" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flag", "suggestion"),
+    [
+        ("--agent.discont", "--agent.discount"),
+        ("--replay.capacty", "--replay.capacity"),
+        ("--step", "--steps"),
+        ("--outputroot", "--output-root"),
+    ],
+)
+def test_an_unknown_flag_is_refused_with_a_suggestion(train, tmp_path, flag, suggestion):
+    run = train(tmp_path / "runs", flag, "1")
+    assert run.status == 2
+    assert flag in run.err and re.search(rf"{suggestion}\b", run.err.replace(flag + " ", ""))
+    assert not (tmp_path / "runs").exists()
+
+
+BAD = [
+    ("--steps", "0", "steps is 0, expected at least 1"),
+    ("--steps", "many", "many"),
+    ("--seed", "-1", "seed is -1, expected 0 to 2147483647"),
+    ("--seed", "0.5", "0.5"),
+    ("--dataset", "ml-10m", "ml-10m"),
+    ("--preset", "good", "good"),
+    ("--device", "tpu", "tpu"),
+    ("--protocol", "rerun", "rerun"),
+    ("--agent.state", "drr-x", "drr-x"),
+    ("--agent.discount", "1", "agent.discount is 1.0, expected 0 up to, not with, 1"),
+    ("--agent.discount", "nan", "agent.discount is nan"),
+    ("--agent.tau", "0", "agent.tau is 0.0"),
+    ("--agent.actor-lr", "-0.1", "agent.actor-lr is -0.1"),
+    ("--agent.critics", "3", "agent.critics is 3, expected 1 or 2"),
+    ("--agent.dropout", "1.0", "agent.dropout is 1.0"),
+    ("--agent.noise", "inf", "agent.noise is inf"),
+    ("--agent.batch-size", "0", "agent.batch-size is 0"),
+    ("--agent.counterfactual", "-1", "agent.counterfactual is -1"),
+    ("--agent.critic-action", "proto", "0 with --agent.critic-action proto"),
+    ("--embedding.dim", "1", "embedding.dim is 1, expected 2 to 4096"),
+    ("--embedding.kind", "word2vec", "word2vec"),
+    ("--env.window", "0", "env.window is 0"),
+    ("--env.episode-length", "100000", "env.episode-length is 100000"),
+    ("--env.random-start", "1.5", "env.random-start is 1.5"),
+    ("--replay.capacity", "10", "replay.capacity is 10, expected at least loop.parallel-users"),
+    ("--replay.alpha", "2", "replay.alpha is 2.0"),
+    ("--replay.epsilon", "0", "replay.epsilon is 0.0"),
+    ("--replay.epsilon", "inf", "replay.epsilon is inf"),
+    ("--loop.parallel-users", "0", "loop.parallel-users is 0"),
+    ("--loop.validation-share", "0", "loop.validation-share is 0.0"),
+    ("--loop.checkpoints", "-1", "loop.checkpoints is -1"),
+    ("--data-root", "/absent", "/absent"),
+    ("--run-name", "../elsewhere", "run-name is '../elsewhere', expected the name of one folder"),
+    ("--run-name", "..", "run-name is '..'"),
+    ("--run-name", "/elsewhere", "run-name is '/elsewhere'"),
+]
+
+
+@pytest.mark.parametrize(("flag", "value", "words"), BAD, ids=[f"{f} {v}" for f, v, _ in BAD])
+def test_a_value_that_cannot_work_is_refused_with_one_message(train, tmp_path, flag, value, words):
+    run = train(tmp_path / "runs", flag, value)
+    assert run.status == 2, run.err
+    assert words in " ".join(re.sub("[│╭╮╰╯─]", " ", run.err).split())
+    assert "Traceback" not in run.err and run.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def first_only(ratings: Ratings, users: np.ndarray) -> Ratings:
+    """Only the first rating of each of `users`, the other users as they are."""
+    first = np.isin(np.arange(ratings.n_ratings), ratings.offsets[:-1])
+    return ratings.keep(first | ~np.isin(ratings.users, users))
+
+
+UNUSABLE = {
+    "one rating each": (lambda r: first_only(r, np.arange(60)), "no user has two ratings"),
+    "training users": (lambda r: first_only(r, np.arange(48)), "no user to train on has two"),
+    "nothing liked": (lambda r: r.keep(~r.positive), "no positive rating"),
+    "one user": (lambda r: r.keep(r.users == 0), "ratings of 1 user only"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_data_that_nothing_can_be_learned_from_are_refused(
+    train, write, tiny, tmp_path, change, words
+):
+    run = train(tmp_path / "runs", root=write(change(tiny), tmp_path / "data"))
+    assert run.status == 2 and words in run.err and "Traceback" not in run.err
+
+
+def test_too_few_users_for_the_settings_are_said(train, tmp_path):
+    run = train(tmp_path, "--loop.validation-share", "0.99")
+    assert run.status == 2 and "48 validation users out of 48" in run.err
+    assert "Traceback" not in run.err
+
+
+@pytest.fixture
+def begun(tmp_path, tiny_flags, tiny_root) -> Path:
+    """A run that was killed before its first checkpoint."""
+    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(tmp_path))
+    config = program.parse((*flags, "--run-name", "begun"))
+    folder = RunFolder(tmp_path / "begun")
+    folder.create(config)
+    return folder.path
+
+
+CONTRADICTIONS = [
+    (("--agent.discount", "0.9"), "--agent.discount 0.9 (the run has 0.5)"),
+    (("--seed", "4", "--steps", "800"), "--seed 4 (the run has 0), --steps 800 (the run has 400)"),
+    (("--protocol", "session"), "--protocol"),
+]
+
+
+@pytest.mark.parametrize(("flags", "words"), CONTRADICTIONS)
+def test_a_run_goes_on_with_its_own_settings_only(train, begun, flags, words):
+    before = files(begun)
+    run = train(begun.parent, "--run-name", "begun", "--resume", *flags)
+    assert run.status == 2 and "cannot resume with other settings" in run.err and words in run.err
+    assert "Traceback" not in run.err
+    after = files(begun)
+    after.pop(str(begun / "run.lock")), before.pop(str(begun / "run.lock"))
+    assert after == before
+
+
+def test_nothing_is_overwritten_without_resume(train, begun):
+    before = files(begun)
+    run = train(begun.parent, "--run-name", "begun")
+    assert run.status == 2 and "holds a unfinished run; nothing is overwritten" in run.err
+    assert files(begun) == before
+
+
+def test_a_finished_run_stays_as_it_is(train, tiny_run):
+    before = files(tiny_run.folder)
+    for flags in ((), ("--resume",)):
+        run = train(tiny_run.folder.parent, *flags)
+        assert run.status == 2 and "finished" in run.err and run.err.count("\n") == 1
+    assert files(tiny_run.folder) == before
+
+
+def test_there_must_be_something_to_resume(train, tmp_path):
+    run = train(tmp_path, "--resume", "--run-name", "absent")
+    assert run.status == 2 and "no run to resume" in run.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
+    for text, words in (("{", "config.json:1"), ('{"stepz": 3}', "unknown field 'stepz'")):
+        (begun / "config.json").write_text(text)
+        run = train(begun.parent, "--run-name", "begun", "--resume")
+        assert run.status == 2 and words in run.err and "Traceback" not in run.err
+        assert (begun / "config.json").read_text() == text
