@@ -8,7 +8,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Dataset = Literal["auto", "ml-1m", "ml-100k", "synthetic"]
 Protocol = Literal["catalog", "session"]
@@ -278,7 +278,7 @@ class Config:
         )
         name = self.run_name
         _require(
-            name is None or (Path(name).name == name and name != ".."),
+            name is None or (name not in ("", "..") and Path(name).name == name),
             "run-name",
             name,
             "the name of one folder; use --output-root to put it elsewhere",
@@ -358,15 +358,31 @@ def _build(cls: Any, values: Any, source: str) -> Any:
     unknown = sorted(set(values) - set(types))
     if unknown:
         raise ConfigError(f"{source}: unknown field {unknown[0]!r} in {cls.__name__}")
-    built = {
-        name: _build(types[name], value, source)
-        if dataclasses.is_dataclass(types[name])
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in values.items()
-    }
+    built = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(types[name]):
+            built[name] = _build(types[name], value, source)
+        else:
+            kind = (
+                types[name].__name__
+                if isinstance(types[name], type)
+                else str(types[name]).replace("typing.", "")
+            )
+            _require(_fits(value, types[name]), f"{source}: {name!r}", value, kind)
+            built[name] = tuple(value) if isinstance(value, list) else value
     try:
         return cls(**built)
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of a field's type."""
+    options = get_args(kind)
+    if get_origin(kind) is Literal:
+        return value in options
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
+    if options:  # str | None
+        return any(_fits(value, option) for option in options)
+    return type(value) is kind or (kind is float and type(value) is int)

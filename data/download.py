@@ -9,6 +9,7 @@ import os
 import queue
 import shutil
 import stat
+import sys
 import tempfile
 import threading
 import urllib.request
@@ -18,8 +19,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
-
-from tqdm import tqdm
 
 from data.errors import DownloadError, quote
 from data.movielens import FILES
@@ -67,7 +66,7 @@ class Response(Protocol):
 
 
 def open_url(url: str, timeout: float) -> Response:
-    response: Response = urllib.request.urlopen(url, timeout=timeout)
+    response: Response = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  only https comes here
     return response
 
 
@@ -99,13 +98,11 @@ def _fetch(archive: Archive, path: Path) -> None:
                 f"{archive.url}: redirected to {quote(response.geturl())}, no https"
             )
         length = getattr(response, "length", None)
-        with (
-            path.open("wb") as file,
-            tqdm(total=length, unit="B", unit_scale=True, desc=f"download {archive.name}") as bar,
-        ):
+        size = f", {length / _MEBIBYTE:.1f} MiB" if length else ""
+        print(f"downloading {archive.url}{size} ...", file=sys.stderr, flush=True)
+        with path.open("wb") as file:
             while block := response.read(_BLOCK):
                 file.write(block)
-                bar.update(len(block))
                 if file.tell() > archive.most_bytes:
                     raise DownloadError(
                         f"{archive.url}: larger than {archive.most_bytes} bytes; not the archive"
