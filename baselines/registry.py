@@ -52,7 +52,9 @@ ENTRIES = {
     "blend": Entry("blend", "Blend", SEQUENTIAL, seeded=True, cached=True),
     "ials": Entry("ials", "IALS", ("session",), seeded=True, cached=True),
     "two-tower": Entry("two_tower", "TwoTower", SEQUENTIAL, seeded=True, cached=True),
-    "sasrec": Entry("sasrec", "SASRec", SEQUENTIAL, seeded=True, cached=True),
+    "sasrec": Entry(
+        "sasrec", "SASRec", ("session",), ("catalog", "session"), seeded=True, cached=True
+    ),
     "linucb": Entry("linucb", "LinUCB", only_in=("simulator",), seeded=True),
     "hlinucb": Entry("hlinucb", "HLinUCB", only_in=("simulator",), seeded=True),
 }

@@ -15,6 +15,7 @@ from evaluation.policy import FloatArray, IntArray, States, take
 
 BATCH = 128
 POSITIONS = 8  # of each sequence that enter the loss of one step
+TARGETS = 16  # drawn at each of them, with replacement
 LEVELS = 5
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
 
@@ -65,9 +66,10 @@ class SelfAttention(keras.Model):
 class SASRec:
     """scores = logits after the last item of the history, rated answers included.
 
-    Trained on stretches of at most `length` ratings of a user; at each place the target is one
-    positive drawn from the next `horizon` positives (1: the published next-item task). Item vectors
-    start from the SVD of the positives.
+    Trained on stretches of at most `length` ratings of a user, which end anywhere in a share
+    `random_start` of the examples, else among his first `length`, as those of new users do. At each
+    place the targets are drawn from the next `horizon` positives (1: the published next-item task).
+    Item vectors start from the SVD of the positives.
     """
 
     name = "sasrec"
@@ -81,10 +83,10 @@ class SASRec:
         blocks: int = 2,
         dropout: float = 0.3,
         horizon: int = 1000,
-        steps: int = 1500,
+        steps: int = 600,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
-        random_start: float = 0.7,
+        random_start: float = 0.3,
         seed: int = 0,
     ) -> None:
         self.k, self.length, self.blocks, self.dropout = k, length, blocks, dropout
@@ -143,20 +145,20 @@ class SASRec:
         return np.clip(levels, 0, LEVELS - 1).astype(np.int32)
 
     def _loss(self, items, levels, places, targets) -> tf.Tensor:
-        """items, levels [B, L]; places, targets [B, P], target -1: none."""
+        """items, levels [B, L]; places [B, P]; targets [B, P, TARGETS], -1: none."""
         vectors = self.network(items, levels, training=True)
         chosen = tf.reshape(tf.gather(vectors, places, batch_dims=1), [-1, self.k])
-        labels = tf.reshape(targets, [-1])
-        real = tf.cast(labels >= 0, tf.float32)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.maximum(labels, 0), self.network.logits(chosen)
-        )
+        logits = self.network.logits(chosen)  # [B P, I]
+        labels = tf.reshape(targets, [-1, TARGETS])
+        hit = tf.reduce_mean(tf.gather(logits, tf.maximum(labels, 0), batch_dims=1), axis=1)
+        losses = tf.reduce_logsumexp(logits, axis=1) - hit
+        real = tf.cast(labels[:, 0] >= 0, tf.float32)
         return tf.reduce_sum(losses * real) / tf.maximum(tf.reduce_sum(real), 1.0)
 
     def _batches(
         self, ratings: Ratings, rng: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, ...]]:
-        """items, levels [B, L]; places, targets [B, P]."""
+        """items, levels [B, L]; places [B, P]; targets [B, P, TARGETS]."""
         positives = np.flatnonzero(ratings.positive)  # places of positives, [M]
         following = np.searchsorted(positives, np.arange(ratings.n_ratings), side="right")
         last = np.searchsorted(positives, ratings.offsets[1:])  # [U]
@@ -166,15 +168,16 @@ class SASRec:
             begins, lengths = ratings.offsets[chosen], ratings.lengths[chosen]
             later = rng.integers(1, lengths)
             random = rng.random(BATCH) < self.random_start
-            ends = np.where(random, later, np.minimum(self.length, lengths - 1))  # [B]
+            early = rng.integers(1, np.minimum(self.length, lengths - 1) + 1)
+            ends = np.where(random, later, early)  # [B]
             steps = ends[:, None] + np.arange(-self.length, 0)  # [B, L]
             rows = begins[:, None] + np.maximum(steps, 0)
             items = np.where(steps >= 0, ratings.items[rows], -1).astype(np.int32)
             filled = np.minimum(ends, self.length)[:, None]
             places = self.length - 1 - rng.integers(0, filled, (BATCH, POSITIONS))
-            first = following[np.take_along_axis(rows, places, axis=1)]
-            stop = np.minimum(last[chosen][:, None], first + self.horizon)
-            drawn = rng.integers(first, np.maximum(stop, first + 1))
+            first = following[np.take_along_axis(rows, places, axis=1)][..., None]
+            stop = np.minimum(last[chosen][:, None, None], first + self.horizon)
+            drawn = rng.integers(first, np.maximum(stop, first + 1), (BATCH, POSITIONS, TARGETS))
             drawn = np.minimum(drawn, len(positives) - 1)
             targets = np.where(first < stop, ratings.items[positives[drawn]], -1).astype(np.int32)
             yield items, self._levels(ratings.values[rows]), places.astype(np.int32), targets

@@ -34,6 +34,7 @@ class UserTower(keras.Model):
         self.second = keras.layers.Dense(config.actor_hidden, activation="relu")
         self.direct = keras.layers.Dense(features.table.k)
         self.vector = keras.layers.Dense(features.table.k)
+        self.bias = self.add_weight(shape=(features.n_items,), initializer="zeros", name="bias")
         self.dropout = [keras.layers.Dropout(config.dropout, seed=seed + i) for i in range(3)]
         nothing = tf.fill([1, window], -1)
         self(tf.zeros([1], tf.int32), nothing, tf.zeros([1, window]), tf.ones([1, window]))
@@ -57,7 +58,7 @@ class UserTower(keras.Model):
 
 
 class TwoTower:
-    """scores = tower(state) . item vector, trained by softmax cross-entropy on later positives.
+    """scores = tower(state) . item vector + item bias, by softmax cross-entropy on later positives.
 
     A training example is a user's window (his first, or in a share `random_start` a random one)
     and his other positives. `among` "catalogue": the softmax runs over all items; "rated": over
@@ -88,7 +89,7 @@ class TwoTower:
         self.k, self.window, self.steps, self.random_start = k, window, steps, random_start
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.item_dropout, self.among, self.positive_window = item_dropout, among, positive_window
-        self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout)
+        self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, refused=False)
         self.seed = seed
 
     def fit(self, ratings: Ratings) -> Self:
@@ -121,7 +122,7 @@ class TwoTower:
         items, ratings = self._fitted(states.window_items), self._fitted(states.window_ratings)
         keep = np.ones(items.shape, np.float32)
         vectors = self.tower(states.users.astype(np.int32), items, ratings, keep).numpy()
-        return take(vectors @ self.items.T, candidates)
+        return take(vectors @ self.items.T + self.tower.bias.numpy(), candidates)
 
     def _fitted(self, window: np.ndarray) -> np.ndarray:
         """The protocol's window [B, m] cut or left-padded to the network's n."""
@@ -138,7 +139,8 @@ class TwoTower:
 
     def _loss(self, users, items, ratings, keep, allowed, targets) -> tf.Tensor:
         vectors = self.tower(users, items, ratings, keep, training=True)
-        return softmax_loss(tf.matmul(vectors, self.items, transpose_b=True), allowed, targets)
+        logits = tf.matmul(vectors, self.items, transpose_b=True) + self.tower.bias
+        return softmax_loss(logits, allowed, targets)
 
     def _batches(
         self, ratings: Ratings, rng: np.random.Generator

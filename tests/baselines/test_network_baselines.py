@@ -14,7 +14,7 @@ from evaluation.policy import States  # noqa: E402
 SMALL = {
     "two-tower": lambda **changes: TwoTower(**{"k": 8, "window": 4, "steps": 60} | changes),
     "sasrec": lambda **changes: SASRec(
-        **{"k": 8, "length": 6, "steps": 120, "learning_rate": 1e-2} | changes
+        **{"k": 8, "length": 6, "steps": 100, "blocks": 1, "learning_rate": 1e-2} | changes
     ),
 }
 
