@@ -60,7 +60,8 @@ class VectorOfflineEnv:
         self._offsets = tf.constant(ratings.offsets, tf.int32)
         self._log_items = tf.constant(ratings.items[order], tf.int32)
         self._log_ratings = tf.constant(ratings.values[order], tf.float32)
-        self._positive_items = tf.constant(ratings.items[positive], tf.int32)
+        # one more, never drawn: a log without positives would leave nothing to gather from
+        self._positive_items = tf.constant(np.append(ratings.items[positive], PADDING), tf.int32)
         self._positive_offsets = tf.constant(np.append(0, np.cumsum(counts)), tf.int32)
         longest = int(ratings.lengths.max(initial=1))
         self._bisections = longest.bit_length()
@@ -159,7 +160,7 @@ class VectorOfflineEnv:
         length = tf.gather(self._positive_offsets, users + 1)[:, None] - start
         uniform = tf.random.stateless_uniform([tf.shape(users)[0], count], seed)
         drawn = tf.minimum(tf.cast(uniform * tf.cast(length, tf.float32), tf.int32), length - 1)
-        rows = tf.clip_by_value(start + drawn, 0, max(self._positive_items.shape[0] - 1, 0))
+        rows = tf.clip_by_value(start + drawn, 0, self._positive_items.shape[0] - 1)
         return tf.where(length > 0, tf.gather(self._positive_items, rows), PADDING)
 
 
