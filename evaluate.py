@@ -31,6 +31,7 @@ from evaluation.report import BOUND, Report, episode, make_console, summarise
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
 DRR = "drr"
+ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 
 
 class UsageError(ValueError):
@@ -53,6 +54,8 @@ class Arguments:
     are seeds of one policy."""
     agent_mode: Literal["frozen", "online"] = "frozen"
     """simulator only: whether a trained run keeps learning within a session."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
     """auto, ml-1m, ml-100k or synthetic."""
     data_root: str | None = None
@@ -87,6 +90,8 @@ def run(arguments: Arguments) -> Report:
     _check(arguments)
     runs = parse_weights(arguments.weights, arguments.protocol)
     names = choose_policies(arguments.policies, arguments.protocol, runs)
+    if runs or ON_TENSORFLOW & set(names):
+        _start_tensorflow(arguments.device)
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     protocol = build_protocol(arguments, ratings)
     results: dict[str, list[Result]] = {}
@@ -99,6 +104,16 @@ def run(arguments: Arguments) -> Report:
     _print(report, ratings, protocol, results[shown][0], arguments.show_users)
     _write(report, arguments)
     return report
+
+
+def _start_tensorflow(device: str) -> None:
+    """Choose the device before anything else imports TensorFlow."""
+    from training.devices import DeviceError, select_device
+
+    try:
+        select_device(device)
+    except DeviceError as error:
+        raise UsageError(str(error)) from error
 
 
 def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]]:
@@ -185,7 +200,6 @@ def _baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> 
 
 def load_run(name: str, folder: Path, catalogue: Ratings, agent_mode: str = "frozen") -> Policy:
     """The policy of a trained run; UsageError if its files cannot be used."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from recommender import DRRAgent
     from recommender.policy import DRRPolicy
 

@@ -4,17 +4,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 class DeviceError(ValueError):
     """The device that was asked for is not there."""
 
 
+@cache
 def select_device(name: str) -> str:
     """Make TensorFlow use "cpu", "gpu" or ("auto") a GPU if there is one; returns its description.
 
-    Must be called before anything is placed on a device. TensorFlow's start-up notices, which no
-    log level silences, are shown only with "gpu": there they say what is missing.
+    Must be called before anything is placed on a device; once is enough. TensorFlow's start-up
+    notices, which no log level silences, are shown only with "gpu": there they say what is missing.
     """
     with _quiet_stderr(name != "gpu"):
         import tensorflow as tf
