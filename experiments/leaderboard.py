@@ -18,7 +18,7 @@ import evaluate
 from config import Preset
 
 WITH_DRR = ("catalog", "session")
-PROTOCOLS = ("catalog", "session", "rerank", "simulator")
+PROTOCOLS: tuple[evaluate.ProtocolName, ...] = ("catalog", "session", "rerank", "simulator")
 
 
 @dataclass(frozen=True)

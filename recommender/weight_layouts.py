@@ -13,7 +13,7 @@ are the forward order; where a file's own lists disagree, equal shapes could be 
 import re
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -240,9 +240,10 @@ def _check_order(file: WeightsFile, layers: Mapping[str, StoredLayer]) -> None:
 
 def _number(name: str) -> tuple[str, int]:
     """dense -> (dense, 0), dense_7 -> (dense, 7)."""
-    base, digits = re.fullmatch(r"(.*?)_?(\d*)", name, re.DOTALL).groups()
-    return base, int(digits or 0)
+    digits = re.search(r"\d*\Z", name)
+    number = digits[0] if digits else ""
+    return name.removesuffix(number).removesuffix("_"), int(number or 0)
 
 
-def _strings(values: object) -> list[str]:
+def _strings(values: Any) -> list[str]:
     return [v.decode() if isinstance(v, bytes) else str(v) for v in np.ravel(values)]

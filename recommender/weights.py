@@ -27,12 +27,10 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
             are not finite numbers, or lists an earlier repository's layers out of order.
     """
     with _open(Path(path)) as file:
-        pairs = match(model, file)
-        for pair in pairs:
-            _check(model, file, pair)
-        values = [_read(file, pair) for pair in pairs]
-    for pair, value in zip(pairs, values, strict=True):
-        pair.variable.assign(value)
+        pairs = [_check(model, file, pair) for pair in match(model, file)]
+        values = [_read(file, variable, dataset) for variable, dataset in pairs]
+    for (variable, _), value in zip(pairs, values, strict=True):
+        variable.assign(value)
 
 
 def save_weights(model: keras.Model, path: str | Path) -> None:
@@ -85,12 +83,14 @@ def _open(path: Path) -> Iterator[WeightsFile]:
         raise WeightsError(f"{path}: {hint} ({error}); copy or save it again") from error
 
 
-def _check(model: keras.Model, file: WeightsFile, pair: Pair) -> None:
-    """A variable needs an array of its shape, and an array a variable."""
+def _check(
+    model: keras.Model, file: WeightsFile, pair: Pair
+) -> tuple[keras.Variable, h5py.Dataset]:
+    """The pair, if it is whole: a variable needs an array of its shape, an array a variable."""
     variable, dataset = pair
     if variable is not None and dataset is not None and tuple(variable.shape) == dataset.shape:
-        return
-    layer = dataset.name if variable is None else variable.path
+        return variable, dataset
+    layer = getattr(dataset, "name", None) if variable is None else variable.path
     at = "" if dataset is None else f" at {dataset.name}"
     raise WeightsError(
         f"{file.path}: layer {layer}: expected {shape_of(variable)}, "
@@ -98,9 +98,8 @@ def _check(model: keras.Model, file: WeightsFile, pair: Pair) -> None:
     )
 
 
-def _read(file: WeightsFile, pair: Pair) -> np.ndarray:
+def _read(file: WeightsFile, variable: keras.Variable, dataset: h5py.Dataset) -> np.ndarray:
     """The array in the variable's type; its shape has been checked."""
-    variable, dataset = pair
     where = f"{file.path}: layer {variable.path} at {dataset.name}"
     if dataset.dtype.kind != "f":
         raise WeightsError(
