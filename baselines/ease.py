@@ -34,4 +34,4 @@ class EASE(ItemItem):
         inverse = cho_solve(cho_factor(gram, lower=True), np.eye(len(gram)), overwrite_b=True)
         weights = -inverse / inverse.diagonal()
         np.fill_diagonal(weights, 0.0)
-        return weights.astype(np.float32)
+        return np.asarray(weights, np.float32)

@@ -56,7 +56,7 @@ class HLinUCB(Factorised):
         features = self._features
         squares = (features[:, :, None] * features[:, None, :]).reshape(len(features), -1)
         by_user = inverse.reshape(len(inverse), -1) @ squares.T  # x' A_u^-1 x, [B, I]
-        vectors = users[:, : self.table.k]
+        vectors = users[:, : self.table.k].astype(np.float32)
         doubles = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(vectors), -1)
         by_item = doubles @ self._item_inverse.T  # p' C_i^-1 p, [B, I]
         scores = self.table.scores(vectors)

@@ -4,6 +4,7 @@ from typing import Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
+from threadpoolctl import threadpool_limits
 
 from baselines.history import PLAIN, History
 from baselines.matrices import positives
@@ -58,11 +59,12 @@ class IALS:
         return take(users @ self.model.item_factors.T, candidates)
 
     def _model(self) -> AlternatingLeastSquares:
-        return AlternatingLeastSquares(
-            factors=self.k,
-            alpha=self.alpha,
-            regularization=self.regularisation,
-            iterations=self.sweeps,
-            random_state=self.seed,
-            num_threads=1,
-        )
+        with threadpool_limits(1, "blas"):  # the library warns about more threads when it starts
+            return AlternatingLeastSquares(
+                factors=self.k,
+                alpha=self.alpha,
+                regularization=self.regularisation,
+                iterations=self.sweeps,
+                random_state=self.seed,
+                num_threads=1,
+            )

@@ -91,4 +91,4 @@ def _user_means(residuals: FloatArray, offsets: IntArray) -> FloatArray:
     """Mean residual of each CSR row [B], pulled to zero by MEAN_SHRINK ratings."""
     totals = np.concatenate([[0.0], np.cumsum(residuals, dtype=np.float64)])
     sums = totals[offsets[1:]] - totals[offsets[:-1]]
-    return (sums / (np.diff(offsets) + MEAN_SHRINK)).astype(np.float32)
+    return np.asarray(sums / (np.diff(offsets) + MEAN_SHRINK), np.float32)

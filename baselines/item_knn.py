@@ -37,4 +37,4 @@ class ItemKNN(ItemItem):
         if self.neighbours is not None and self.neighbours < len(similarity):
             cut = -np.partition(-similarity, self.neighbours - 1, axis=1)[:, self.neighbours - 1]
             similarity[similarity < cut[:, None]] = 0.0
-        return similarity.astype(np.float32)
+        return np.asarray(similarity, np.float32)

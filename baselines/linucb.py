@@ -32,7 +32,8 @@ class LinUCB:
         self.features = np.column_stack([table.items, table.item_bias, ones]).astype(np.float64)
         self.mean = table.mean
         size = self.features.shape[1]
-        self.gram, self.moment = self.regularisation * np.eye(size), np.zeros(size)
+        self.gram: FloatArray = self.regularisation * np.eye(size)
+        self.moment: FloatArray = np.zeros(size)
         self.gram, self.moment = self._with(ratings.items, ratings.values)
         return self
 

@@ -19,7 +19,7 @@ def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
 
 def positives(ratings: Ratings) -> csr_matrix:
     """1 where the rating reaches the positive threshold, float32 [U, I]."""
-    return as_matrix(ratings, ratings.positive)
+    return as_matrix(ratings, ratings.positive.astype(np.float32))
 
 
 def rated_users(ratings: Ratings) -> np.ndarray:
@@ -40,4 +40,5 @@ def shrunk_means(ratings: Ratings, shrink: float) -> FloatArray:
     counts = np.bincount(ratings.items, minlength=ratings.n_items)
     sums = np.bincount(ratings.items, weights=ratings.values, minlength=ratings.n_items)
     mean = float(ratings.values.mean(dtype=np.float64))
-    return (sums + shrink * mean) / np.maximum(counts + shrink, 1e-12)
+    means: FloatArray = (sums + shrink * mean) / np.maximum(counts + shrink, 1e-12)
+    return means

@@ -35,11 +35,12 @@ class PureSVD(ItemItem):
         counts = np.maximum(matrix.getnnz(axis=0), 1)
         scale = (counts**-self.damping).astype(np.float32)
         vectors = right_vectors(matrix.multiply(scale).tocsr(), self.k)  # [I, k]
-        return (scale[:, None] * vectors @ vectors.T / scale).astype(np.float32)
+        return np.asarray(scale[:, None] * vectors @ vectors.T / scale, np.float32)
 
 
 def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:
     """The k leading right singular vectors [I, k], fewer of a smaller matrix; deterministic."""
     k = min(k, min(matrix.shape) - 1)
     start = np.full(min(matrix.shape), 1.0)
-    return svds(matrix.astype(np.float64), k=k, v0=start, return_singular_vectors="vh")[2].T
+    right = svds(matrix.astype(np.float64), k=k, v0=start, return_singular_vectors="vh")[2]
+    return np.asarray(right.T)

@@ -144,7 +144,9 @@ class SASRec:
         levels = np.rint((ratings - low) / (high - low) * (LEVELS - 1))
         return np.clip(levels, 0, LEVELS - 1).astype(np.int32)
 
-    def _loss(self, items, levels, places, targets) -> tf.Tensor:
+    def _loss(
+        self, items: tf.Tensor, levels: tf.Tensor, places: tf.Tensor, targets: tf.Tensor
+    ) -> tf.Tensor:
         """items, levels [B, L]; places [B, P]; targets [B, P, TARGETS], -1: none."""
         vectors = self.network(items, levels, training=True)
         chosen = tf.reshape(tf.gather(vectors, places, batch_dims=1), [-1, self.k])

@@ -36,7 +36,7 @@ def train(
     variables = model.trainable_variables
     optimizer.build(variables)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def update(*batch: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             value = loss(*batch)

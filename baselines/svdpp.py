@@ -89,8 +89,9 @@ class SVDpp:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything fitted, for the cache."""
+        mean = np.array(self.mean)
         arrays = {"items": self.items, "implicit": self.implicit, "bias": self.bias}
-        return arrays | {"mean": np.float64(self.mean)}
+        return arrays | {"mean": mean}
 
     def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
         """What `arrays` gave after fitting the same ratings."""
@@ -106,7 +107,7 @@ class SVDpp:
 
     def _implicit_sum(self, known: Rows) -> FloatArray:
         """z [B, k]."""
-        return _normalised(known, len(self.items)) @ self.implicit
+        return np.asarray(_normalised(known, len(self.items)) @ self.implicit)
 
     def _users(self, known: Rows, implicit: FloatArray) -> tuple[FloatArray, FloatArray]:
         """p + z [B, k] and the biases [B]; p and b solved with the item side fixed."""

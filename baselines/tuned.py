@@ -12,7 +12,7 @@ from baselines.history import History
 Parameters = dict[str, Any]
 
 IALS: Parameters = {"k": 64, "alpha": 5.0, "regularisation": 100.0}
-RERANK_MF: Parameters = {"k": 20, "regularisation": 8.0, "per_rating": 0.04}
+RERANK_MF: Parameters = {"k": 12, "per_rating": 0.02, "sweeps": 20}
 RERANK_BLEND: Parameters = {
     "members": (
         ("mf", RERANK_MF),

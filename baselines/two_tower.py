@@ -137,7 +137,15 @@ class TwoTower:
         features = Features(table, ratings.demographics, ratings.scale)
         self.tower = UserTower(self.config, self.window, features, self.seed)
 
-    def _loss(self, users, items, ratings, keep, allowed, targets) -> tf.Tensor:
+    def _loss(
+        self,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        ratings: tf.Tensor,
+        keep: tf.Tensor,
+        allowed: tf.Tensor,
+        targets: tf.Tensor,
+    ) -> tf.Tensor:
         vectors = self.tower(users, items, ratings, keep, training=True)
         logits = tf.matmul(vectors, self.items, transpose_b=True) + self.tower.bias
         return softmax_loss(logits, allowed, targets)

@@ -66,4 +66,5 @@ def _largest(values: FloatArray, count: int) -> csr_matrix:
 
 
 def _row_norms(matrix: csr_matrix) -> FloatArray:
-    return np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    squares: FloatArray = np.asarray(matrix.multiply(matrix).sum(axis=1), np.float32)
+    return np.sqrt(squares.ravel())
