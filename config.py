@@ -293,6 +293,7 @@ def preset(name: Preset) -> Config:
 
 _PAPER = Config(
     preset="paper",
+    steps=50_000,
     embedding=EmbeddingConfig(kind="pmf"),
     env=EnvConfig(episode_length=10, random_start=0.0),
     agent=AgentConfig(

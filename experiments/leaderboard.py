@@ -29,8 +29,8 @@ class Arguments:
     """Data sets, one after the other."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
-    presets: tuple[Preset, ...] = ("best", "paper")
-    """Rows of DRR."""
+    presets: tuple[Preset, ...] = ("best",)
+    """Presets to train; other finished runs in the output folder get their row as well."""
     protocols: tuple[evaluate.ProtocolName, ...] = PROTOCOLS
     """Tables."""
     seeds: int = 5
@@ -45,37 +45,41 @@ def main(arguments: Arguments) -> None:
     """Every data set: train what is missing, then one table per protocol."""
     arguments.output_root.mkdir(parents=True, exist_ok=True)
     for dataset in arguments.datasets:
-        runs = [
-            train(arguments, dataset, preset, seed)
-            for preset in arguments.presets
-            for seed in range(arguments.seeds)
-        ]
+        for preset in arguments.presets:
+            for seed in range(arguments.seeds):
+                train(arguments, dataset, preset, seed)
         for protocol in arguments.protocols:
-            table = measure(arguments, dataset, protocol, runs)
+            table = measure(arguments, dataset, protocol)
             if arguments.docs is not None and arguments.docs.exists():
                 text = insert(arguments.docs.read_text("utf-8"), f"{dataset} {protocol}", table)
                 arguments.docs.write_text(text, encoding="utf-8")
 
 
-def train(arguments: Arguments, dataset: str, preset: str, seed: int) -> str:
-    """`NAME=DIR` of a finished run; trains it, or goes on, in a process of its own."""
-    name = f"{dataset}-{preset}-seed{seed}"
-    folder = arguments.output_root / name
-    if not (folder / "metrics.json").exists():
-        command = [sys.executable, "train.py", "--dataset", dataset, "--preset", preset]
-        command += ["--seed", str(seed), "--output-root", str(arguments.output_root)]
-        if arguments.data_root is not None:
-            command += ["--data-root", arguments.data_root]
-        if (folder / "config.json").exists():
-            command.append("--resume")
-        print(" ".join(command[1:]), flush=True)
-        subprocess.run(command, check=True)
-    return f"{'drr' if preset == 'best' else f'drr-{preset}'}={folder}"
+def train(arguments: Arguments, dataset: str, preset: str, seed: int) -> None:
+    """One run in a process of its own, unless it is finished; goes on where it stopped."""
+    folder = arguments.output_root / f"{dataset}-{preset}-seed{seed}"
+    if (folder / "metrics.json").exists():
+        return
+    command = [sys.executable, "train.py", "--dataset", dataset, "--preset", preset]
+    command += ["--seed", str(seed), "--output-root", str(arguments.output_root)]
+    if arguments.data_root is not None:
+        command += ["--data-root", arguments.data_root]
+    if (folder / "config.json").exists():
+        command.append("--resume")
+    print(" ".join(command[1:]), flush=True)
+    subprocess.run(command, check=True)
 
 
-def measure(
-    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName, runs: list[str]
-) -> str:
+def finished(arguments: Arguments, dataset: str) -> tuple[str, ...]:
+    """`NAME=DIR` of every finished run: drr for the default preset, drr-paper for the paper's."""
+    runs = []
+    for metrics in sorted(arguments.output_root.glob(f"{dataset}-*-seed*/metrics.json")):
+        preset = metrics.parent.name.removeprefix(f"{dataset}-").partition("-")[0]
+        runs.append(f"{'drr' if preset == 'best' else f'drr-{preset}'}={metrics.parent}")
+    return tuple(runs)
+
+
+def measure(arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName) -> str:
     """Evaluate every policy of the protocol; returns the table as Markdown."""
     base = arguments.output_root / f"{dataset}-{protocol}"
     markdown = base.with_suffix(".md")
@@ -83,7 +87,7 @@ def measure(
         evaluate.Arguments(
             protocol=protocol,
             policies=("all",),
-            weights=tuple(runs) if protocol in WITH_DRR else (),
+            weights=finished(arguments, dataset) if protocol in WITH_DRR else (),
             dataset=dataset,
             data_root=arguments.data_root,
             json=base.with_suffix(".json"),
