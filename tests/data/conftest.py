@@ -42,9 +42,9 @@ class MovieLensWriter:
             if content is None:
                 path.unlink(missing_ok=True)
             else:
-                if not isinstance(content, bytes):
-                    content = "".join(f"{line}\n" for line in content).encode("latin-1")
-                path.write_bytes(content)
+                lines = not isinstance(content, bytes)
+                text = "".join(f"{line}\n" for line in content).encode("latin-1") if lines else b""
+                path.write_bytes(text if lines else content)
         return folder
 
 

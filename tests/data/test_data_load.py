@@ -55,7 +55,7 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["auto", "ml-1m", "ml-100k", "synthetic"])
 def test_given_root_must_exist(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="--data-root .*absent.*: no such folder"):
+    with pytest.raises(DataError, match=r"--data-root .*absent.*: no such folder"):
         load_dataset(name, tmp_path / "absent")
 
 

@@ -145,7 +145,7 @@ def test_round_trip_is_exact(tmp_path: Path, new: Callable[[], keras.Model]) -> 
     load_weights(other, path)
     for before, after in zip(saved, other.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
-    assert os.listdir(tmp_path) == ["a.weights.h5"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.weights.h5"]
     new().load_weights(path)  # Keras reads them too
 
 

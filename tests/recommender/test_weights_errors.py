@@ -256,7 +256,7 @@ def test_a_file_cut_anywhere_or_with_flipped_bytes_never_crashes(
 def test_only_weights_h5_is_written(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"actor\.h5: .*\.weights\.h5"):
         save_weights(actor(), tmp_path / "actor.h5")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_diverged_do_not_replace_good_ones(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_failed_write_keeps_the_earlier_file(tmp_path: Path, monkeypatch, step
     monkeypatch.setattr(os, step, full)
     with pytest.raises(OSError, match=r"actor\.weights\.h5: cannot be written .*No space left"):
         save_weights(model, path)
-    assert path.read_bytes() == good and os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == good and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

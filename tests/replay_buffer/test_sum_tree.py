@@ -23,6 +23,7 @@ class NaiveSumTree:
             if prefix < priority:
                 return index
             prefix -= priority
+        raise AssertionError("beyond the total")
 
 
 @st.composite
