@@ -9,7 +9,7 @@ from data import Ratings, load_dataset
 from data.splits import split_users
 from evaluation.protocols.catalog import Catalog
 
-WINDOW = 6  # of tiny_run: what a test user shows
+WINDOW = 6  # of a tiny run: what a test user shows
 
 
 def rebuilt(ratings: Ratings, items: np.ndarray, values: np.ndarray) -> Ratings:
@@ -59,33 +59,41 @@ def retrained(train, write, tmp_path):
 
     def run(ratings: Ratings) -> tuple[Path, Ratings]:
         root = write(ratings, tmp_path / "data")
-        done = train(tmp_path / "runs", root=root)
+        done = train(tmp_path / "runs", root=root, eager=True)
         assert done.status == 0, done.err
         return done.folder, load_dataset("ml-1m", root)
 
     return run
 
 
+@pytest.fixture(scope="module")
+def original(train, tmp_path_factory) -> Path:
+    """The folder of the run on the ratings as they are."""
+    done = train(tmp_path_factory.mktemp("original"), eager=True)
+    assert done.status == 0, done.err
+    return done.folder
+
+
 def test_hidden_rows_change_no_trained_array_and_no_recommendation(
-    tiny, tiny_data, tiny_run, retrained, read_weights
+    tiny, tiny_data, original, retrained, read_weights
 ):
     folder, changed = retrained(other_hidden_rows(tiny))
-    mine, theirs = read_weights(folder), read_weights(tiny_run.folder)
+    mine, theirs = read_weights(folder), read_weights(original)
     assert changed.fingerprint() != tiny_data.fingerprint()
     assert mine.keys() == theirs.keys()
     files = {name.split(".")[0] for name in mine}
     assert files == {"actor", "critic", "state", "embedding"}
     for name, array in theirs.items():
         np.testing.assert_array_equal(mine[name], array, err_msg=name)
-    expected = recommendations(tiny_run.folder, tiny_data)
+    expected = recommendations(original, tiny_data)
     assert expected.shape == (12, 10)
     np.testing.assert_array_equal(recommendations(folder, changed), expected)
 
 
-def test_training_rows_do_change_them(tiny, tiny_data, tiny_run, retrained, read_weights):
+def test_training_rows_do_change_them(tiny, tiny_data, original, retrained, read_weights):
     folder, changed = retrained(other_training_stars(tiny))
-    mine, theirs = read_weights(folder), read_weights(tiny_run.folder)
+    mine, theirs = read_weights(folder), read_weights(original)
     different = {name for name in theirs if not np.array_equal(mine[name], theirs[name])}
     assert {name.split(".")[0] for name in different} == {"actor", "critic", "state", "embedding"}
-    expected = recommendations(tiny_run.folder, tiny_data)
+    expected = recommendations(original, tiny_data)
     assert np.any(recommendations(folder, changed) != expected)

@@ -1,5 +1,7 @@
 """Tiny ratings, and the states of users a baseline may or may not have seen."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,12 @@ def states_of(ratings: Ratings, users: list[int], known: int | None = None) -> S
         window=4,
         n_items=ratings.n_items,
     )
+
+
+@pytest.fixture(scope="session")
+def start_of() -> Callable[[Ratings, list[int]], States]:
+    """`start_of(ratings, users)`: their states after five ratings."""
+    return lambda ratings, users: states_of(ratings, users, known=5)
 
 
 @pytest.fixture(scope="session")

@@ -42,13 +42,23 @@ def test_softmax_loss_is_cross_entropy_over_allowed_items() -> None:
     assert float(softmax_loss(logits, allowed, targets)) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_prefers_the_users_own_group(fitted, everybody: Ratings, new_users: States) -> None:
-    """Even users like even items: they score that half higher than odd users do."""
-    scores = fitted.scores(new_users, None)
+def camps(n_users: int = 60) -> Ratings:
+    """Even users know ten of the twelve even items, odd users of the odd ones; no demographics."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(n_users), 10)
+    items = np.concatenate([2 * rng.permutation(12)[:10] + u % 2 for u in range(n_users)])
+    stars, ids = rng.integers(3, 6, len(users)), {"item_ids": np.arange(24)}
+    time, people = np.arange(len(users)), np.arange(n_users)
+    return Ratings.from_events("camps", users, items, stars, time, user_ids=people, **ids)
+
+
+def test_new_users_are_shown_the_items_of_their_camp(make, start_of) -> None:
+    everybody, strangers = camps(), list(range(40, 60))
+    scores = (
+        make().fit(everybody.of_users(np.arange(40))).scores(start_of(everybody, strangers), None)
+    )
     even = scores[:, ::2].mean(axis=1) - scores[:, 1::2].mean(axis=1)
-    even -= even.mean()
-    right = np.where(new_users.users % 2 == 0, even > 0, even < 0)
-    assert right.mean() >= 0.7
+    np.testing.assert_array_equal(even > 0, np.array(strangers) % 2 == 0)
 
 
 def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: States) -> None:

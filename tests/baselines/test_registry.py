@@ -104,12 +104,13 @@ def hidden_scrambled(everybody: Ratings) -> Ratings:
 def test_cache_round_trip(
     name: str, ratings: Ratings, answered: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = registry.build(name, "rerank", ratings, cache_dir=tmp_path)
+    protocol = registry.ENTRIES[name].only_in[-1]
+    fresh = registry.build(name, protocol, ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
     with np.load(file, allow_pickle=False) as arrays:
         assert arrays.files
     monkeypatch.setattr(type(fresh), "fit", lambda *_: pytest.fail("not read from the cache"))
-    cached = registry.build(name, "rerank", ratings, cache_dir=tmp_path)
+    cached = registry.build(name, protocol, ratings, cache_dir=tmp_path)
     np.testing.assert_array_equal(fresh.scores(answered, None), cached.scores(answered, None))
 
 
