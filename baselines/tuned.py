@@ -13,18 +13,7 @@ Parameters = dict[str, Any]
 
 IALS: Parameters = {"k": 64, "alpha": 5.0, "regularisation": 100.0}
 RERANK_MF: Parameters = {"k": 12, "per_rating": 0.02, "sweeps": 20}
-RERANK_BLEND: Parameters = {
-    "members": (
-        ("mf", RERANK_MF),
-        ("mf", RERANK_MF),
-        ("mf", {"k": 12}),
-        ("mf", {"k": 12}),
-        ("mf", {"k": 8}),
-        ("mf", {"k": 8}),
-        ("svd++", {}),
-        ("svd++", {}),
-    )
-}
+RERANK_BLEND: Parameters = {"members": tuple(("svd++", {"k": k}) for k in (20, 20, 12, 30, 30))}
 CATALOG_BLEND: Parameters = {
     "members": (
         ("ials", {"k": 32, "alpha": 5.0, "regularisation": 100.0}),
@@ -76,7 +65,7 @@ TUNED: dict[str, dict[str, Parameters]] = {
     },
     "two-tower": {
         "rerank": {"window": 5, "positive_window": True, "among": "rated"},
-        "simulator": {"window": 5, "positive_window": True, "among": "rated"},
+        "simulator": {"window": 5, "positive_window": True},
     },
 }
 for _name in ("item-knn", "ease", "pure-svd", "pmf"):  # both are about the value of a rating
