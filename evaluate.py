@@ -51,9 +51,7 @@ class Arguments:
     """Names, or `all`. Runs given by --weights are always added."""
     weights: tuple[str, ...] = ()
     """Folders of trained runs: DIR, or NAME=DIR. Several with the same name (by default `drr`)
-    are seeds of one policy."""
-    agent_mode: Literal["frozen", "online"] = "frozen"
-    """simulator only: whether a trained run keeps learning within a session."""
+    are seeds of one policy. For catalog and session, inductive."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
@@ -82,6 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("evaluate: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -93,12 +94,16 @@ def run(arguments: Arguments) -> Report:
     if runs or ON_TENSORFLOW & set(names):
         _start_tensorflow(arguments.device)
     ratings = load_dataset(arguments.dataset, arguments.data_root)
+    agents = {
+        name: [load_run(name, folder, ratings) for folder in folders]
+        for name, folders in runs.items()
+    }
     protocol = build_protocol(arguments, ratings)
     results: dict[str, list[Result]] = {}
     with Console(stderr=True).status("") as status:
         for name in names:
             status.update(f"{name} ...")
-            results[name] = list(_play(name, protocol, ratings, runs, arguments))
+            results[name] = list(_play(name, protocol, agents, arguments))
     report = summarise(ratings.name, protocol, results, trained=tuple(runs), seed=arguments.seed)
     shown = next(iter(runs), report.best_policy)
     _print(report, ratings, protocol, results[shown][0], arguments.show_users)
@@ -141,8 +146,10 @@ def choose_policies(
     for name in asked:
         if name == "all":
             names.extend(known)
-            if not runs:
+            if not runs and protocol in NEW_USERS:
                 print("evaluate: drr is left out, it needs --weights DIR", file=sys.stderr)
+        elif name == DRR and protocol not in NEW_USERS:
+            raise UsageError(f"policy 'drr' is trained for {' and '.join(NEW_USERS)} only")
         elif name == DRR and not runs:
             raise UsageError("policy 'drr' needs a trained run: add --weights DIR")
         elif name not in known and name not in runs and name != DRR:
@@ -169,17 +176,13 @@ def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol
 def _play(
     name: str,
     protocol: EvaluationProtocol,
-    ratings: Ratings,
-    runs: dict[str, list[Path]],
+    agents: dict[str, list[Policy]],
     arguments: Arguments,
 ) -> Iterator[Result]:
-    """One result per trained run, or the one of a baseline; their time includes fitting."""
-    for folder in runs.get(name, [None]):
+    """One result per trained run, or the one of a baseline, whose time includes fitting."""
+    for agent in agents.get(name, [None]):
         began = time.perf_counter()
-        if folder is not None:
-            policy = load_run(name, folder, ratings, arguments.agent_mode)
-        else:
-            policy = _baseline(name, protocol, arguments)
+        policy = agent if agent is not None else _baseline(name, protocol, arguments)
         result = protocol.run(policy)
         yield replace(result, policy=name, seconds=time.perf_counter() - began)
 
@@ -198,13 +201,11 @@ def _baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> 
     )
 
 
-def load_run(name: str, folder: Path, catalogue: Ratings, agent_mode: str = "frozen") -> Policy:
+def load_run(name: str, folder: Path, catalogue: Ratings) -> Policy:
     """The policy of a trained run; UsageError if its files cannot be used."""
     from recommender import DRRAgent
     from recommender.policy import DRRPolicy
 
-    if agent_mode == "online":
-        raise UsageError("--agent-mode online is not implemented")
     try:
         return DRRPolicy(DRRAgent.load(folder, catalogue), name)
     except (ValueError, OSError, KeyError) as error:
@@ -215,8 +216,13 @@ def _check(arguments: Arguments) -> None:
     """Combinations that tyro cannot see."""
     if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
         raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
-    if arguments.agent_mode == "online" and arguments.protocol != "simulator":
-        raise UsageError("--agent-mode online is for --protocol simulator only")
+    if arguments.mode == "transductive" and arguments.weights:
+        raise UsageError(
+            "--weights: runs are trained without the test users, so they do not belong in a "
+            "transductive table; leave out --mode transductive"
+        )
+    if arguments.seed < 0:
+        raise UsageError(f"--seed must not be negative, got {arguments.seed}")
     if arguments.show_users < 0:
         raise UsageError(f"--show-users must not be negative, got {arguments.show_users}")
     if any(k < 1 for k in arguments.ks):
@@ -224,21 +230,23 @@ def _check(arguments: Arguments) -> None:
     for path in (arguments.json, arguments.markdown):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"cannot write {path}: no folder {path.parent}")
+        if path is not None and path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder")
 
 
 def _check_run(folder: Path, protocol: str) -> None:
-    """A run trained on whole users has seen what the time splits hide, and the other way round."""
+    """A run is trained on whole users, so it has seen what the splits by time hide."""
     path = folder / "config.json"
     try:
-        trained = json.loads(path.read_text()).get("protocol", [])
-    except (OSError, ValueError, AttributeError) as error:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
-    trained = [trained] if isinstance(trained, str) else trained
-    same_split = NEW_USERS if protocol in NEW_USERS else ("rerank", "simulator")
-    if trained and not set(trained) & set(same_split):
+    if not isinstance(settings, dict):
+        raise UsageError(f"--weights {folder}: not the folder of a run (config.json: no settings)")
+    if protocol not in NEW_USERS:
         raise UsageError(
-            f"--weights {folder}: trained for {', '.join(trained)}, so it has seen ratings that "
-            f"{protocol} hides; train a run with --protocol {protocol}"
+            f"--weights {folder}: runs are trained for {' and '.join(NEW_USERS)} only and have "
+            f"seen ratings that {protocol} hides; leave out --weights"
         )
 
 

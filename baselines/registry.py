@@ -17,7 +17,7 @@ from evaluation.policy import Adaptive, Policy
 
 PROTOCOLS = ("catalog", "session", "rerank", "simulator")
 SUFFIX = "-adaptive"
-CACHE_FORMAT = "1"  # raise it when a trained baseline changes, so that old files are not read
+CACHE_FORMAT = "2"  # raise it when a trained baseline changes, so that old files are not read
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,16 @@ def build(
 ) -> Policy:
     """A baseline fitted on `visible` with the parameters tuned for the protocol.
 
-    Slow ones are read from and written to `cache_dir`, one file for each name, split, parameters
-    and seed. Raises ValueError, listing the choices, for a name the protocol does not have.
+    Slow ones are read from and written to `cache_dir`, one file for each name, split and set of
+    parameters, defaults and seed included. Raises ValueError, listing the choices, for a name the
+    protocol does not have.
     """
     if name not in names(protocol):
         raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
     plain = name.removesuffix(SUFFIX)
     policy = make(plain, parameters(plain, protocol), seed)
     if ENTRIES[plain].cached and cache_dir is not None:
-        _fit_cached(policy, visible, _cache_file(cache_dir, plain, protocol, seed, visible))
+        _fit_cached(policy, visible, _cache_file(cache_dir, plain, policy, visible))
     else:
         policy.fit(visible)
     return policy if plain == name else Adaptive(policy)
@@ -117,10 +118,18 @@ def _check_protocol(protocol: str) -> None:
         raise ValueError(f"protocol: got {protocol!r}, choose from {', '.join(PROTOCOLS)}")
 
 
-def _cache_file(folder: Path, name: str, protocol: str, seed: int, visible: Ratings) -> Path:
-    settings = repr(sorted(parameters(name, protocol).items()))
-    key = "\n".join([CACHE_FORMAT, name, settings, str(seed), visible.fingerprint()])
+def _cache_file(folder: Path, name: str, unfitted: Any, visible: Ratings) -> Path:
+    key = "\n".join([CACHE_FORMAT, name, _settings(unfitted), visible.fingerprint()])
     return folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+
+
+def _settings(unfitted: Any) -> str:
+    """Every attribute that a baseline's constructor set, its defaults and seed and members too."""
+    found = []
+    for name, value in sorted(vars(unfitted).items()):
+        made = [_settings(member) for member in value] if name == "members" else value
+        found.append(f"{name}={made!r}")
+    return f"{type(unfitted).__name__}({', '.join(found)})"
 
 
 def _fit_cached(policy: Any, visible: Ratings, path: Path) -> None:

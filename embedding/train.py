@@ -127,7 +127,7 @@ def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: i
 
 def run(arguments: Arguments) -> Path:
     """Load, measure, fit, save; returns the file written. FileExistsError if it is there."""
-    ratings = load_dataset(arguments.dataset, arguments.data_root, seed=arguments.seed)
+    ratings = load_dataset(arguments.dataset, arguments.data_root)
     default = Path("save_weights") / f"{ratings.name}-{arguments.kind}" / "embedding.weights.h5"
     out = arguments.out or default
     if out.exists():

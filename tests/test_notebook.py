@@ -1,5 +1,8 @@
 """Restart and run all: evaluation.ipynb on a tiny run, in a kernel of its own."""
 
+import os
+from pathlib import Path
+
 import nbformat
 import pytest
 
@@ -13,8 +16,7 @@ def executed(tiny_run, tiny_root):
     chosen = {"DRR_RUN": str(tiny_run.folder), "DRR_DATASET": "ml-1m"}
     chosen |= {"DRR_DATA_ROOT": str(tiny_root), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with pytest.MonkeyPatch.context() as environment:
-        for name in ("DRR_POLICIES", "DRR_RERANK_RUN", "DRR_SIMULATOR_RUN"):
-            environment.delenv(name, raising=False)
+        environment.delenv("DRR_POLICIES", raising=False)
         for name, value in chosen.items():
             environment.setenv(name, value)
         return run_notebook.execute(NOTEBOOK, timeout=200)
@@ -39,9 +41,18 @@ def test_every_cell_runs_and_shows_tables_and_plots(executed):
     assert "IDCG" in text(executed)
 
 
-def test_protocols_without_a_run_say_what_to_do(executed):
-    assert "set DRR_RERANK_RUN to the folder of one" in text(executed)
-    assert "set DRR_SIMULATOR_RUN to the folder of one" in text(executed)
+def test_drr_is_only_in_the_tables_of_protocols_it_is_trained_for(executed):
+    shown = [text(nbformat.v4.new_notebook(cells=[cell])) for cell in executed.cells]
+    tables = [part for part in shown if "| policy |" in part]
+    assert ["| drr |" in table.replace("*", "") for table in tables] == [True, True, False, False]
+
+
+def test_a_missing_run_names_the_variable_that_chooses_it(monkeypatch):
+    monkeypatch.setenv("DRR_RUN", "nowhere")
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    (source,) = [cell.source for cell in cells if 'environ.get("DRR_RUN"' in cell.source]
+    with pytest.raises(FileNotFoundError, match="nowhere: no trained run; set DRR_RUN"):
+        exec(source, {"os": os, "Path": Path})
 
 
 def test_nothing_is_written_to_stderr_and_no_folder_is_shown(executed):

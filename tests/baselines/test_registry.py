@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from baselines import registry
+from baselines.svdpp import SVDpp
 from baselines.tuned import TUNED
 from data.ratings import Ratings
 from evaluation.policy import Policy, States
@@ -120,6 +121,18 @@ def test_cache_is_keyed_by_split_and_seed(
     for visible, seed in ((ratings, 0), (everybody, 0), (ratings, 1)):
         registry.build("svd++", "rerank", visible, seed=seed, cache_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["svd++", "blend"])
+def test_cache_is_keyed_by_defaults_too(
+    name: str, ratings: Ratings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blend's members have defaults as well."""
+    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
+    monkeypatch.setitem(SVDpp.__init__.__kwdefaults__, "learning_rate", 1e-3)
+    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
+    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_damaged_cache_file_is_trained_again(

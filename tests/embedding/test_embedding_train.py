@@ -8,6 +8,7 @@ import pytest
 
 import embedding
 from config import EmbeddingConfig
+from data import load_dataset
 from embedding import train
 from embedding.table import EmbeddingTable
 
@@ -54,6 +55,19 @@ def test_command_fits_on_the_training_users_and_saves(tmp_path, capsys):
     assert "RMSE" in printed and "popularity" in printed and str(out) in printed
     table = EmbeddingTable.load(out)
     assert table.k == 8 and table.users[0].any() and not table.users[-1].any()
+
+
+def test_the_seed_leaves_the_synthetic_set_alone(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        train,
+        "load_dataset",
+        lambda *given, **named: loaded.append(load_dataset(*given, **named)) or loaded[-1],
+    )
+    settings = {"kind": "random", "dataset": "synthetic", "dim": 2, "measure": False}
+    for seed in (0, 1):
+        train.run(train.Arguments(**settings, seed=seed, out=tmp_path / f"{seed}.weights.h5"))
+    assert loaded[0].fingerprint() == loaded[1].fingerprint()
 
 
 def test_command_does_not_overwrite(tmp_path):

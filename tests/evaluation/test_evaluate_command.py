@@ -108,8 +108,25 @@ def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
 
 
 def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
-    message = failure(capsys, "--protocol", "rerank", "--weights", f"drr={run_folder}")
-    assert "trained for catalog, session, so it has seen ratings that rerank hides" in message
+    for protocol in ("rerank", "simulator"):
+        message = failure(capsys, "--protocol", protocol, "--weights", f"drr={run_folder}")
+        assert "trained for catalog and session only" in message
+        assert f"seen ratings that {protocol} hides; leave out --weights" in message
+
+
+def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatch, run_folder):
+    monkeypatch.setattr(evaluate, "_baseline", lambda *_: pytest.fail("fitted too early"))
+    message = failure(capsys, "--policies", "popularity", "--weights", str(run_folder))
+    assert message.startswith(f"evaluate: --weights {run_folder}: ")
+
+
+def test_an_interrupt_exits_with_130(capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "load_dataset", interrupt)
+    assert evaluate.main(SYNTHETIC) == 130
+    assert capsys.readouterr().err == "evaluate: interrupted\n"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +134,11 @@ def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
     [
         (["--data-root", "nowhere"], "nowhere"),
         (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
-        (["--agent-mode", "online"], "--protocol simulator only"),
+        (["--mode", "transductive", "--weights", "run"], "trained without the test users"),
+        (["--protocol", "simulator", "--policies", "drr"], "for catalog and session only"),
+        (["--seed", "-1"], "--seed must not be negative, got -1"),
+        (["--json", "."], "cannot write .: it is a folder"),
+        (["--markdown", "."], "cannot write .: it is a folder"),
         (["--show-users", "-1"], "got -1"),
         (["--ks", "0"], "--ks must be at least 1"),
         (["--json", "nowhere/out.json"], "no folder nowhere"),

@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 import toys
 
+import recommender
 from config import AgentConfig, Config, EnvConfig, preset, to_json
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
-from recommender import Actor, DRRAgent
+from recommender import DRRAgent
 from recommender.agent import TrainingAgent, transition_spec
 from recommender.exploration import schedule
 from recommender.runs import RunError
@@ -310,6 +311,9 @@ def test_another_data_set_is_refused(tmp_path, other, message):
 
 
 def test_the_package_offers_its_names_and_no_others():
-    assert Actor is not None
+    homes = {"Actor": "actor", "Critic": "critic", "DRRAgent": "agent", "load_weights": "weights"}
+    assert set(recommender.__all__) == set(homes)
+    for name, home in homes.items():
+        assert getattr(recommender, name).__module__ == f"recommender.{home}"
     with pytest.raises(ImportError, match="cannot import name 'Agent'"):
         from recommender import Agent  # noqa: F401
