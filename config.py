@@ -196,6 +196,12 @@ class AgentConfig:
             "at least one above 0: nothing would train the actor",
         )
         _require(
+            self.critic_action == "item" or self.exploration == "gaussian",
+            "agent.exploration",
+            self.exploration,
+            "gaussian with --agent.critic-action proto: the stored action must be the one played",
+        )
+        _require(
             self.critic_action == "item" or self.counterfactual == 0,
             "agent.counterfactual",
             self.counterfactual,
@@ -226,6 +232,8 @@ class LoopConfig:
         for name in ("parallel_users", "updates_per_rollout", "evaluations"):
             value = getattr(self, name)
             _require(1 <= value <= 10**6, _flag("loop", name), value, "at least 1")
+        updates = self.updates_per_rollout
+        _require(updates <= 1024, "loop.updates-per-rollout", updates, "at most 1024")
         share = self.validation_share
         _require(0 < share < 1, "loop.validation-share", share, "above 0 and below 1")
         _require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
@@ -268,6 +276,12 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps", self.steps, "at least 1 transition")
+        _require(
+            self.loop.warmup < self.steps,
+            "loop.warmup",
+            self.loop.warmup,
+            f"below --steps {self.steps}: nothing would be learned",
+        )
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
         episode = self.loop.parallel_users * self.env.episode_length
         _require(
@@ -295,7 +309,7 @@ _PAPER = Config(
     preset="paper",
     steps=50_000,
     embedding=EmbeddingConfig(kind="pmf"),
-    env=EnvConfig(episode_length=10, random_start=0.0),
+    env=EnvConfig(window=5, episode_length=10, random_start=0.0),
     agent=AgentConfig(
         user_vector="fold-in",
         item_weights="position",
@@ -313,6 +327,7 @@ _PAPER = Config(
         average_actor=False,
         counterfactual=0,
         imitation=0.0,
+        policy_gradient=1.0,
         dropout=0.0,
         item_dropout=0.0,
         actor_lr=1e-4,

@@ -9,6 +9,7 @@ Ctrl-C or SIGTERM with everything saved.
 """
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        asked = parse(argv)
+        asked = with_saved_data(parse(argv))
         from data import DataError, load_dataset
         from training.folder import RunFolderError
     except ConfigError as error:
@@ -48,9 +49,22 @@ def parse(argv: Sequence[str], default: Config | None = None) -> Config:
     if default is None:
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         finder.add_argument("--preset", default="best")
-        name = finder.parse_known_args(list(argv))[0].preset
+        try:
+            name = finder.parse_known_args(list(argv))[0].preset
+        except argparse.ArgumentError:
+            name = "best"  # tyro says what is wrong with it
         default = settings.preset("paper" if name == "paper" else "best")
     return tyro.cli(Config, args=argv, default=default, prog="train.py")
+
+
+def with_saved_data(asked: Config) -> Config:
+    """When a named run is resumed, its data set and data root stand in for what is not given."""
+    saved_file = Path(asked.output_root) / (asked.run_name or "") / "config.json"
+    if not (asked.resume and asked.run_name and saved_file.is_file()):
+        return asked
+    saved = settings.from_json(saved_file.read_text("utf-8"), saved_file)
+    dataset = saved.dataset if asked.dataset == "auto" else asked.dataset
+    return replace(asked, dataset=dataset, data_root=asked.data_root or saved.data_root)
 
 
 def open_folder(
@@ -66,14 +80,21 @@ def open_folder(
         folder.create(config)
         return config, folder
     saved = folder.resume()
-    changed = contradictions(parse(argv, default=saved), saved)
+    again = replace(parse(argv, default=saved), dataset=saved.dataset)
+    changed = contradictions(again, saved)
     if changed:
         raise RunFolderError(
             f"{folder.path}: cannot resume with other settings: {', '.join(changed)}"
         )
     if ratings.name != saved.dataset:
         raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {ratings.name}")
-    return saved, folder
+    return replace(saved, device=again.device, data_root=asked.data_root), folder
+
+
+def resume_command(argv: Sequence[str]) -> str:
+    """What goes on with the run that `argv` began."""
+    kept = [word for word in argv if word != "--resume"]
+    return shlex.join(["python", "train.py", *kept, "--resume"])
 
 
 def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[str]) -> int:
@@ -84,6 +105,7 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     try:
         device = select_device(config.device)
     except DeviceError as error:
+        folder.discard()
         return fail(error, 2)
     from data import DataError
     from embedding.table import EmbeddingError
@@ -91,9 +113,7 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     from training.loop import Diverged, Interrupted, Training
     from training.report import announce, conclude
 
-    again = (
-        f"python train.py --resume --run-name {config.run_name} --output-root {config.output_root}"
-    )
+    again = resume_command(argv)
     try:
         training = Training(config, ratings, folder)
         if training.restore():
@@ -109,6 +129,7 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
         print(f"stopped at once. Go on from the last checkpoint with:\n  {again}", file=sys.stderr)
         return 130
     except DataError as error:
+        folder.discard()
         return fail(error, 2)
     except (Diverged, CheckpointError, EmbeddingError, OSError) as error:
         return fail(error, 1)

@@ -38,10 +38,11 @@ def explore(
     exploration: Exploration,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The item to show: the best under noise, or with probability epsilon any legal one.
+    """The item to show: the best under noise, or with probability epsilon a random choice.
 
-    "gumbel" adds noise to the scores, which draws from softmax(scores / noise); "gaussian" adds it
-    to the action vector.
+    "gumbel" adds noise to the scores, which draws from softmax(scores / noise), and gambles on any
+    legal item. "gaussian" explores in the space of actions: noise on the vector, and a gamble is a
+    uniform random vector, so that the action returned always is the one that chose the item.
 
     Args:
         kind: "gumbel" or "gaussian".
@@ -54,12 +55,13 @@ def explore(
     Returns:
         the action that was played [E, k], the item [E] int32.
     """
+    gamble = tf.random.stateless_uniform([tf.shape(legal)[0]], seed + [0, 2]) < exploration.epsilon
     if kind == "gaussian":
-        action += exploration.noise * tf.random.stateless_normal(tf.shape(action), seed)
+        noisy = action + exploration.noise * tf.random.stateless_normal(tf.shape(action), seed)
+        anything = tf.random.stateless_uniform(tf.shape(action), seed + [0, 1], -1.0, 1.0)
+        action = tf.where(gamble[:, None], anything, noisy)
+        return action, best_item(tf.matmul(action, items, transpose_b=True), legal)
     scores = tf.matmul(action, items, transpose_b=True)
-    if kind == "gumbel":
-        scores += exploration.noise * gumbel(tf.shape(scores), seed)
-    chosen = best_item(scores, legal)
+    chosen = best_item(scores + exploration.noise * gumbel(tf.shape(scores), seed), legal)
     anything = best_item(tf.random.stateless_uniform(tf.shape(legal), seed + [0, 1]), legal)
-    gamble = tf.random.stateless_uniform(tf.shape(chosen), seed + [0, 2]) < exploration.epsilon
     return action, tf.where(gamble, anything, chosen)

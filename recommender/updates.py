@@ -5,6 +5,9 @@ Shapes: M updates, B batch, n window, m places of `seen`, k embedding size, I it
 counterfactual items, P sampled positives.
 """
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import keras
@@ -29,12 +32,26 @@ class Log(Protocol):
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor: ...
 
 
+@contextmanager
+def seeded_initialisers(seed: int) -> Iterator[None]:
+    """Keras draws the seeds of initial weights from Python's generator: seed it, then restore it."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
 class Networks:
     """Actor, critics and their state modules; the online set or the target set."""
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
-        keras.utils.set_random_seed(seed)  # the initialisers' only source of randomness
         k = features.table.k
+        with seeded_initialisers(seed):
+            self._build(config, window, features, k)
+
+    def _build(self, config: AgentConfig, window: int, features: Features, k: int) -> None:
         self.actor_state = StateRepresentation(config, window, features, name="actor_state")
         self.critic_state = (
             StateRepresentation(config, window, features, name="critic_state")

@@ -81,7 +81,11 @@ def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(
         ConfigError, match=r"counterfactual is 64, expected 0 with --agent.critic-a"
     ):
-        AgentConfig(critic_action="proto")
+        AgentConfig(critic_action="proto", exploration="gaussian")
+    with pytest.raises(ConfigError, match=r"exploration is 'gumbel', expected gaussian with"):
+        AgentConfig(critic_action="proto", counterfactual=0)
+    with pytest.raises(ConfigError, match=r"warmup is 2000, expected below --steps 2000"):
+        Config(steps=2000)
     with pytest.raises(ConfigError, match=r"capacity is 100, expected at least .* = 2560"):
         Config(replay=ReplayConfig(capacity=100))
     Config(replay=ReplayConfig(capacity=2560))

@@ -3,12 +3,16 @@
 import dataclasses
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import IO, Any
 
 import config as settings
 from config import Config
 from recommender.files import write_text
+
+# may differ when a run is resumed: where things are, and what computes them
+FREE = ("resume", "run_name", "output_root", "data_root", "device")
 
 
 class RunFolderError(ValueError):
@@ -41,14 +45,19 @@ class RunFolder:
     def create(self, config: Config) -> None:
         """Make the folder, lock it and write config.json; an existing run is an error."""
         if self.config_file.exists():
-            state = "finished" if self.finished else "unfinished"
+            state = "a finished" if self.finished else "an unfinished"
             advice = "choose another --run-name"
             raise RunFolderError(
-                f"{self.path}: holds a {state} run; nothing is overwritten: {advice}"
+                f"{self.path}: holds {state} run; nothing is overwritten: {advice}"
                 + ("" if self.finished else ", or go on with --resume")
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            found = sorted(path.name for path in self.path.iterdir() if path.name != "run.lock")
+            if found:
+                raise RunFolderError(
+                    f"{self.path}: is not empty ({found[0]}); choose another --run-name"
+                )
             self.lock()
             write_text(self.config_file, settings.to_json(config))
         except OSError as error:
@@ -64,6 +73,11 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: this run is finished; choose another --run-name")
         self.lock()
         return settings.from_json(self.config_file.read_text("utf-8"), self.config_file)
+
+    def discard(self) -> None:
+        """Take back a folder in which nothing was trained yet; one with checkpoints stays."""
+        if not self.checkpoints.exists():
+            shutil.rmtree(self.path)
 
     def lock(self) -> None:
         """Take the folder for this process."""
@@ -98,6 +112,6 @@ def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
         name = f"{prefix}{item.name}".replace("_", "-")
         if dataclasses.is_dataclass(old):
             found += contradictions(new, old, f"{name}.")
-        elif new != old and item.name not in ("resume", "run_name", "output_root", "data_root"):
+        elif new != old and item.name not in FREE:
             found.append(f"--{name} {new} (the run has {old})")
     return found

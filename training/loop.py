@@ -115,9 +115,7 @@ class Training:
         kinds: dict[str, type[Catalog] | type[Session]] = {"catalog": Catalog, "session": Session}
         fit_users = np.setdiff1d(split_users(self.ratings.n_users)[0], self.validation_users)
         return [
-            kinds[name](
-                self.ratings, fit_users, self.validation_users, window=self.config.env.window
-            )
+            kinds[name](self.ratings, fit_users, self.validation_users)
             for name in self.config.protocol
         ]
 

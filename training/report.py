@@ -54,14 +54,23 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     print(
         f"{seconds:.0f} s. Written to {folder}: actor, critic, state and embedding .weights.h5, "
         "config.json, metrics.json, progress.png, tensorboard/\n"
-        f"Compare with more baselines: python evaluate.py --weights {folder} --policies all"
+        f"Compare with more baselines: {evaluate_command(training)}"
     )
+
+
+def evaluate_command(training: Training) -> str:
+    """The evaluate.py command for this run, with its data."""
+    config = training.config
+    command = ["python", "evaluate.py", "--dataset", config.dataset]
+    if config.data_root is not None:
+        command += ["--data-root", config.data_root]
+    return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 
 
 def evaluate(training: Training, name: str) -> Report:
     """DRR beside popularity and random on the test users, who were hidden until now."""
     config = training.config
-    protocol = PROTOCOLS[name](training.ratings, window=config.env.window)
+    protocol = PROTOCOLS[name](training.ratings)
     policies = {
         name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
         for name in COMPARED

@@ -65,6 +65,13 @@ def test_gaussian_noise_is_on_the_action_and_the_item_follows_it():
     np.testing.assert_array_equal(items, action.argmax(axis=1))
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
+def test_a_gaussian_action_always_is_the_one_that_chose_the_item(epsilon):
+    """Also when it gambles: the critic is told of the action that earned the reward."""
+    action, items = draw("gaussian", 0.5, epsilon)
+    np.testing.assert_array_equal(items, action.argmax(axis=1))
+
+
 @pytest.mark.parametrize("kind", ["gumbel", "gaussian"])
 @pytest.mark.parametrize("epsilon", [0.0, 1.0])
 def test_an_illegal_item_is_never_shown(kind, epsilon):

@@ -55,8 +55,8 @@ def test_an_existing_run_is_never_overwritten(tmp_path, finished, advice):
     if finished:
         (tmp_path / "metrics.json").write_text("{}")
     before = snapshot(tmp_path)
-    state = "finished" if finished else "unfinished"
-    with pytest.raises(RunFolderError, match=f"holds a {state} run; nothing is overwritten") as e:
+    state = "a finished" if finished else "an unfinished"
+    with pytest.raises(RunFolderError, match=f"holds {state} run; nothing is overwritten") as e:
         RunFolder(tmp_path).create(replace(Config(), seed=1))
     assert str(e.value).endswith(f"choose another --run-name{', ' + advice if advice else ''}")
     assert snapshot(tmp_path) == before
@@ -122,3 +122,22 @@ def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
         "--replay.alpha 0.25 (the run has 0.6)",
         "--agent.critic-lr 0.5 (the run has 0.002)",
     ]
+
+
+def test_a_folder_with_anything_in_it_is_not_taken(tmp_path):
+    """An embedding left there would silently become the run's."""
+    (tmp_path / "embedding.weights.h5").write_bytes(b"")
+    with pytest.raises(RunFolderError, match="is not empty .embedding.weights.h5.; choose"):
+        RunFolder(tmp_path).create(Config())
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_start_that_failed_leaves_nothing_behind_but_checkpoints_stay(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(Config())
+    folder.discard()
+    assert not folder.path.exists()
+    folder.create(Config())
+    folder.checkpoints.mkdir()
+    folder.discard()
+    assert folder.config_file.exists()

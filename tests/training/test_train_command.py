@@ -10,6 +10,7 @@ import pytest
 
 import train as program
 from data import Ratings
+from recommender.runs import load_config
 from training.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ BAD = [
     ("--agent.noise", "inf", "agent.noise is inf"),
     ("--agent.batch-size", "0", "agent.batch-size is 0"),
     ("--agent.counterfactual", "-1", "agent.counterfactual is -1"),
-    ("--agent.critic-action", "proto", "0 with --agent.critic-action proto"),
+    ("--agent.critic-action", "proto", "gaussian with --agent.critic-action proto"),
     ("--embedding.dim", "1", "embedding.dim is 1, expected 2 to 4096"),
     ("--embedding.kind", "word2vec", "word2vec"),
     ("--env.window", "0", "env.window is 0"),
@@ -174,7 +175,7 @@ def test_a_run_goes_on_with_its_own_settings_only(train, begun, flags, words):
 def test_nothing_is_overwritten_without_resume(train, begun):
     before = files(begun)
     run = train(begun.parent, "--run-name", "begun")
-    assert run.status == 2 and "holds a unfinished run; nothing is overwritten" in run.err
+    assert run.status == 2 and "holds an unfinished run; nothing is overwritten" in run.err
     assert files(begun) == before
 
 
@@ -198,3 +199,22 @@ def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
         run = train(begun.parent, "--run-name", "begun", "--resume")
         assert run.status == 2 and words in run.err and "Traceback" not in run.err
         assert (begun / "config.json").read_text() == text
+
+
+def test_the_printed_command_is_the_given_one_with_resume():
+    given = ("--dataset", "synthetic", "--agent.discount", "0.3")
+    assert program.resume_command(given) == "python train.py " + " ".join((*given, "--resume"))
+    assert program.resume_command((*given, "--resume")) == program.resume_command(given)
+
+
+def test_a_named_run_is_resumed_with_its_own_data(begun):
+    asked = program.parse(("--resume", "--run-name", "begun", "--output-root", str(begun.parent)))
+    saved = load_config(begun)
+    assert asked.dataset == "auto" != saved.dataset and saved.data_root is not None
+    found = program.with_saved_data(asked)
+    assert (found.dataset, found.data_root) == (saved.dataset, saved.data_root)
+
+
+def test_a_preset_without_a_name_is_a_usage_error(train, tmp_path):
+    run = train(tmp_path, "--preset")
+    assert run.status == 2 and "Traceback" not in run.err
