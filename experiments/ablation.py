@@ -21,9 +21,10 @@ import config as settings
 from config import Config
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
+BASE = "default recipe"
 # row -> settings that replace the default recipe's, as "group.field"
 ROWS: dict[str, dict[str, Any]] = {
-    "default recipe": {},
+    BASE: {},
     "reinforcement off": {"agent.policy_gradient": 0.0},
     "imitation off": {"agent.imitation": 0.0},
     "discount 0": {"agent.discount": 0.0},
@@ -55,6 +56,8 @@ class Arguments:
     """ml-1m, ml-100k or synthetic."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    rows: tuple[str, ...] = ()
+    """Rows to train, by name; default all. The default recipe is always among them."""
     seeds: int = 3
     """Seeds 0 to this, paired across rows."""
     steps: int = 50_000
@@ -72,7 +75,7 @@ def main(arguments: Arguments) -> None:
     if arguments.cell is not None:
         return train_cell(*arguments.cell, arguments)
     for seed in range(arguments.seeds):
-        for row in ROWS:
+        for row in chosen_rows(arguments):
             if not cell_file(arguments, row, seed).exists():
                 print(f"{row}, seed {seed}", flush=True)
                 command = [sys.executable, "-m", "experiments.ablation", *sys.argv[1:]]
@@ -82,6 +85,14 @@ def main(arguments: Arguments) -> None:
     if arguments.markdown is not None:
         arguments.markdown.write_text(table, encoding="utf-8")
     return None
+
+
+def chosen_rows(arguments: Arguments) -> list[str]:
+    """The rows asked for, in the order of ROWS; SystemExit names one that does not exist."""
+    for row in arguments.rows:
+        if row not in ROWS:
+            raise SystemExit(f"row {row!r} is unknown; choose from: {', '.join(ROWS)}")
+    return [row for row in ROWS if not arguments.rows or row in (*arguments.rows, BASE)]
 
 
 def cell_file(arguments: Arguments, row: str, seed: int) -> Path:
@@ -132,14 +143,14 @@ def as_markdown(arguments: Arguments) -> str:
                 for seed in range(arguments.seeds)
             ]
         )
-        for row in ROWS
+        for row in chosen_rows(arguments)
     }
-    base = cells["default recipe"]
+    base = cells[BASE]
     lines = [["", *KEYS], ["---", *["---:"] * len(KEYS)]]
     for row, values in cells.items():
         means, difference = values.mean(axis=0), (values - base).mean(axis=0)
         texts = [f"{mean:.4f}" for mean in means]
-        if row != "default recipe":
+        if row != BASE:
             texts = [f"{text} ({gap:+.4f})" for text, gap in zip(texts, difference, strict=True)]
         lines.append([row, *texts])
     spread = base.std(axis=0, ddof=1) if arguments.seeds > 1 else None
