@@ -127,7 +127,7 @@ def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
 def test_a_folder_with_anything_in_it_is_not_taken(tmp_path):
     """An embedding left there would silently become the run's."""
     (tmp_path / "embedding.weights.h5").write_bytes(b"")
-    with pytest.raises(RunFolderError, match="is not empty .embedding.weights.h5.; choose"):
+    with pytest.raises(RunFolderError, match=r"is not empty .embedding.weights.h5.; choose"):
         RunFolder(tmp_path).create(Config())
     assert not (tmp_path / "config.json").exists()
 

@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import config as settings
+import train as program
 from config import AgentConfig, Config
 from training.folder import RunFolder
 from training.loop import Diverged, Training
@@ -46,9 +50,40 @@ def python(*arguments: object) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.fixture
-def flags(tiny_flags, tiny_root, tmp_path) -> tuple[str, ...]:
-    return (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(tmp_path))
+def stop_and_kill(flags: tuple[str, ...]) -> tuple[subprocess.CompletedProcess, ...]:
+    """A resumed run that gets SIGTERM in its second iteration, resumed, and SIGKILL in its fourth."""
+    stopped = python("-c", HURT, 2, int(signal.SIGTERM), *flags, "--resume")
+    return stopped, python("-c", HURT, 4, int(signal.SIGKILL), *flags, "--resume")
+
+
+class Elsewhere(NamedTuple):
+    """Runs in other processes: an uninterrupted one, and one that is hurt twice."""
+
+    whole: Path
+    whole_process: Future
+    hurt: Path
+    hurt_flags: tuple[str, ...]
+    hurt_processes: Future
+
+
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(tiny_flags, tiny_root, tmp_path_factory) -> Iterator[Elsewhere]:
+    """Started first, so that they run while this process is busy with the other tests."""
+    whole, hurt = (tmp_path_factory.mktemp(name) for name in ("whole", "hurt"))
+    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root")
+    config = program.parse((*flags, str(hurt)))
+    name = "ml-1m-best-seed0"
+    # as if it had been killed before its first checkpoint
+    RunFolder(hurt / name).create(dataclasses.replace(config, run_name=name))
+    hurt_flags = (*flags, str(hurt))
+    with ThreadPoolExecutor(max_workers=1) as background:
+        yield Elsewhere(
+            whole / name,
+            background.submit(python, "train.py", *flags, whole),
+            hurt / name,
+            hurt_flags,
+            background.submit(stop_and_kill, hurt_flags),
+        )
 
 
 def learned(folder: Path) -> dict:
@@ -66,39 +101,6 @@ def assert_same_run(found: Path, expected: Path, read_weights) -> None:
     for name, array in theirs.items():
         np.testing.assert_array_equal(mine[name], array, err_msg=name)
     assert learned(found) == learned(expected)
-
-
-def test_equal_seeds_are_bit_identical_in_another_process(tiny_run, flags, tmp_path, read_weights):
-    done = python("train.py", *flags)
-    assert done.returncode == 0, done.stderr
-    assert_same_run(tmp_path / tiny_run.folder.name, tiny_run.folder, read_weights)
-
-
-def test_a_run_stopped_and_killed_and_resumed_equals_the_uninterrupted_one(
-    tiny_run, flags, tmp_path, train, read_weights
-):
-    folder = tmp_path / tiny_run.folder.name
-    folder.mkdir()  # a run killed before its first checkpoint
-    (folder / "config.json").write_bytes((tiny_run.folder / "config.json").read_bytes())
-    config = json.loads((folder / "config.json").read_text()) | {"output_root": str(tmp_path)}
-    (folder / "config.json").write_text(json.dumps(config))
-
-    stopped = python("-c", HURT, 2, int(signal.SIGTERM), *flags, "--resume")
-    assert stopped.returncode == 143, stopped.stderr
-    assert "stopped by SIGTERM; everything is saved" in stopped.stderr
-    command = stopped.stderr.splitlines()[-1].split()
-    assert command == ["python", "train.py", *flags, "--resume"]  # what is run below
-    assert "Traceback" not in stopped.stderr
-
-    killed = python("-c", HURT, 4, int(signal.SIGKILL), *flags, "--resume")
-    assert killed.returncode == -signal.SIGKILL
-    assert "resumed at step 160" in killed.stdout
-    assert not (folder / "metrics.json").exists()
-
-    finished = train(tmp_path, "--resume")
-    assert finished.status == 0, finished.err
-    assert "resumed at step 240" in finished.out
-    assert_same_run(folder, tiny_run.folder, read_weights)
 
 
 def test_another_seed_is_another_run(tiny_run, tiny_data, tmp_path):
@@ -198,3 +200,32 @@ def test_a_run_that_diverges_ends_with_a_message_and_its_last_good_checkpoint(tr
     names = [path.name for path in (run.folder / "checkpoints").iterdir()]
     assert names == ["checkpoint-00000001.drr"]  # the last iteration without an update
     assert not (run.folder / "metrics.json").exists()
+
+
+# These wait for the other processes, so they come last.
+
+
+def test_equal_seeds_are_bit_identical_in_another_process(tiny_run, elsewhere, read_weights):
+    done = elsewhere.whole_process.result()
+    assert done.returncode == 0, done.stderr
+    assert_same_run(elsewhere.whole, tiny_run.folder, read_weights)
+
+
+def test_a_run_stopped_and_killed_and_resumed_equals_the_uninterrupted_one(
+    tiny_run, elsewhere, train, read_weights
+):
+    stopped, killed = elsewhere.hurt_processes.result()
+    assert stopped.returncode == 143, stopped.stderr
+    assert "stopped by SIGTERM; everything is saved" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    command = stopped.stderr.splitlines()[-1].split()
+    assert command == ["python", "train.py", *elsewhere.hurt_flags, "--resume"]  # what is run below
+
+    assert killed.returncode == -signal.SIGKILL
+    assert "resumed at step 160" in killed.stdout
+    assert not (elsewhere.hurt / "metrics.json").exists()
+
+    finished = train(elsewhere.hurt.parent, "--resume")
+    assert finished.status == 0, finished.err
+    assert "resumed at step 240" in finished.out
+    assert_same_run(elsewhere.hurt, tiny_run.folder, read_weights)
