@@ -266,11 +266,13 @@ class Learner:
         return error[:, 0], loss / len(online.critics), wanted[:, 0] - error[:, 0]
 
     def _draw_items(self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """C items per state from the actor's softmax over the legal items: [B, C] int32."""
+        """C items per state, or all that are always left, from the actor's softmax: [B, C] int32."""
         action = self.online.actor(self.online.actor_state(observation))
         scores = tf.matmul(action, self.features.items, transpose_b=True)
         noisy = mask_scores(scores + gumbel(tf.shape(scores), seed), legal)
-        return tf.math.top_k(noisy, self.config.counterfactual, sorted=False).indices
+        always_left = self.features.n_items - observation.seen.shape[1]
+        count = max(1, min(self.config.counterfactual, always_left))
+        return tf.math.top_k(noisy, count, sorted=False).indices
 
     def _update_actor(
         self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor

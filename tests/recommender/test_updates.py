@@ -157,6 +157,15 @@ def test_counterfactual_items_are_legal_distinct_and_rewarded_by_the_log():
     assert float(learner.update(batch, SEED)[1]["critic_loss"]) == pytest.approx(loss, rel=1e-3)
 
 
+def test_more_counterfactual_items_than_there_are_means_all_that_are_always_left():
+    learner, batch = scrambled(replace(BEST, counterfactual=4096)), toys.batch(BEST)
+    observation = observed(batch)
+    legal = learner.log.legal(observation.users, observation.seen)
+    others = learner._draw_items(observation, legal, SEED).numpy()
+    assert others.shape[1] == learner.features.n_items - observation.seen.shape[1]
+    assert np.take_along_axis(legal.numpy(), others, axis=1).all()
+
+
 def test_the_actors_gradient_is_taken_where_the_policy_is_now():
     """Equation 3: grad_a Q(s, a) at a = pi(s), times grad_theta pi(s)."""
     learner, batch = recorded(scrambled(PAPER)), toys.batch(PAPER)
