@@ -27,6 +27,8 @@ EXTRA = {"baselines/two_tower.py": ("recommender.state", "config")}
 
 # package -> the only libraries it may import
 LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "pandas")}
+# a command inside a package draws and reads its own flags; nothing else may import it
+COMMANDS = {"data/explore/": ("matplotlib", "tyro")}
 TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
     *("recommender/", "training/", "embedding/networks.py", "envs/vector.py"),
@@ -82,7 +84,15 @@ def test_tensorflow_and_libraries_stay_where_they_belong(source):
     used = {module.split(".")[0] for module in imports(source)} - OURS - sys.stdlib_module_names
     if not source.startswith(MAY_TENSORFLOW):
         assert not used & TENSORFLOW, f"{source} imports {used & TENSORFLOW}"
-    assert used <= set(LIBRARIES.get(package(source), used)), f"{source} imports {used}"
+    commands = [extra for folder, extra in COMMANDS.items() if source.startswith(folder)]
+    assert used <= set(LIBRARIES.get(package(source), used)).union(*commands), f"{source}: {used}"
+
+
+def test_nothing_imports_the_commands_of_a_package():
+    for folder in COMMANDS:
+        name = folder.strip("/").replace("/", ".")
+        users = {s for s in sources() for module in imports(s) if covers(name, module)}
+        assert users and all(user.startswith(folder) for user in users)
 
 
 def test_the_training_of_networks_belongs_to_the_two_network_baselines():
