@@ -12,7 +12,7 @@ from config import AgentConfig
 from embedding.table import EmbeddingTable
 from recommender.exploration import Exploration, explore
 from recommender.state import Features, Observation
-from recommender.updates import Learner, Networks
+from recommender.updates import Learner, Mean, Networks, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 
@@ -182,6 +182,7 @@ class TrainingAgent:
         replay: where transitions go; made with `transition_spec`.
         total_updates: of the whole run, for the learning-rate schedule.
         seed: of the initial weights.
+        mean: over the workers that train together, see `Learner`.
         jit_compile: compile with XLA.
     """
 
@@ -196,6 +197,7 @@ class TrainingAgent:
         replay: PrioritizedReplay | UniformReplay,
         total_updates: int,
         seed: int,
+        mean: Mean = alone,
         jit_compile: bool = False,
     ) -> None:
         self.config = config
@@ -209,6 +211,7 @@ class TrainingAgent:
             environment,
             total_updates=total_updates,
             seed=seed,
+            mean=mean,
             jit_compile=jit_compile,
         )
         deployed = self.learner.target if config.average_actor else self.learner.online

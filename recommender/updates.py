@@ -6,7 +6,7 @@ counterfactual items, P sampled positives.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +21,13 @@ from recommender.ranking import best_item, mask_scores
 from recommender.state import Features, Observation, StateRepresentation
 
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
+
+Mean = Callable[[list[tf.Tensor]], list[tf.Tensor]]
+
+
+def alone(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The means over the workers of one update where there is one worker: the tensors themselves."""
+    return tensors
 
 
 class Log(Protocol):
@@ -111,6 +118,7 @@ class Learner:
         log: the training environment.
         total_updates: of the whole run, for the learning-rate schedule.
         seed: of the initial weights.
+        mean: replaces what every worker computed from its part of a batch by the mean over them.
         jit_compile: compile the loop with XLA.
     """
 
@@ -123,9 +131,11 @@ class Learner:
         *,
         total_updates: int,
         seed: int,
+        mean: Mean = alone,
         jit_compile: bool = False,
     ) -> None:
         self.config = config
+        self.mean = mean
         self.features = features
         self.log = log
         self.online = Networks(config, window, features, seed)
@@ -261,7 +271,7 @@ class Learner:
                     state, actions
                 )
                 loss += tf.reduce_mean(batch["weights"] * tf.reduce_mean(tf.square(error), axis=1))
-        gradients = tape.gradient(loss, self._critic_variables)
+        gradients = self.mean(tape.gradient(loss, self._critic_variables))
         self.critic_optimizer.apply(gradients, self._critic_variables)
         return error[:, 0], loss / len(online.critics), wanted[:, 0] - error[:, 0]
 
@@ -297,8 +307,8 @@ class Learner:
                 q = online.critics[0](critic_state, shown)
                 loss -= config.policy_gradient * tf.reduce_mean(q)
             if config.imitation:
-                loss += config.imitation * imitation_loss(log_policy, positives, legal)
-        gradients = tape.gradient(loss, self._actor_variables)
+                loss += config.imitation * imitation_loss(log_policy, positives, legal, self.mean)
+        gradients = self.mean(tape.gradient(loss, self._actor_variables))
         self.actor_optimizer.apply(gradients, self._actor_variables)
         return loss, action
 
@@ -317,12 +327,17 @@ class Learner:
         return state
 
 
-def imitation_loss(log_policy: tf.Tensor, positives: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
+def imitation_loss(
+    log_policy: tf.Tensor, positives: tf.Tensor, legal: tf.Tensor, mean: Mean = alone
+) -> tf.Tensor:
     """Listwise cross-entropy: mean of -log pi(i | s) over sampled positives that are still legal.
 
-    log_policy [B, I], positives [B, P] (-1 empty), legal [B, I] -> scalar.
+    log_policy [B, I], positives [B, P] (-1 empty), legal [B, I] -> scalar. Workers have different
+    numbers of such positives: each divides by the mean number, so that the mean of their losses is
+    that of the whole batch.
     """
     ids = tf.maximum(positives, 0)
     usable = (positives >= 0) & tf.gather(legal, ids, batch_dims=1)
     chosen = tf.where(usable, tf.gather(log_policy, ids, batch_dims=1), 0.0)
-    return -tf.reduce_sum(chosen) / tf.maximum(tf.reduce_sum(tf.cast(usable, tf.float32)), 1.0)
+    (count,) = mean([tf.reduce_sum(tf.cast(usable, tf.float32))])
+    return -tf.reduce_sum(chosen) / tf.maximum(count, 1.0)
