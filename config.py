@@ -6,12 +6,13 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Dataset = Literal["auto", "ml-1m", "ml-100k", "synthetic"]
-Protocol = Literal["catalog", "session"]
+Protocol = Literal["catalog", "session", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -33,14 +34,23 @@ def _flag(group: str, name: str) -> str:
 class EmbeddingConfig:
     """Item (and user) vectors, fitted on the training users only and frozen afterwards."""
 
-    kind: Literal["svd", "pmf", "user-movie", "movie-genre", "random"] = "svd"
-    """svd: SVD of the positives plus log-popularity. pmf: the paper's. user-movie, movie-genre:
-    the Keras networks of earlier DRR repositories. random: a control."""
+    kind: Literal["svd", "pmf", "mf", "user-movie", "movie-genre", "random"] = "svd"
+    """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
+    a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
+    control."""
     dim: int = 100
     """k, the size of an embedding and of the action (paper, section V: 100)."""
+    members: int = 1
+    """Factorisations of kind mf that share the k components; their mean is a blend."""
 
     def __post_init__(self) -> None:
         _require(2 <= self.dim <= 4096, "embedding.dim", self.dim, "2 to 4096")
+        _require(
+            1 <= self.members <= self.dim // 2,
+            "embedding.members",
+            self.members,
+            f"1 to {self.dim // 2}, so that each has two of the {self.dim} components",
+        )
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,9 @@ class AgentConfig:
 
     state: Literal["drr-ave", "drr-p", "drr-u", "drr-n"] = "drr-ave"
     """State representation (equations 5 to 9)."""
-    user_vector: Literal["learned", "fold-in"] = "learned"
-    """u in equations 7 and 9. fold-in: ridge solution from the window in the embedding space (the
+    user_vector: Literal["learned", "fold-in", "pretrained"] = "learned"
+    """u in equations 7 and 9. pretrained: the embedding's user vector, solved from all the user
+    rated before the episode (rerank and simulator). fold-in: the same from the window alone (the
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
@@ -101,8 +112,9 @@ class AgentConfig:
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: int = 256
     """Units of the actor's two ReLU layers (not stated in the paper; the earlier repos use 128)."""
-    actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
-    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
+    actor_output: Literal["tanh", "linear-skip", "residual"] = "linear-skip"
+    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state. residual:
+    the same, starting at zero and added to the pretrained user vector."""
     critic: Literal["bilinear", "mlp"] = "bilinear"
     """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
     critic_hidden: int = 256
@@ -207,6 +219,12 @@ class AgentConfig:
             self.counterfactual,
             "0 with --agent.critic-action proto: counterfactual actions are items",
         )
+        _require(
+            self.actor_output != "residual" or self.user_vector == "pretrained",
+            "agent.actor-output",
+            self.actor_output,
+            "tanh or linear-skip without --agent.user-vector pretrained: there is nothing to add to",
+        )
 
 
 @dataclass(frozen=True)
@@ -253,7 +271,8 @@ class Config:
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     protocol: tuple[Protocol, ...] = ("catalog", "session")
-    """What the learning curve and the final table measure."""
+    """What the run is trained and measured for: catalog and session (new users), or rerank or
+    simulator alone (known users, split in time; they have defaults of their own)."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"
@@ -297,12 +316,38 @@ class Config:
             name,
             "the name of one folder; use --output-root to put it elsewhere",
         )
-        _require(len(self.protocol) > 0, "protocol", self.protocol, "catalog, session or both")
+        alone = len(self.protocol) == 1
+        _require(
+            alone or set(self.protocol) == set(NEW_USERS),
+            "protocol",
+            self.protocol,
+            "catalog, session or both; rerank or simulator alone: they split the data otherwise",
+        )
+        _require(
+            self.agent.user_vector != "pretrained" or not self.new_users,
+            "agent.user-vector",
+            self.agent.user_vector,
+            "learned or fold-in with --protocol catalog session: new users have no vector",
+        )
+
+    @property
+    def new_users(self) -> bool:
+        """Whether the run is for users who were not trained on; else for their later ratings."""
+        return set(self.protocol) <= set(NEW_USERS)
 
 
-def preset(name: Preset) -> Config:
-    """The complete settings of one preset."""
-    return Config() if name == "best" else _PAPER
+NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")
+
+
+def preset(name: Preset, protocol: Sequence[str] = NEW_USERS) -> Config:
+    """The complete settings of one preset for what the run is measured by."""
+    chosen = Config() if name == "best" else _PAPER
+    if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:
+        return chosen
+    if name == "best":
+        return _RERANK if protocol[0] == "rerank" else _SIMULATOR
+    pretrained = dataclasses.replace(_PAPER.agent, user_vector="pretrained")
+    return dataclasses.replace(_PAPER, protocol=tuple(protocol), agent=pretrained)
 
 
 _PAPER = Config(
@@ -344,6 +389,28 @@ _PAPER = Config(
         epsilon_decay=0.3,
     ),
     loop=LoopConfig(parallel_users=32, updates_per_rollout=320),
+)
+
+# Known users, the paper's n and T; what differs from `best` was chosen on held-out training time.
+_RERANK = Config(
+    protocol=("rerank",),
+    steps=100_000,
+    embedding=EmbeddingConfig(kind="mf", members=5),
+    env=EnvConfig(window=5, episode_length=10),
+    agent=AgentConfig(
+        user_vector="pretrained",
+        actor_output="residual",
+        discount=0.0,
+        policy_gradient=1.0,
+        actor_lr=5e-4,
+        noise=0.3,
+        noise_end=0.1,
+    ),
+)
+_SIMULATOR = dataclasses.replace(
+    _RERANK,
+    protocol=("simulator",),
+    agent=dataclasses.replace(_RERANK.agent, imitation=0.0),
 )
 
 

@@ -146,10 +146,8 @@ def choose_policies(
     for name in asked:
         if name == "all":
             names.extend(known)
-            if not runs and protocol in NEW_USERS:
+            if not runs:
                 print("evaluate: drr is left out, it needs --weights DIR", file=sys.stderr)
-        elif name == DRR and protocol not in NEW_USERS:
-            raise UsageError(f"policy 'drr' is trained for {' and '.join(NEW_USERS)} only")
         elif name == DRR and not runs:
             raise UsageError("policy 'drr' needs a trained run: add --weights DIR")
         elif name not in known and name not in runs and name != DRR:
@@ -235,7 +233,7 @@ def _check(arguments: Arguments) -> None:
 
 
 def _check_run(folder: Path, protocol: str) -> None:
-    """A run is trained on whole users, so it has seen what the splits by time hide."""
+    """A run for new users has seen what the splits by time hide, and the reverse."""
     path = folder / "config.json"
     try:
         settings = json.loads(path.read_text())
@@ -243,11 +241,19 @@ def _check_run(folder: Path, protocol: str) -> None:
         raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
     if not isinstance(settings, dict):
         raise UsageError(f"--weights {folder}: not the folder of a run (config.json: no settings)")
-    if protocol not in NEW_USERS:
+    trained_for = settings.get("protocol")
+    if not isinstance(trained_for, list) or not trained_for:
+        raise UsageError(f"--weights {folder}: config.json: protocol is {trained_for!r}")
+    if group(protocol) != group(trained_for[0]):
         raise UsageError(
-            f"--weights {folder}: runs are trained for {' and '.join(NEW_USERS)} only and have "
-            f"seen ratings that {protocol} hides; leave out --weights"
+            f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
+            f"{protocol} hides; train one with: python train.py --protocol {protocol}"
         )
+
+
+def group(protocol: str) -> str:
+    """Protocols of one group hide the same ratings."""
+    return "new users" if protocol in NEW_USERS else "known users"
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -49,11 +49,13 @@ def parse(argv: Sequence[str], default: Config | None = None) -> Config:
     if default is None:
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         finder.add_argument("--preset", default="best")
+        finder.add_argument("--protocol", nargs="+", default=settings.NEW_USERS)
         try:
-            name = finder.parse_known_args(list(argv))[0].preset
+            found = finder.parse_known_args(list(argv))[0]
+            name, protocol = found.preset, found.protocol
         except argparse.ArgumentError:
-            name = "best"  # tyro says what is wrong with it
-        default = settings.preset("paper" if name == "paper" else "best")
+            name, protocol = "best", settings.NEW_USERS  # tyro says what is wrong with it
+        default = settings.preset("paper" if name == "paper" else "best", protocol)
     return tyro.cli(Config, args=argv, default=default, prog="train.py")
 
 
@@ -73,7 +75,8 @@ def open_folder(
     """The run's folder, locked, and its resolved settings: new ones, or the resumed run's."""
     from training.folder import RunFolder, RunFolderError, contradictions
 
-    name = asked.run_name or f"{ratings.name}-{asked.preset}-seed{asked.seed}"
+    kind = "" if asked.new_users else f"-{asked.protocol[0]}"
+    name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
     folder = RunFolder(Path(asked.output_root) / name)
     config = replace(asked, run_name=name, dataset=cast(Dataset, ratings.name))
     if not asked.resume:

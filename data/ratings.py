@@ -189,6 +189,19 @@ class Ratings:
         chosen[users] = True
         return self.keep(chosen[self.users])
 
+    def repeated(self, times: int) -> "Ratings":
+        """Every user `times` times: row c U + u is user u again, with the same ratings."""
+        starts = self.n_ratings * np.arange(times)[:, None] + self.offsets[:-1]
+        return replace(
+            self,
+            offsets=np.append(starts.ravel(), times * self.n_ratings),
+            items=np.tile(self.items, times),
+            values=np.tile(self.values, times),
+            timestamps=np.tile(self.timestamps, times),
+            user_ids=np.tile(self.user_ids, times),
+            demographics=np.tile(self.demographics, (times, 1)),
+        )
+
     def fingerprint(self) -> str:
         """SHA-256 over every array, name and title: equal data, equal fingerprint."""
         digest = hashlib.sha256()

@@ -1,5 +1,7 @@
 """Splits by user and by time. Users are given by their contiguous numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,10 +33,21 @@ def hold_out_users(
 
 def split_by_time(ratings: Ratings, fraction: float = 0.8) -> tuple[Ratings, Ratings]:
     """Each user's first int(fraction * length) ratings in time, and the rest."""
-    n_train = (fraction * ratings.lengths).astype(np.int64)  # [U]
-    ends = ratings.offsets[:-1] + n_train
-    early = np.arange(ratings.n_ratings) < np.repeat(ends, ratings.lengths)
-    return ratings.keep(early), ratings.keep(~early)
+    return training_sessions(ratings, [fraction])
+
+
+def training_sessions(ratings: Ratings, cuts: Sequence[float]) -> tuple[Ratings, Ratings]:
+    """Every user once per cut, as (what is known before it, what comes later).
+
+    Session v = c U + u is user u cut at int(cuts[c] * length), so the first U sessions have the
+    users' own numbers. A policy that is to be asked after 80% of a history must be trained on
+    histories that go on: vectors fitted on what it then recommends would give the answers away.
+    """
+    repeated = ratings.repeated(len(cuts))
+    lengths = np.tile(ratings.lengths, len(cuts))
+    known = (np.repeat(np.asarray(cuts), ratings.n_users) * lengths).astype(np.int64)
+    early = np.arange(repeated.n_ratings) < np.repeat(repeated.offsets[:-1] + known, lengths)
+    return repeated.keep(early), repeated.keep(~early)
 
 
 def with_history(ratings: Ratings, users: IntArray, window: int) -> UserArray:

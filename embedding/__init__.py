@@ -8,6 +8,7 @@ import numpy as np
 from config import EmbeddingConfig
 from data.ratings import Ratings
 from embedding.als import fit_pmf
+from embedding.blend import fit_blend
 from embedding.svd import fit_svd
 from embedding.table import EmbeddingError, EmbeddingTable
 
@@ -23,6 +24,8 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
         return fit_svd(ratings, config.dim)
     if config.kind == "pmf":
         return fit_pmf(ratings, config.dim, seed=seed)
+    if config.kind == "mf":
+        return fit_blend(ratings, config.dim, config.members, seed)
     if config.kind == "random":
         return random_table(ratings, config.dim, seed)
     from embedding.networks import fit_movie_genre, fit_user_movie  # deferred: TensorFlow

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from embedding.ridge import FloatArray, IntArray, ridge_with_bias
+from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -40,6 +40,7 @@ class EmbeddingTable:
     regularisation: float  # ridge strength of a history of n ratings: this + per_rating * n
     per_rating: float = 0.0
     bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
+    members: int = 0  # factorisations side by side in `items`, as embedding.blend puts them
 
     def __post_init__(self) -> None:
         """Check shapes against each other, then make the arrays read-only."""
@@ -112,7 +113,24 @@ class EmbeddingTable:
             vectors[rows], biases[rows] = self._fold_in_block(items[rows], ratings[rows])
         return vectors, biases
 
+    def fold_in_rows(
+        self, offsets: IntArray, items: IntArray, ratings: FloatArray
+    ) -> NDArray[np.float32]:
+        """`fold_in` of histories in CSR form: offsets [B + 1], items and ratings [H] -> [B, k]."""
+        vectors = self.fold_in(np.full((len(offsets) - 1, 1), -1), np.zeros((len(offsets) - 1, 1)))
+        for rows in blocks(np.diff(offsets)):
+            positions, mask = padded_positions(offsets, rows)
+            vectors[rows] = self.fold_in(
+                np.where(mask, items[positions], -1), np.where(mask, ratings[positions], 0)
+            )
+        return vectors
+
     def _fold_in_block(self, items: IntArray, ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if self.members:
+            parts = [table._fold_in_block(items, ratings)[0] for table in self._split()]
+            ones = np.ones(len(items), np.float32)
+            vectors = beside([(part, ones) for part in parts])
+            return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])]), 0 * ones
         mask = items >= 0
         targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
         strength = self.regularisation + self.per_rating * mask.sum(axis=1)
@@ -123,6 +141,17 @@ class EmbeddingTable:
             strength.astype(np.float32),
             self.bias_regularisation,
         )
+
+    def _split(self) -> list["EmbeddingTable"]:
+        """The members' own tables, from their columns."""
+        columns = np.split(
+            self.items[:, : self.k // self.members * self.members] * np.sqrt(self.members, dtype="f4"),
+            self.members,
+            axis=1,
+        )
+        return [
+            replace(self, members=0, items=part[:, :-1], item_bias=part[:, -1]) for part in columns
+        ]
 
     @classmethod
     def factorise(cls, ratings: "Ratings", k: int, *, seed: int = 0, **settings: float) -> Self:
@@ -181,8 +210,8 @@ class EmbeddingTable:
 
 
 ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
-SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation")
-OPTIONAL = ("users", "user_bias", "bias_regularisation")
+SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", "members")
+OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None, "members": 0}
 
 
 def _read(file: h5py.File) -> dict[str, Any]:
@@ -195,7 +224,7 @@ def _read(file: h5py.File) -> dict[str, Any]:
         if name in source:
             values[name] = _array(file, name) if name in ARRAYS else _number(file, name)
         elif name in OPTIONAL:
-            values[name] = None
+            values[name] = OPTIONAL[name]
         else:
             raise EmbeddingError(f"field {name!r}: missing")
     return values
@@ -219,6 +248,12 @@ def _number(file: h5py.File, name: str) -> float:
     if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
         raise EmbeddingError(f"field {name!r}: expected a finite number, found {value!r}")
     return float(value)
+
+
+def beside(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """[R, k] and [R] of each of m members -> [R, sum of (k + 1)], divided by sqrt(m)."""
+    columns = [column for matrix, last in parts for column in (matrix, last[:, None])]
+    return np.hstack(columns) / np.sqrt(len(parts), dtype=np.float32)
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.ratings import Ratings
+from embedding.table import EmbeddingTable
 from envs.rewards import UNRATED_REWARD, rating_to_reward
 
 PADDING = -1
@@ -39,6 +40,7 @@ class VectorOfflineEnv:
         window: n, items in the state.
         episode_length: T, after which an episode is truncated.
         candidates: "catalogue", or "rated": only what the user rated (the paper's Algorithm 2).
+        simulator: answers, clipped to the scale, for items without a rating in the log.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class VectorOfflineEnv:
         window: int = 10,
         episode_length: int = 10,
         candidates: Literal["catalogue", "rated"] = "catalogue",
+        simulator: EmbeddingTable | None = None,
     ) -> None:
         self.ratings = ratings
         self.window = window
@@ -66,9 +69,13 @@ class VectorOfflineEnv:
         longest = int(ratings.lengths.max(initial=1))
         self._bisections = longest.bit_length()
         self._longest = longest
+        self._simulator = simulator
 
     def reset(self, users: np.ndarray, starts: np.ndarray) -> EnvState:
         """New episodes: users [E], starts [E] as `envs.episodes.draw_start` gives them."""
+        return self.begin(users, *self._windows(users, starts))
+
+    def _windows(self, users: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         place = np.asarray(starts)[:, None] + np.arange(
             -self.window, 0
         )  # [E, n], in the user's row
@@ -76,7 +83,11 @@ class VectorOfflineEnv:
         rows = self.ratings.offsets[users][:, None] + np.maximum(place, 0)
         items = np.where(empty, PADDING, self.ratings.items[rows]).astype(np.int32)
         ratings = np.where(empty, 0, self.ratings.values[rows]).astype(np.float32)
-        rewards = np.where(empty, 0, rating_to_reward(ratings, self.ratings.scale))
+        return items, ratings
+
+    def begin(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> EnvState:
+        """New episodes of users [E] from windows: items and ratings [E, n], -1 and 0 where empty."""
+        rewards = np.where(items < 0, 0, rating_to_reward(ratings, self.ratings.scale))
         ahead = [(0, 0), (0, self.episode_length)]
         return EnvState(
             users=tf.constant(users, tf.int32),
@@ -88,7 +99,7 @@ class VectorOfflineEnv:
         )
 
     def lookup(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ratings in the log, by bisection in the user's sorted row.
+        """Ratings in the log, by bisection in the user's sorted row; else the simulator's.
 
         users [B], items [B, C] -> ratings [B, C] (0 where unknown), known [B, C] bool.
         """
@@ -103,7 +114,18 @@ class VectorOfflineEnv:
             high = tf.where(open_ & ~less, middle, high)
         found = tf.minimum(low, last)
         known = (low < end) & (tf.gather(self._log_items, found) == items)
-        return tf.where(known, tf.gather(self._log_ratings, found), 0.0), known
+        logged = tf.gather(self._log_ratings, found)
+        if self._simulator is None:
+            return tf.where(known, logged, 0.0), known
+        return tf.where(known, logged, self._simulated(users, items)), tf.ones_like(known)
+
+    def _simulated(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        model = self._simulator
+        vectors = tf.gather(tf.constant(model.users), users)  # [B, k]
+        guess = tf.einsum("bk,bck->bc", vectors, tf.gather(tf.constant(model.items), items))
+        guess += tf.gather(tf.constant(model.item_bias), items) + model.mean
+        guess += tf.gather(tf.constant(model.user_bias), users)[:, None]
+        return tf.clip_by_value(guess, *self.ratings.scale)
 
     def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Rewards of showing items [B, C] to users [B] -> [B, C] (equation 10; -0.5 if unrated)."""

@@ -11,7 +11,8 @@ class Actor(keras.Model):
         embedding_dim: k, the size of the action.
         hidden_dim: units of the two ReLU layers.
         state_dim: size of the state; 3 k (DRR-ave) when it is None.
-        output: "tanh" (the paper), or "linear-skip": linear, plus a linear map of the state.
+        output: "tanh" (the paper); "linear-skip": linear, plus a linear map of the state;
+            "residual": the same, starting at zero, for a caller who adds it to the user vector.
     """
 
     def __init__(
@@ -28,10 +29,15 @@ class Actor(keras.Model):
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
         activation = "tanh" if output == "tanh" else None
-        self.action = keras.layers.Dense(embedding_dim, activation=activation, name="action")
+        kernel = "zeros" if output == "residual" else "glorot_uniform"
+        self.action = keras.layers.Dense(
+            embedding_dim, activation=activation, kernel_initializer=kernel, name="action"
+        )
         self.skip = (
-            keras.layers.Dense(embedding_dim, use_bias=False, name="skip")
-            if output == "linear-skip"
+            keras.layers.Dense(
+                embedding_dim, use_bias=False, kernel_initializer=kernel, name="skip"
+            )
+            if output != "tanh"
             else None
         )
         self(

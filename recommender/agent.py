@@ -68,9 +68,14 @@ class DRRAgent:
         self.networks = networks or Networks(config, window, self.features, seed)
         self._scores = tf.function(self._score_items, reduce_retracing=True)
 
+    @property
+    def needs_profile(self) -> bool:
+        """Whether a user's vector is solved from all that is known, not from the window alone."""
+        return self.config.user_vector == "pretrained"
+
     def act(self, observation: Observation) -> tf.Tensor:
         """pi(s): observation of B users -> action [B, k]."""
-        return self.networks.actor(self.networks.actor_state(observation))
+        return self.networks.act(observation)
 
     def _score_items(self, observation: Observation) -> tf.Tensor:
         return tf.matmul(self.act(observation), self.features.items, transpose_b=True)
@@ -82,6 +87,7 @@ class DRRAgent:
         ratings: NDArray[Any],
         shown: NDArray[Any] | None = None,
         rewards: NDArray[Any] | None = None,
+        profile: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
         """Equation 2: the score of every item for B users, [B, I].
 
@@ -89,6 +95,7 @@ class DRRAgent:
             users: rows of the catalogue's demographics [B]; -1 is someone unknown.
             items, ratings: the window [B, n], oldest first, -1 where empty.
             shown, rewards: what was recommended since the episode began, and its rewards [B, t].
+            profile: user vectors [B, k], for an agent that `needs_profile`.
         """
         none = np.zeros([len(users), 0], np.float32)
         shown, rewards = (none if value is None else value for value in (shown, rewards))
@@ -98,6 +105,7 @@ class DRRAgent:
             ratings=tf.constant(ratings, tf.float32),
             seen=tf.constant(np.hstack([items, shown]), tf.int32),
             seen_rewards=tf.constant(np.hstack([np.zeros_like(ratings), rewards]), tf.float32),
+            profile=None if profile is None else tf.constant(profile, tf.float32),
         )
         scores: NDArray[np.float32] = self._scores(observation).numpy()
         return scores
@@ -122,7 +130,10 @@ class DRRAgent:
         latest = items[-self.window :]
         window_items[0, -len(latest) :] = latest
         window_ratings[0, -len(latest) :] = ratings[-self.window :]
-        scores = self.scores(np.array([-1]), window_items, window_ratings)[0]
+        profile = None
+        if self.needs_profile:
+            profile = self.table.fold_in(np.array([items]), np.array([ratings]))
+        scores = self.scores(np.array([-1]), window_items, window_ratings, profile=profile)[0]
         scores[items] = -np.inf
         best = np.argsort(-scores, kind="stable")[:k]
         return [self._recommendation(int(item), float(scores[item])) for item in best]
@@ -183,6 +194,7 @@ class TrainingAgent:
         total_updates: of the whole run, for the learning-rate schedule.
         seed: of the initial weights.
         mean: over the workers that train together, see `Learner`.
+        profiles: the vectors [U, k] of the environment's users, where the state needs them.
         jit_compile: compile with XLA.
     """
 
@@ -198,12 +210,13 @@ class TrainingAgent:
         total_updates: int,
         seed: int,
         mean: Mean = alone,
+        profiles: NDArray[np.float32] | None = None,
         jit_compile: bool = False,
     ) -> None:
         self.config = config
         self.environment = environment
         self.replay = replay
-        self.features = Features(table, catalogue.demographics, catalogue.scale)
+        self.features = Features(table, catalogue.demographics, catalogue.scale, profiles)
         self.learner = Learner(
             config,
             window,
@@ -271,9 +284,7 @@ class TrainingAgent:
     def _explore(
         self, state: Any, exploration: Exploration, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        observation = Observation(*(getattr(state, name) for name in Observation._fields))
-        networks = self.learner.online
-        action = networks.actor(networks.actor_state(observation))
+        action = self.learner.online.act(Observation.of(state._asdict()))
         legal = self.environment.legal(state.users, state.seen)
         kind, items = self.config.exploration, self.features.items
         return explore(kind, action, items, legal, exploration, seed)

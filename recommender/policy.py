@@ -19,6 +19,7 @@ class DRRPolicy:
     def __init__(self, agent: DRRAgent, name: str = "drr") -> None:
         self.agent = agent
         self.name = name
+        self._solved: tuple[IntArray, FloatArray] | None = None  # items known at a start, vectors
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """Scores of all items [B, I], or of candidates [B, C]."""
@@ -26,8 +27,19 @@ class DRRPolicy:
         items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]
         missing = [(0, 0), (n - items.shape[1], 0)]
         items = np.pad(items, missing, constant_values=-1)
-        rewards = states.feedback_rewards(self.agent.catalogue.scale)
         scores = self.agent.scores(
-            states.users, items, np.pad(ratings, missing), states.feedback_items, rewards
+            states.users,
+            items,
+            np.pad(ratings, missing),
+            shown=states.feedback_items,
+            rewards=states.feedback_rewards(self.agent.catalogue.scale),
+            profile=self._profile(states) if self.agent.needs_profile else None,
         )
         return take(scores, candidates)
+
+    def _profile(self, states: States) -> FloatArray:
+        """The vectors of what was known at the start [B, k], solved once for each start."""
+        if self._solved is None or self._solved[0] is not states.items:
+            known = (states.offsets, states.items, states.ratings)
+            self._solved = (states.items, self.agent.table.fold_in_rows(*known))
+        return self._solved[1]

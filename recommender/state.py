@@ -4,7 +4,8 @@ Shapes: B batch, n window, k embedding size, P = n (n - 1) / 2 pairs. A window s
 masked: its empty places contribute exact zeros, never a real item.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import keras
 import numpy as np
@@ -20,13 +21,20 @@ REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size 
 class Observation(NamedTuple):
     """What the agent knows of B users: users [B]; items, ratings [B, n], oldest first, -1 empty;
     seen, rewards [B, n + t] (-1 empty): the first window, then what was recommended since and how
-    it was received; none of it may be shown again."""
+    it was received; none of it may be shown again. profile [B, k]: the users' vectors, solved from all
+    they rated before; where it is None, the training sessions' own stand in for it."""
 
     users: tf.Tensor
     items: tf.Tensor
     ratings: tf.Tensor
     seen: tf.Tensor
     seen_rewards: tf.Tensor
+    profile: tf.Tensor | None = None
+
+    @classmethod
+    def of(cls, source: Mapping[str, tf.Tensor]) -> Self:
+        """From the fields of a stored transition or of an environment's state."""
+        return cls(*(source[name] for name in cls._fields if name != "profile"))
 
 
 class Features:
@@ -38,21 +46,33 @@ class Features:
         demographics: [U + 1, D]; the last row, zeros, is user -1: someone unknown.
         scale: lowest and highest rating.
         table: the embedding, which folds in unseen users.
+        profiles: the training sessions' user vectors [U, k], or None.
     """
 
     def __init__(
-        self, table: EmbeddingTable, demographics: np.ndarray, scale: tuple[float, float]
+        self,
+        table: EmbeddingTable,
+        demographics: np.ndarray,
+        scale: tuple[float, float],
+        profiles: np.ndarray | None = None,
     ) -> None:
         self.table, self.scale = table, scale
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
         nobody = np.zeros([1, demographics.shape[1]], np.float32)
         self.demographics = tf.constant(np.vstack([demographics, nobody]), tf.float32)
+        self.profiles = None if profiles is None else tf.constant(profiles, tf.float32)
 
     @property
     def n_items(self) -> int:
         """I."""
         return int(self.items.shape[0])
+
+    def profile(self, observation: Observation) -> tf.Tensor:
+        """u: the users' vectors [B, k] from all they rated before the episode."""
+        if observation.profile is None:
+            return tf.gather(self.profiles, observation.users)
+        return observation.profile
 
 
 class ItemWeights(keras.layers.Layer):
@@ -176,6 +196,7 @@ class StateRepresentation(keras.Model):
         self.represent = REPRESENTATIONS[config.state]
         self.item_dropout = config.item_dropout
         self._features = features
+        self._kind = config.user_vector
         self.item_weights = ItemWeights(
             window, config.item_weights == "position-rating", features.scale
         )
@@ -184,7 +205,7 @@ class StateRepresentation(keras.Model):
         )
         self.refused = Refused(window, features) if config.refused else None
         nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
-        self(Observation(tf.zeros([1], tf.int32), nothing, zeros, nothing, zeros))
+        self(Observation(tf.zeros([1], tf.int32), nothing, zeros, nothing, zeros, tf.zeros([1, k])))
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
         """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
@@ -202,6 +223,8 @@ class StateRepresentation(keras.Model):
         return tf.concat([state, self.refused(observation.seen, observation.seen_rewards)], axis=1)
 
     def _user(self, observation: Observation, weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        if self._kind == "pretrained":
+            return self._features.profile(observation)
         if self.user_vector is None:
             return fold_in(self._features.table, observation, mask)
         last = self._features.demographics.shape[0] - 1

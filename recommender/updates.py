@@ -55,6 +55,7 @@ class Networks:
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         k = features.table.k
+        self._features, self._residual = features, config.actor_output == "residual"
         with seeded_initialisers(seed):
             self._build(config, window, features, k)
 
@@ -88,6 +89,11 @@ class Networks:
     def variables(self) -> list[keras.Variable]:
         """Every weight, in a fixed order."""
         return [variable for model in self.models for variable in model.variables]
+
+    def act(self, observation: Observation, state: tf.Tensor | None = None) -> tf.Tensor:
+        """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""
+        action = self.actor(self.actor_state(observation) if state is None else state)
+        return action + self._features.profile(observation) if self._residual else action
 
     def copy_from(self, other: "Networks") -> None:
         """Become an exact copy."""
@@ -200,7 +206,7 @@ class Learner:
         self, batch: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
-        observation = Observation(*(batch[name] for name in Observation._fields))
+        observation = Observation.of(batch)
         legal = self.log.legal(observation.users, observation.seen)  # [B, I]
         # y = r + gamma Q'(s', pi'(s'))
         targets = self._td_target(batch, legal)
@@ -228,7 +234,7 @@ class Learner:
             seen=tf.concat([batch["seen"], batch["item"][:, None]], axis=1),
             seen_rewards=tf.concat([batch["seen_rewards"], reward[:, None]], axis=1),
         )
-        action = self.target.actor(self.target.actor_state(following))
+        action = self.target.act(following)
         if config.critic_action == "item":
             taken = tf.one_hot(batch["item"], self.features.n_items, True, False, dtype=tf.bool)
             scores = tf.matmul(action, self.features.items, transpose_b=True)
@@ -256,6 +262,9 @@ class Learner:
         wanted = targets.target[:, None]
         if config.counterfactual:
             others = self._draw_items(observation, legal, seed)
+            # where fewer than C are left, the recommended item fills up
+            left = tf.gather(legal, others, batch_dims=1)
+            others = tf.where(left, others, batch["item"][:, None])
             rewards = self.log.rewards(observation.users, others)
             items = tf.concat([items, others], axis=1)
             wanted = tf.concat([wanted, rewards + targets.continuation[:, None]], axis=1)
@@ -277,7 +286,7 @@ class Learner:
 
     def _draw_items(self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """C items per state, or all that are always left, from the actor's softmax: [B, C] int32."""
-        action = self.online.actor(self.online.actor_state(observation))
+        action = self.online.act(observation)
         scores = tf.matmul(action, self.features.items, transpose_b=True)
         noisy = mask_scores(scores + gumbel(tf.shape(scores), seed), legal)
         always_left = self.features.n_items - observation.seen.shape[1]
@@ -293,7 +302,7 @@ class Learner:
         positives = self.log.sample_positives(observation.users, POSITIVES, seed + [0, 1])
         with tf.GradientTape() as tape:
             state = self._perturbed(online.actor_state, observation, seed)
-            action = online.actor(state if own_state else tf.stop_gradient(state))
+            action = online.act(observation, state if own_state else tf.stop_gradient(state))
             loss = tf.zeros([])
             if config.critic_action == "item" or config.imitation:
                 scores = tf.matmul(action, self.features.items, transpose_b=True)

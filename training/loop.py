@@ -10,14 +10,8 @@ import numpy as np
 
 import embedding
 from config import Config
-from data.errors import DataError
 from data.ratings import Ratings
-from data.splits import hold_out_users, split_users
 from embedding.table import EmbeddingTable
-from envs.episodes import draw_starts
-from envs.vector import VectorOfflineEnv
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.session import Session
 from recommender.agent import DRRAgent, TrainingAgent, transition_spec
 from recommender.exploration import schedule
 from recommender.policy import DRRPolicy
@@ -26,6 +20,7 @@ from replay_buffer.uniform import UniformReplay
 from training import checkpoint
 from training.folder import RunFolder
 from training.logs import Progress, Row, plot
+from training.tasks import make_task
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
 
@@ -54,36 +49,28 @@ class Training:
     def __init__(self, config: Config, ratings: Ratings, folder: RunFolder) -> None:
         self.config, self.ratings, self.folder = config, ratings, folder
         seeds = iter(np.random.SeedSequence(config.seed).generate_state(6) >> 1)
-        train_users, _ = split_users(ratings.n_users)
-        held_out = max(1, round(config.loop.validation_share * len(train_users)))
-        fit_users, self.validation_users = hold_out_users(train_users, held_out, int(next(seeds)))
-        self.visible = ratings.of_users(fit_users)
-        self.users = fit_users[ratings.lengths[fit_users] > 1]
-        if not len(self.users):
-            raise DataError(f"{ratings.name}: no user to train on has two ratings or more")
+        self.task = make_task(config, ratings, int(next(seeds)))
         self.table = self._embedding(int(next(seeds)))
         self.rng = np.random.default_rng(int(next(seeds)))
         self._play_seed, self._learn_seed = int(next(seeds)), int(next(seeds))
         loop, env = config.loop, config.env
         self.per_iteration = loop.parallel_users * env.episode_length
         self.iterations = max(1, round(config.steps / self.per_iteration))
-        self.environment = VectorOfflineEnv(
-            self.visible, window=env.window, episode_length=env.episode_length
-        )
         self.training_agent = TrainingAgent(
             config.agent,
             self.table,
-            ratings,
+            self.task.catalogue,
             window=env.window,
-            environment=self.environment,
+            environment=self.task.environment,
             replay=self._replay(),
             total_updates=self.iterations * loop.updates_per_rollout,
             seed=int(next(seeds)),
+            profiles=self.task.prepare(self.table),
             jit_compile=self._jit(),
         )
         self.iteration = 0
         self.history: list[Row] = []
-        self.protocols = self._protocols()
+        self.protocols = self.task.validation()
 
     @property
     def agent(self) -> DRRAgent:
@@ -95,7 +82,7 @@ class Training:
         path = self.folder.path / "embedding.weights.h5"
         if path.exists():
             return EmbeddingTable.load(path)
-        table = embedding.fit(self.config.embedding, self.visible, seed)
+        table = embedding.fit(self.config.embedding, self.task.visible, seed)
         table.save(path)
         return table
 
@@ -109,15 +96,6 @@ class Training:
         if config.kind == "uniform":
             return UniformReplay(config.capacity, spec)
         return PrioritizedReplay(config.capacity, spec, config.alpha, config.beta, config.epsilon)
-
-    def _protocols(self) -> list[Catalog | Session]:
-        """The learning curve's protocols, over held-out training users."""
-        kinds: dict[str, type[Catalog] | type[Session]] = {"catalog": Catalog, "session": Session}
-        fit_users = np.setdiff1d(split_users(self.ratings.n_users)[0], self.validation_users)
-        return [
-            kinds[name](self.ratings, fit_users, self.validation_users)
-            for name in self.config.protocol
-        ]
 
     def run(self) -> None:
         """Train to the end, or raise Interrupted with everything saved."""
@@ -151,19 +129,10 @@ class Training:
         """One episode of every parallel user, then the updates."""
         config, share = self.config, self.iteration / self.iterations
         exploration = schedule(config.agent, share)
-        users, starts = draw_starts(
-            self.rng,
-            self.visible,
-            self.users,
-            config.env.window,
-            config.env.random_start,
-            config.loop.parallel_users,
-        )
+        start = self.task.begin(self.rng, config.loop.parallel_users)
         offset = self.iteration * SEED_STRIDE % 2**31
         agent = self.training_agent
-        played = agent.collect(
-            self.environment.reset(users, starts), exploration, (self._play_seed, offset)
-        )
+        played = agent.collect(start, exploration, (self._play_seed, offset))
         row = {
             "reward": float(played["reward"].mean()) * config.env.episode_length,
             "epsilon": exploration.epsilon,
@@ -197,7 +166,7 @@ class Training:
         row: Row = {}
         for protocol in self.protocols:
             for key, values in protocol.evaluate(DRRPolicy(self.agent)).items():
-                name = key if protocol.name == "catalog" else f"{protocol.name}_{key}"
+                name = f"{protocol.name}_{key}" if protocol.name == "session" else key
                 row[name] = float(values.mean())
         return row
 

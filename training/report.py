@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from baselines import registry
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.session import Session
 from evaluation.report import Report, make_console, summarise
 from recommender.files import write_text
 from recommender.policy import DRRPolicy
@@ -19,17 +17,15 @@ from training.logs import plot, summary_row
 from training.loop import Training
 
 COMPARED = ("popularity", "random")
-PROTOCOLS = {"catalog": Catalog, "session": Session}
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
 
 
 def announce(training: Training, device: str) -> None:
     """What is about to be trained, on what."""
-    ratings, visible = training.ratings, training.visible
+    ratings, task = training.ratings, training.task
     print(
         f"{ratings.name}: {ratings.n_users:,} users, {ratings.n_items:,} items, {ratings.n_ratings:,} "
-        f"ratings; trained on {len(training.users):,} users with {visible.n_ratings:,} ratings, "
-        f"validated on {len(training.validation_users):,}\n"
+        f"ratings; {task.summary}\n"
         f"{training.config.preset} preset, {training.config.agent.state}, "
         f"{training.table.kind} embedding, {device}; run folder {training.folder.path}"
     )
@@ -62,6 +58,8 @@ def evaluate_command(training: Training) -> str:
     """The evaluate.py command for this run, with its data."""
     config = training.config
     command = ["python", "evaluate.py", "--dataset", config.dataset]
+    if not config.new_users:
+        command += ["--protocol", *config.protocol]
     if config.data_root is not None:
         command += ["--data-root", config.data_root]
     return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
@@ -70,7 +68,7 @@ def evaluate_command(training: Training) -> str:
 def evaluate(training: Training, name: str) -> Report:
     """DRR beside popularity and random on the test users, who were hidden until now."""
     config = training.config
-    protocol = PROTOCOLS[name](training.ratings)
+    protocol = training.task.test(name)
     policies = {
         name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
         for name in COMPARED

@@ -1,0 +1,202 @@
+"""What a run is trained for: which ratings it may see, its episodes, and its validation.
+
+`NewUsers` serves `catalog` and `session`: whole users are held out. `KnownUsers` serves the paper's
+`rerank` and `simulator`: everybody's last ratings are.
+"""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config import Config
+from data.errors import DataError
+from data.ratings import Ratings
+from data.splits import hold_out_users, split_by_time, split_users, training_sessions
+from embedding.table import EmbeddingTable
+from envs.episodes import draw_starts
+from envs.simulator import Simulator as RatingModel
+from envs.vector import EnvState, VectorOfflineEnv
+from evaluation.protocols.base import EvaluationProtocol
+from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.rerank import Rerank, latest_positives
+from evaluation.protocols.session import Session
+from evaluation.protocols.simulator import Simulator
+
+# Shares of a training history after which a training session may begin. The test begins at 0.8 of
+# the whole history, and what lies behind a cut must be long enough to recommend from.
+CUTS = (0.5, 0.6, 0.7, 0.8)
+
+
+class Task(Protocol):
+    """What the training loop asks of a task."""
+
+    visible: Ratings  # what may be fitted on
+    summary: str  # one line for people
+    catalogue: Ratings  # items, and the demographics of the environment's users
+    environment: VectorOfflineEnv
+
+    def prepare(self, table: EmbeddingTable) -> NDArray[np.float32] | None:
+        """Vectors [U, k] of the environment's users, if the state needs them."""
+        ...
+
+    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
+        """First states of `count` episodes."""
+        ...
+
+    def validation(self) -> list[EvaluationProtocol]:
+        """The learning curve's protocols, over held-out training data."""
+        ...
+
+    def test(self, name: str) -> EvaluationProtocol:
+        """The protocol over its test part."""
+        ...
+
+
+class NewUsers:
+    """`catalog` and `session`: episodes with four fifths of the users, less those of validation."""
+
+    def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
+        self._config, self._ratings = config, ratings
+        train_users, _ = split_users(ratings.n_users)
+        held_out = max(1, round(config.loop.validation_share * len(train_users)))
+        self._fit_users, self.validation_users = hold_out_users(train_users, held_out, seed)
+        self.visible, self.catalogue = ratings.of_users(self._fit_users), ratings
+        self.users = self._fit_users[ratings.lengths[self._fit_users] > 1]
+        if not len(self.users):
+            raise DataError(f"{ratings.name}: no user to train on has two ratings or more")
+        self.summary = (
+            f"trained on {len(self.users):,} users with {self.visible.n_ratings:,} ratings, "
+            f"validated on {held_out:,}"
+        )
+        env = config.env
+        self.environment = VectorOfflineEnv(
+            self.visible, window=env.window, episode_length=env.episode_length
+        )
+
+    def prepare(self, table: EmbeddingTable) -> None:
+        """New users have no vectors."""
+
+    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
+        """See Task."""
+        env = self._config.env
+        users, starts = draw_starts(
+            rng, self.visible, self.users, env.window, env.random_start, count
+        )
+        return self.environment.reset(users, starts)
+
+    def validation(self) -> list[EvaluationProtocol]:
+        """See Task."""
+        return [
+            NEW_USER_PROTOCOLS[name](self._ratings, self._fit_users, self.validation_users)
+            for name in self._config.protocol
+        ]
+
+    def test(self, name: str) -> EvaluationProtocol:
+        """See Task."""
+        return NEW_USER_PROTOCOLS[name](self._ratings)
+
+
+NEW_USER_PROTOCOLS: dict[str, type[Catalog | Session]] = {"catalog": Catalog, "session": Session}
+
+
+class KnownUsers:
+    """`rerank` and `simulator`: sessions cut from the first 80% of every history.
+
+    A session knows what came before its cut: the window holds the latest positives, the user vector
+    is solved from all of it. In `rerank` the candidates are what the user rated later; in
+    `simulator` the whole catalogue is, and the run's own factorisation, never the protocol's
+    simulator, answers for what was not rated. Of validation users the last 20% of that part is kept
+    from everything that is fitted.
+    """
+
+    def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
+        self._config, self._ratings = config, ratings
+        self._train = split_by_time(ratings)[0]
+        everybody = np.flatnonzero(self._train.lengths > 1).astype(np.int32)
+        if len(everybody) < 2:
+            raise DataError(f"{ratings.name}: fewer than two users have two ratings to train on")
+        held_out = max(1, round(config.loop.validation_share * len(everybody)))
+        _, self.validation_users = hold_out_users(everybody, held_out, seed)
+        later = split_by_time(self._train.of_users(self.validation_users))[1]
+        self.visible = self._train.keep(~_contains(self._train, later))
+        self.summary = (
+            f"trained on the first {self.visible.n_ratings:,} ratings of {len(everybody):,} users, "
+            f"validated on {later.n_ratings:,} of {held_out:,} among them"
+        )
+        self._known, self._later = training_sessions(self.visible, CUTS)
+        self.catalogue = self._known
+        self.users = np.flatnonzero(self._later.lengths > 0).astype(np.int32)
+        self._states = latest_positives(
+            self._known, np.arange(self._known.n_users), config.env.window
+        )
+
+    @cached_property
+    def environment(self) -> VectorOfflineEnv:
+        """Sessions as users; their later ratings, or all of them and a rating model, answer."""
+        env = self._config.env
+        if self._config.protocol == ("rerank",):
+            return VectorOfflineEnv(
+                self._later,
+                window=env.window,
+                episode_length=env.episode_length,
+                candidates="rated",
+            )
+        return VectorOfflineEnv(
+            self.visible.repeated(len(CUTS)),
+            window=env.window,
+            episode_length=env.episode_length,
+            simulator=_for_sessions(RatingModel(self.visible).table),
+        )
+
+    def prepare(self, table: EmbeddingTable) -> NDArray[np.float32] | None:
+        """See Task."""
+        if self._config.agent.user_vector != "pretrained":
+            return None
+        known = self._states
+        return table.fold_in_rows(known.offsets, known.items, known.ratings)
+
+    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
+        """See Task."""
+        chosen = self.users[rng.integers(len(self.users), size=count)]
+        known = self._states
+        return self.environment.begin(
+            chosen, known.window_items[chosen], known.window_ratings[chosen]
+        )
+
+    def validation(self) -> list[EvaluationProtocol]:
+        """See Task."""
+        return [self._protocol(self._train, self.validation_users)]
+
+    def test(self, name: str) -> EvaluationProtocol:
+        """See Task."""
+        return self._protocol(self._ratings, None)
+
+    def _protocol(self, ratings: Ratings, users: NDArray[np.int32] | None) -> EvaluationProtocol:
+        window = self._config.env.window
+        if self._config.protocol == ("rerank",):
+            return Rerank(ratings, users, window=window)
+        return Simulator(ratings, RatingModel(ratings), users, window=window)
+
+
+def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
+    """The task of the settings' protocols; `seed` draws the validation users."""
+    return (NewUsers if config.new_users else KnownUsers)(config, ratings, seed)
+
+
+def _for_sessions(table: EmbeddingTable) -> EmbeddingTable:
+    """Users repeated once per cut, as `training_sessions` numbers them."""
+    assert table.users is not None and table.user_bias is not None
+    return replace(
+        table,
+        users=np.tile(table.users, (len(CUTS), 1)),
+        user_bias=np.tile(table.user_bias, len(CUTS)),
+    )
+
+
+def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:
+    """Which of `ratings` are in `part`, bool [N]."""
+    keys, wanted = (r.users.astype(np.int64) * r.n_items + r.items for r in (ratings, part))
+    return np.isin(keys, wanted)
