@@ -112,9 +112,11 @@ class AgentConfig:
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: int = 256
     """Units of the actor's two ReLU layers (not stated in the paper; the earlier repos use 128)."""
-    actor_output: Literal["tanh", "linear-skip", "residual"] = "linear-skip"
-    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state. residual:
-    the same, starting at zero and added to the pretrained user vector."""
+    residual: bool = False
+    """Learn what to add to the pretrained factorisation: pi(s) = u + actor(s), and Q(s, a) = the
+    reward that u . a predicts + critic(s, a), both starting at zero (paper: no)."""
+    actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
+    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
     critic: Literal["bilinear", "mlp"] = "bilinear"
     """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
     critic_hidden: int = 256
@@ -220,10 +222,10 @@ class AgentConfig:
             "0 with --agent.critic-action proto: counterfactual actions are items",
         )
         _require(
-            self.actor_output != "residual" or self.user_vector == "pretrained",
-            "agent.actor-output",
-            self.actor_output,
-            "tanh or linear-skip without --agent.user-vector pretrained: there is nothing to add to",
+            not self.residual or self.user_vector == "pretrained",
+            "agent.residual",
+            self.residual,
+            "False without --agent.user-vector pretrained: there is nothing to add to",
         )
 
 
@@ -399,7 +401,7 @@ _RERANK = Config(
     env=EnvConfig(window=5, episode_length=10),
     agent=AgentConfig(
         user_vector="pretrained",
-        actor_output="residual",
+        residual=True,
         discount=0.0,
         policy_gradient=1.0,
         actor_lr=5e-4,

@@ -11,8 +11,8 @@ class Actor(keras.Model):
         embedding_dim: k, the size of the action.
         hidden_dim: units of the two ReLU layers.
         state_dim: size of the state; 3 k (DRR-ave) when it is None.
-        output: "tanh" (the paper); "linear-skip": linear, plus a linear map of the state;
-            "residual": the same, starting at zero, for a caller who adds it to the user vector.
+        output: "tanh" (the paper), or "linear-skip": linear, plus a linear map of the state.
+        start_at_zero: the last layer's kernels are zero at first.
     """
 
     def __init__(
@@ -22,6 +22,7 @@ class Actor(keras.Model):
         *,
         state_dim: int | None = None,
         output: str = "tanh",
+        start_at_zero: bool = False,
         name: str = "actor",
     ) -> None:
         super().__init__(name=name)
@@ -29,7 +30,7 @@ class Actor(keras.Model):
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
         activation = "tanh" if output == "tanh" else None
-        kernel = "zeros" if output == "residual" else "glorot_uniform"
+        kernel = "zeros" if start_at_zero else "glorot_uniform"
         self.action = keras.layers.Dense(
             embedding_dim, activation=activation, kernel_initializer=kernel, name="action"
         )
@@ -37,7 +38,7 @@ class Actor(keras.Model):
             keras.layers.Dense(
                 embedding_dim, use_bias=False, kernel_initializer=kernel, name="skip"
             )
-            if output != "tanh"
+            if output == "linear-skip"
             else None
         )
         self(

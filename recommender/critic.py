@@ -13,6 +13,7 @@ class Critic(keras.Model):
         embedding_dim: k, the size of the action and of the state layer.
         hidden_dim: units of the two ReLU layers behind the concatenation.
         state_dim: size of the state; 3 k (DRR-ave) when it is None.
+        start_at_zero: Q is zero at first.
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class Critic(keras.Model):
         hidden_dim: int = 128,
         *,
         state_dim: int | None = None,
+        start_at_zero: bool = False,
         name: str = "critic",
     ) -> None:
         super().__init__(name=name)
@@ -30,7 +32,8 @@ class Critic(keras.Model):
         )
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
-        self.q_value = keras.layers.Dense(1, name="q_value")
+        kernel = "zeros" if start_at_zero else "glorot_uniform"
+        self.q_value = keras.layers.Dense(1, kernel_initializer=kernel, name="q_value")
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
     def call(self, state: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
@@ -58,17 +61,21 @@ class BilinearCritic(keras.Model):
         hidden_dim: int = 256,
         *,
         state_dim: int | None = None,
+        start_at_zero: bool = False,
         name: str = "bilinear_critic",
     ) -> None:
         super().__init__(name=name)
         self.state_dim = 3 * embedding_dim if state_dim is None else state_dim
         self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
-        self.direction = keras.layers.Dense(embedding_dim, name="direction")
-        self.direction_skip = keras.layers.Dense(
-            embedding_dim, use_bias=False, name="direction_skip"
+        kernel = "zeros" if start_at_zero else "glorot_uniform"
+        self.direction = keras.layers.Dense(
+            embedding_dim, kernel_initializer=kernel, name="direction"
         )
-        self.baseline = keras.layers.Dense(1, name="baseline")
+        self.direction_skip = keras.layers.Dense(
+            embedding_dim, use_bias=False, kernel_initializer=kernel, name="direction_skip"
+        )
+        self.baseline = keras.layers.Dense(1, kernel_initializer=kernel, name="baseline")
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
     def heads(self, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

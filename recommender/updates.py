@@ -55,7 +55,7 @@ class Networks:
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         k = features.table.k
-        self._features, self._residual = features, config.actor_output == "residual"
+        self._features, self._residual = features, config.residual
         with seeded_initialisers(seed):
             self._build(config, window, features, k)
 
@@ -67,10 +67,22 @@ class Networks:
             else self.actor_state
         )
         size = self.actor_state.size
-        self.actor = Actor(k, config.actor_hidden, state_dim=size, output=config.actor_output)
+        self.actor = Actor(
+            k,
+            config.actor_hidden,
+            state_dim=size,
+            output=config.actor_output,
+            start_at_zero=config.residual,
+        )
         kind = BilinearCritic if config.critic == "bilinear" else Critic
         self.critics = [
-            kind(k, config.critic_hidden, state_dim=size, name=f"critic_{index + 1}")
+            kind(
+                k,
+                config.critic_hidden,
+                state_dim=size,
+                start_at_zero=config.residual,
+                name=f"critic_{index + 1}",
+            )
             for index in range(config.critics)
         ]
 
@@ -94,6 +106,26 @@ class Networks:
         """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""
         action = self.actor(self.actor_state(observation) if state is None else state)
         return action + self._features.profile(observation) if self._residual else action
+
+    def values(
+        self, critic: keras.Model, observation: Observation, state: tf.Tensor, actions: tf.Tensor
+    ) -> tf.Tensor:
+        """Q(s, a) [B, C] of actions [B, C, k] by one of the critics."""
+        q = critic.q_items(state, actions)
+        return q + self._prior(observation, actions) if self._residual else q
+
+    def value(
+        self, critic: keras.Model, observation: Observation, state: tf.Tensor, action: tf.Tensor
+    ) -> tf.Tensor:
+        """Q(s, a) [B, 1] of one action each [B, k]."""
+        q = critic(state, action)
+        return q + self._prior(observation, action[:, None]) if self._residual else q
+
+    def _prior(self, observation: Observation, actions: tf.Tensor) -> tf.Tensor:
+        """What the factorisation says of actions [B, C, k]: a deviation in stars, as a reward."""
+        low, high = self._features.scale
+        predicted = tf.einsum("bk,bck->bc", self._features.profile(observation), actions)
+        return predicted * (2.0 / (high - low))
 
     def copy_from(self, other: "Networks") -> None:
         """Become an exact copy."""
@@ -240,7 +272,10 @@ class Learner:
             scores = tf.matmul(action, self.features.items, transpose_b=True)
             action = tf.gather(self.features.items, best_item(scores, legal & ~taken))
         state = self.target.critic_state(following)
-        values = tf.concat([critic(state, action) for critic in self.target.critics], axis=1)
+        values = tf.concat(
+            [self.target.value(critic, following, state, action) for critic in self.target.critics],
+            axis=1,
+        )
         value = tf.reduce_min(values, axis=1)  # [B]
         continuation = config.discount * (1.0 - batch["terminated"]) * value
         target = reward + continuation
@@ -276,9 +311,8 @@ class Learner:
             state = self._perturbed(online.critic_state, observation, seed + [0, 1])
             loss = 0.0
             for critic in online.critics:
-                error = tf.ensure_shape(wanted, [None, actions.shape[1]]) - critic.q_items(
-                    state, actions
-                )
+                values = online.values(critic, observation, state, actions)
+                error = tf.ensure_shape(wanted, [None, actions.shape[1]]) - values
                 loss += tf.reduce_mean(batch["weights"] * tf.reduce_mean(tf.square(error), axis=1))
         gradients = self.mean(tape.gradient(loss, self._critic_variables))
         self.critic_optimizer.apply(gradients, self._critic_variables)
@@ -313,7 +347,7 @@ class Learner:
                     shown = tf.matmul(tf.exp(log_policy), self.features.items)
                 else:
                     shown = action
-                q = online.critics[0](critic_state, shown)
+                q = online.value(online.critics[0], observation, critic_state, shown)
                 loss -= config.policy_gradient * tf.reduce_mean(q)
             if config.imitation:
                 loss += config.imitation * imitation_loss(log_policy, positives, legal, self.mean)
