@@ -113,8 +113,8 @@ class AgentConfig:
     actor_hidden: int = 256
     """Units of the actor's two ReLU layers (not stated in the paper; the earlier repos use 128)."""
     residual: bool = False
-    """Learn what to add to the pretrained factorisation: pi(s) = u + actor(s), and Q(s, a) = the
-    reward that u . a predicts + critic(s, a), both starting at zero (paper: no)."""
+    """Learn what to add to the pretrained factorisation: pi(s) = 10 u + actor(s), and Q(s, a) = the
+    reward that u . a predicts + critic(s, a), both networks starting at zero (paper: no)."""
     actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
     """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
     critic: Literal["bilinear", "mlp"] = "bilinear"

@@ -244,16 +244,11 @@ def _check_run(folder: Path, protocol: str) -> None:
     trained_for = settings.get("protocol")
     if not isinstance(trained_for, list) or not trained_for:
         raise UsageError(f"--weights {folder}: config.json: protocol is {trained_for!r}")
-    if group(protocol) != group(trained_for[0]):
+    if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
         raise UsageError(
             f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
             f"{protocol} hides; train one with: python train.py --protocol {protocol}"
         )
-
-
-def group(protocol: str) -> str:
-    """Protocols of one group hide the same ratings."""
-    return "new users" if protocol in NEW_USERS else "known users"
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

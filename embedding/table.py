@@ -145,7 +145,8 @@ class EmbeddingTable:
     def _split(self) -> list["EmbeddingTable"]:
         """The members' own tables, from their columns."""
         columns = np.split(
-            self.items[:, : self.k // self.members * self.members] * np.sqrt(self.members, dtype="f4"),
+            self.items[:, : self.k // self.members * self.members]
+            * np.sqrt(self.members, dtype="f4"),
             self.members,
             axis=1,
         )
@@ -227,6 +228,7 @@ def _read(file: h5py.File) -> dict[str, Any]:
             values[name] = OPTIONAL[name]
         else:
             raise EmbeddingError(f"field {name!r}: missing")
+    values["members"] = int(values["members"])
     return values
 
 
@@ -257,9 +259,9 @@ def beside(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Slices of rows with at most BLOCK_ENTRIES entries together; none if there are no columns."""
+    """Slices of rows with at most BLOCK_ENTRIES entries together."""
     size = max(1, BLOCK_ENTRIES // max(n_columns, 1))
-    for start in range(0, n_rows if n_columns else 0, size):
+    for start in range(0, n_rows, size):
         yield slice(start, start + size)
 
 

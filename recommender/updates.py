@@ -20,6 +20,8 @@ from recommender.exploration import gumbel
 from recommender.ranking import best_item, mask_scores
 from recommender.state import Features, Observation, StateRepresentation
 
+# Scores of a residual actor's start, per star of predicted rating: as logits, one star must matter.
+SHARPNESS = 10.0
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
 
 Mean = Callable[[list[tf.Tensor]], list[tf.Tensor]]
@@ -105,7 +107,9 @@ class Networks:
     def act(self, observation: Observation, state: tf.Tensor | None = None) -> tf.Tensor:
         """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""
         action = self.actor(self.actor_state(observation) if state is None else state)
-        return action + self._features.profile(observation) if self._residual else action
+        return (
+            action + SHARPNESS * self._features.profile(observation) if self._residual else action
+        )
 
     def values(
         self, critic: keras.Model, observation: Observation, state: tf.Tensor, actions: tf.Tensor

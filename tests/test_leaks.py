@@ -97,3 +97,33 @@ def test_training_rows_do_change_them(tiny, tiny_data, original, retrained, read
     assert {name.split(".")[0] for name in different} == {"actor", "critic", "state", "embedding"}
     expected = recommendations(original, tiny_data)
     assert np.any(recommendations(folder, changed) != expected)
+
+
+FAST = ("--steps", "240", "--embedding.members", "2")
+
+
+def other_late_rows(ratings: Ratings) -> Ratings:
+    """The last fifth of everybody's rows: other items, other stars."""
+    items, values, rng = ratings.items.copy(), ratings.values.copy(), np.random.default_rng(0)
+    for user in range(ratings.n_users):
+        row = ratings.row(user)
+        late = slice(row.start + int(0.8 * (row.stop - row.start)), row.stop)
+        fresh = np.setdiff1d(np.arange(ratings.n_items), items[row])
+        items[late] = rng.permutation(fresh)[: late.stop - late.start]
+        values[late] = 6 - values[late]
+    return rebuilt(ratings, items, values)
+
+
+@pytest.mark.parametrize("protocol", ["rerank", "simulator"])
+def test_late_ratings_change_no_trained_array(tiny, train, write, tmp_path, read_weights, protocol):
+    arrays = []
+    for name, ratings in (("as they are", tiny), ("changed", other_late_rows(tiny))):
+        root = write(ratings, tmp_path / name / "data")
+        flags = ("--protocol", protocol, "--run-name", "run", *FAST)
+        run = train(tmp_path / name / "runs", *flags, root=root, eager=True)
+        assert run.status == 0, run.err
+        arrays.append(read_weights(run.folder))
+    mine, theirs = arrays
+    assert mine.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(mine[name], array, err_msg=name)

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import DataError, Ratings
-from data.splits import hold_out_users, split_by_time, split_users, with_history
+from data.splits import (
+    hold_out_users,
+    split_by_time,
+    split_users,
+    training_sessions,
+    with_history,
+)
 
 CALM = settings(deadline=None)  # machines under load are slow
 
@@ -78,3 +84,22 @@ def test_with_history_names_the_longest() -> None:
     assert with_history(ratings, np.arange(4), 10).tolist() == [2]
     with pytest.raises(DataError, match=r"more than 10 ratings \(most: 10\)"):
         with_history(ratings, np.array([0, 1, 3]), 10)
+
+
+@CALM
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]), min_size=1, max_size=3),
+)
+def test_training_sessions_cut_every_history_once_per_share(
+    lengths: list[int], cuts: list[float]
+) -> None:
+    ratings = ratings_with(lengths)
+    known, later = training_sessions(ratings, cuts)
+    assert known.n_users == later.n_users == len(cuts) * len(lengths)
+    for session in range(known.n_users):
+        cut, user = divmod(session, len(lengths))
+        row, end = ratings.items[ratings.row(user)].tolist(), int(cuts[cut] * lengths[user])
+        assert known.items[known.row(session)].tolist() == row[:end]
+        assert later.items[later.row(session)].tolist() == row[end:]
+        assert known.user_ids[session] == ratings.user_ids[user]

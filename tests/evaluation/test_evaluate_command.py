@@ -68,7 +68,7 @@ def test_writes_json_and_markdown_and_prints_a_table(protocol, tmp_path, capsys)
 def test_several_runs_of_a_policy_are_seeds(tmp_path, run_folder, fake_runs, capsys):
     again = run_folder.parent / "again"
     again.mkdir()
-    (again / "config.json").write_text("{}")
+    (again / "config.json").write_text('{"protocol": ["catalog"]}')
     weights = [str(run_folder), str(again), f"drr-p={again}"]
     file = tmp_path / "out.json"
     names = ["--policies", "popularity", "drr"]
@@ -110,8 +110,14 @@ def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
 def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
     for protocol in ("rerank", "simulator"):
         message = failure(capsys, "--protocol", protocol, "--weights", f"drr={run_folder}")
-        assert "trained for catalog and session only" in message
-        assert f"seen ratings that {protocol} hides; leave out --weights" in message
+        assert "trained for catalog and session, and has" in message
+        assert f"seen ratings that {protocol} hides; train one with: python train.py" in message
+    (run_folder / "config.json").write_text('{"protocol": ["rerank"]}')
+    for protocol in ("catalog", "session", "simulator"):
+        message = failure(capsys, "--protocol", protocol, "--weights", str(run_folder))
+        assert f"trained for rerank, and has seen ratings that {protocol} hides" in message
+    (run_folder / "config.json").write_text('{"protocol": []}')
+    assert "protocol is []" in failure(capsys, "--weights", str(run_folder))
 
 
 def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatch, run_folder):
@@ -135,7 +141,7 @@ def test_an_interrupt_exits_with_130(capsys, monkeypatch):
         (["--data-root", "nowhere"], "nowhere"),
         (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
         (["--mode", "transductive", "--weights", "run"], "trained without the test users"),
-        (["--protocol", "simulator", "--policies", "drr"], "for catalog and session only"),
+        (["--protocol", "simulator", "--policies", "drr"], "add --weights DIR"),
         (["--seed", "-1"], "--seed must not be negative, got -1"),
         (["--json", "."], "cannot write .: it is a folder"),
         (["--markdown", "."], "cannot write .: it is a folder"),

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 import toys
 
+from envs.vector import VectorOfflineEnv
 from recommender.state import Observation
-from recommender.updates import imitation_loss, soft_update
+from recommender.updates import SHARPNESS, Learner, Networks, imitation_loss, soft_update
 
 SEED = tf.constant([3, 5])
 PLAIN = {"dropout": 0.0, "item_dropout": 0.0}
@@ -38,7 +39,7 @@ def equal(first: list, second: list) -> list[bool]:
 
 
 def observed(batch) -> Observation:
-    return Observation(*(batch[name] for name in Observation._fields))
+    return Observation.of(batch)
 
 
 def next_observation(batch) -> Observation:
@@ -313,3 +314,49 @@ def test_many_updates_in_one_call_are_those_updates_one_by_one_and_traced_once()
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
     compiled.update_many(toys.stacked(batches[::-1]), tf.constant([9, 9]))
     assert compiled.update_many.experimental_get_tracing_count() == 1
+
+
+RESIDUAL = replace(BEST, user_vector="pretrained", residual=True)
+
+
+def test_a_residual_agent_starts_as_its_factorisation():
+    vectors = np.random.default_rng(5).normal(size=(5, toys.K)).astype(np.float32)
+    networks = Networks(RESIDUAL, toys.WINDOW, toys.features(), seed=0)
+    seen = toys.random_observation()._replace(profile=tf.constant(vectors))
+    np.testing.assert_allclose(networks.act(seen), SHARPNESS * vectors, rtol=1e-6)
+    actions = np.random.default_rng(6).normal(size=(5, 2, toys.K)).astype(np.float32)
+    for critic in networks.critics:
+        state = networks.critic_state(seen)
+        values = networks.values(critic, seen, state, tf.constant(actions))
+        expected = np.einsum("bk,bck->bc", vectors, actions) / 2  # one star is half a reward
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+        alone = networks.value(critic, seen, state, tf.constant(actions[:, 0]))
+        np.testing.assert_allclose(alone[:, 0], expected[:, 0], atol=1e-5)
+
+
+def test_where_few_items_are_left_the_recommended_one_fills_up():
+    window = {"window": toys.WINDOW, "episode_length": toys.T}
+    log = VectorOfflineEnv(toys.log(), **window, candidates="rated")
+    config = replace(BEST, counterfactual=toys.N_ITEMS)
+    asked: list[list[int]] = []
+    features, batch = toys.features(), toys.batch(config)
+    subject = Learner(config, toys.WINDOW, features, Asked(log, asked), total_updates=9, seed=0)
+    subject.update(batch, tf.constant([0, 0]))
+    legal = log.legal(batch["users"], batch["seen"]).numpy()
+    for row, items in enumerate(asked[0]):
+        left = set(np.flatnonzero(legal[row]))
+        assert set(items) <= left | {int(batch["item"][row])}
+
+
+class Asked:
+    """A log that keeps the items whose rewards were asked for."""
+
+    def __init__(self, log, kept):
+        self._log, self._kept = log, kept
+
+    def rewards(self, users, items):
+        self._kept.append(items.numpy().tolist())
+        return self._log.rewards(users, items)
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)

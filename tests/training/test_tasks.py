@@ -1,0 +1,96 @@
+"""What a run may see: for known users, everybody's early ratings, cut into sessions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import config as settings
+from data.ratings import Ratings
+from data.splits import split_by_time
+from embedding.als import fit_mf
+from training.tasks import CUTS, KnownUsers
+
+WINDOW, T = 3, 4
+
+
+def task(ratings: Ratings, protocol: str) -> KnownUsers:
+    config = settings.preset("best", (protocol,))
+    env = replace(config.env, window=WINDOW, episode_length=T)
+    return KnownUsers(replace(config, env=env), ratings, seed=0)
+
+
+@pytest.fixture(scope="module")
+def rerank(tiny) -> KnownUsers:
+    return task(tiny, "rerank")
+
+
+@pytest.fixture(scope="module")
+def simulator(tiny) -> KnownUsers:
+    return task(tiny, "simulator")
+
+
+def pairs(ratings: Ratings) -> set[tuple[int, int]]:
+    return set(zip(ratings.users.tolist(), ratings.items.tolist(), strict=True))
+
+
+def test_neither_the_test_part_nor_that_of_validation_is_visible(tiny, rerank):
+    train, test = split_by_time(tiny)
+    validation = rerank.validation()[0]
+    asked = split_by_time(train.of_users(rerank.validation_users))[1]
+    assert asked.n_ratings
+    assert pairs(rerank.visible) == pairs(train) - pairs(asked)
+    assert not pairs(rerank.visible) & pairs(test)
+    assert validation.eval_users.tolist() == rerank.validation_users.tolist()
+    assert not pairs(validation.visible) & pairs(asked)
+    assert pairs(rerank.test("rerank").visible) == pairs(train)
+
+
+def test_a_session_starts_from_its_latest_positives_and_is_asked_about_later_ratings(rerank):
+    state = rerank.begin(np.random.default_rng(0), 64)
+    legal = rerank.environment.legal(state.users, state.seen).numpy()
+    visible = rerank.visible
+    for row, session in enumerate(state.users.numpy()):
+        cut, user = divmod(int(session), visible.n_users)
+        place = visible.row(user)
+        end = place.start + int(CUTS[cut] * visible.lengths[user])
+        liked = visible.items[place.start : end][visible.positive[place.start : end]]
+        window = state.items.numpy()[row]
+        assert window[window >= 0].tolist() == liked[-WINDOW:].tolist()
+        assert np.flatnonzero(legal[row]).tolist() == sorted(visible.items[end : place.stop])
+
+
+def test_a_session_vector_is_solved_from_what_came_before(rerank):
+    table = fit_mf(rerank.visible, 4)
+    vectors = rerank.prepare(table)
+    session = rerank.visible.n_users + 5  # user 5, second cut
+    place = rerank.visible.row(5)
+    known = slice(place.start, place.start + int(CUTS[1] * rerank.visible.lengths[5]))
+    before = (rerank.visible.items[known][None], rerank.visible.values[known][None])
+    np.testing.assert_allclose(vectors[session], table.fold_in(*before)[0], atol=1e-4)
+
+
+def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visible_part_else(
+    simulator,
+):
+    from envs.simulator import Simulator
+
+    visible, model = simulator.visible, Simulator(simulator.visible)
+    session = 2 * visible.n_users + 7  # user 7, third cut
+    items = np.arange(visible.n_items, dtype=np.int32)
+    ratings, known = simulator.environment.lookup(tf.constant([session]), tf.constant(items[None]))
+    row = visible.row(7)
+    logged = dict(zip(visible.items[row].tolist(), visible.values[row].tolist(), strict=True))
+    guessed = model.rating(np.array([7]), items[None])[0]
+    expected = [logged.get(item, guessed[item]) for item in items]
+    np.testing.assert_allclose(ratings.numpy()[0], expected, atol=1e-4)
+    assert known.numpy().all()
+    rewards = simulator.environment.rewards(tf.constant([session]), tf.constant(items[None]))
+    np.testing.assert_allclose(rewards.numpy()[0], (ratings.numpy()[0] - 3) / 2, atol=1e-6)
+
+
+def test_without_a_second_user_to_train_on_there_is_no_task(tiny):
+    alone = tiny.of_users(np.array([3]))
+    with pytest.raises(ValueError, match="fewer than two users"):
+        task(alone, "rerank")
