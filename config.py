@@ -341,7 +341,7 @@ class Config:
 NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")
 
 
-def preset(name: Preset, protocol: Sequence[str] = NEW_USERS) -> Config:
+def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
     """The complete settings of one preset for what the run is measured by."""
     chosen = Config() if name == "best" else _PAPER
     if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:

@@ -117,7 +117,8 @@ class EmbeddingTable:
         self, offsets: IntArray, items: IntArray, ratings: FloatArray
     ) -> NDArray[np.float32]:
         """`fold_in` of histories in CSR form: offsets [B + 1], items and ratings [H] -> [B, k]."""
-        vectors = self.fold_in(np.full((len(offsets) - 1, 1), -1), np.zeros((len(offsets) - 1, 1)))
+        nobody = np.full((len(offsets) - 1, 1), -1)
+        vectors = self.fold_in(nobody, np.zeros(nobody.shape, np.float32))
         for rows in blocks(np.diff(offsets)):
             positions, mask = padded_positions(offsets, rows)
             vectors[rows] = self.fold_in(
@@ -255,7 +256,8 @@ def _number(file: h5py.File, name: str) -> float:
 def beside(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
     """[R, k] and [R] of each of m members -> [R, sum of (k + 1)], divided by sqrt(m)."""
     columns = [column for matrix, last in parts for column in (matrix, last[:, None])]
-    return np.hstack(columns) / np.sqrt(len(parts), dtype=np.float32)
+    joined: FloatArray = np.hstack(columns) / np.sqrt(len(parts), dtype=np.float32)
+    return joined
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:

@@ -117,15 +117,9 @@ class VectorOfflineEnv:
         logged = tf.gather(self._log_ratings, found)
         if self._simulator is None:
             return tf.where(known, logged, 0.0), known
-        return tf.where(known, logged, self._simulated(users, items)), tf.ones_like(known)
-
-    def _simulated(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        model = self._simulator
-        vectors = tf.gather(tf.constant(model.users), users)  # [B, k]
-        guess = tf.einsum("bk,bck->bc", vectors, tf.gather(tf.constant(model.items), items))
-        guess += tf.gather(tf.constant(model.item_bias), items) + model.mean
-        guess += tf.gather(tf.constant(model.user_bias), users)[:, None]
-        return tf.clip_by_value(guess, *self.ratings.scale)
+        guess = predicted(self._simulator, users, items)
+        guess = tf.clip_by_value(guess, *self.ratings.scale)
+        return tf.where(known, logged, guess), tf.ones_like(known)
 
     def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Rewards of showing items [B, C] to users [B] -> [B, C] (equation 10; -0.5 if unrated)."""
@@ -194,3 +188,11 @@ def mark(items: tf.Tensor, n_items: int) -> tf.Tensor:
     grid = tf.zeros([tf.shape(items)[0], n_items + 1], tf.bool)
     ones = tf.ones([tf.shape(places)[0]], tf.bool)
     return tf.tensor_scatter_nd_update(grid, places, ones)[:, :n_items]
+
+
+def predicted(model: EmbeddingTable, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    """`model.predict` in the graph: users [B], items [B, C] -> [B, C]."""
+    vectors = tf.gather(tf.constant(model.users), users)  # [B, k]
+    guess = tf.einsum("bk,bck->bc", vectors, tf.gather(tf.constant(model.items), items))
+    guess += tf.gather(tf.constant(model.item_bias), items) + model.mean
+    return guess + tf.gather(tf.constant(model.user_bias), users)[:, None]

@@ -5,7 +5,6 @@
 """
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -133,8 +132,9 @@ class KnownUsers:
             self._known, np.arange(self._known.n_users), config.env.window
         )
 
-    @cached_property
-    def environment(self) -> VectorOfflineEnv:
+        self.environment = self._environment()
+
+    def _environment(self) -> VectorOfflineEnv:
         """Sessions as users; their later ratings, or all of them and a rating model, answer."""
         env = self._config.env
         if self._config.protocol == ("rerank",):
@@ -183,17 +183,17 @@ class KnownUsers:
 
 def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
     """The task of the settings' protocols; `seed` draws the validation users."""
-    return (NewUsers if config.new_users else KnownUsers)(config, ratings, seed)
+    if config.new_users:
+        return NewUsers(config, ratings, seed)
+    return KnownUsers(config, ratings, seed)
 
 
 def _for_sessions(table: EmbeddingTable) -> EmbeddingTable:
     """Users repeated once per cut, as `training_sessions` numbers them."""
-    assert table.users is not None and table.user_bias is not None
-    return replace(
-        table,
-        users=np.tile(table.users, (len(CUTS), 1)),
-        user_bias=np.tile(table.user_bias, len(CUTS)),
-    )
+    if table.users is None or table.user_bias is None:
+        raise LookupError("a simulator answers for users it knows: it needs their vectors")
+    repeated = np.arange(len(CUTS) * len(table.users)) % len(table.users)
+    return replace(table, users=table.users[repeated], user_bias=table.user_bias[repeated])
 
 
 def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:
