@@ -5,7 +5,7 @@
     python train.py --preset paper       the plain Algorithm 1 of the paper
 
 Exit status: 0 finished, 1 failed while running, 2 unusable arguments or data, 130 or 143 stopped by
-Ctrl-C or SIGTERM with everything saved.
+Ctrl-C or SIGTERM; what is printed then goes on with the run.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import tyro
 
 import config as settings
 from config import Config, ConfigError, Dataset
+from training.signals import Interrupted, stop_at_once
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        with stop_at_once():
+            return prepare_and_run(argv)
+    except Interrupted as stop:
+        print(f"stopped by {stop} before the run began", file=sys.stderr)
+        return 128 + stop.signal
+
+
+def prepare_and_run(argv: Sequence[str]) -> int:
+    """Settings, data and folder, then the run; unusable ones end here."""
     try:
         asked = with_saved_data(parse(argv))
         from data import DataError, load_dataset
@@ -41,7 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, folder = open_folder(asked, argv, ratings)
     except (ConfigError, DataError, RunFolderError) as error:
         return fail(error, 2)
-    return run(config, ratings, folder, argv)
+    try:
+        return run(config, ratings, folder, argv)
+    except Interrupted as stop:
+        state = "everything is saved" if stop.saved else "the last checkpoint stays"
+        print(f"stopped by {stop}; {state}. Go on with:", file=sys.stderr)
+        print(f"  {resume_command(argv)}", file=sys.stderr)
+        return 128 + stop.signal
 
 
 def parse(argv: Sequence[str], default: Config | None = None) -> Config:
@@ -113,10 +130,9 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     from data import DataError
     from embedding.table import EmbeddingError
     from training.checkpoint import CheckpointError
-    from training.loop import Diverged, Interrupted, Training
+    from training.loop import Diverged, Training
     from training.report import announce, conclude
 
-    again = resume_command(argv)
     try:
         training = Training(config, ratings, folder)
         if training.restore():
@@ -125,12 +141,6 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
         training.run()
         training.agent.save(folder.path)
         conclude(training, device, argv, time.perf_counter() - began)
-    except Interrupted as stop:
-        print(f"stopped by {stop}; everything is saved. Go on with:\n  {again}", file=sys.stderr)
-        return 128 + stop.signal
-    except KeyboardInterrupt:
-        print(f"stopped at once. Go on from the last checkpoint with:\n  {again}", file=sys.stderr)
-        return 130
     except DataError as error:
         folder.discard()
         return fail(error, 2)

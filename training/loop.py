@@ -1,9 +1,6 @@
 """The training loop (Algorithm 1 for many users at once): play an episode, update, evaluate, save."""
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,7 @@ from replay_buffer.uniform import UniformReplay
 from training import checkpoint
 from training.folder import RunFolder
 from training.logs import Progress, Row, plot
+from training.signals import Interrupted, stop_later
 from training.tasks import make_task
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
@@ -27,14 +25,6 @@ SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the
 
 class Diverged(RuntimeError):
     """The numbers left the range that rewards and discount allow; the message says which and when."""
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; everything is saved. `signal` is its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal = number
 
 
 class Training:
@@ -105,7 +95,7 @@ class Training:
             self.iteration * self.per_iteration,
         )
         try:
-            with stop_signals() as received:
+            with stop_later() as received:
                 while self.iteration < self.iterations:
                     row = self._iterate()
                     if self._due(self.config.loop.evaluations):
@@ -115,8 +105,8 @@ class Training:
                     progress.update(int(row["step"]), self.per_iteration, row)
                     if received or self._due(self.config.loop.checkpoints):
                         self.save()
-                    if received and self.iteration < self.iterations:
-                        raise Interrupted(received[0])
+                    if received:
+                        raise Interrupted(received[0], saved=True)
         finally:
             progress.close()
 
@@ -202,21 +192,3 @@ class Training:
         self.rng.bit_generator.state = state["rng"]
         self.history = state["history"]
         return True
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM are noted in the list instead of killing an update half-way."""
-    received: list[int] = []
-
-    def note(number: int, _: Any) -> None:
-        if received:  # asked twice: stop at once, the last checkpoint stays
-            raise KeyboardInterrupt
-        received.append(number)
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

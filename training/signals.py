@@ -36,6 +36,8 @@ def stop_later() -> Iterator[list[int]]:
 
     with _handled_by(note):
         yield received
+        if received:  # in the last moment, when nobody asked for it any more
+            raise Interrupted(received[0])
 
 
 def _raise(number: int, _: Any) -> None:

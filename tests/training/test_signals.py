@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: the exit status, and what is said, wherever they arrive."""
+
+import os
+import signal
+
+import pytest
+
+import data
+from training import devices
+from training.signals import STOPPING, Interrupted, stop_at_once, stop_later
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def send(number: int):
+    """A function that sends this process a signal, whatever it is called with."""
+    return lambda *_, **__: os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_put_back():
+    before = [signal.getsignal(number) for number in STOPPING]
+    yield
+    assert [signal.getsignal(number) for number in STOPPING] == before
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_at_once(number):
+    with pytest.raises(Interrupted) as stop, stop_at_once():
+        send(number)()
+    assert stop.value.signal == number and not stop.value.saved
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_later_the_second_time_at_once(number):
+    after = []
+    with pytest.raises(Interrupted), stop_later() as received:
+        send(number)()
+        after.append(list(received))
+        send(number)()
+        after.append("not reached")
+    assert after == [[number]]
+
+
+def test_a_signal_that_nobody_asked_for_is_not_lost():
+    with pytest.raises(Interrupted) as stop, stop_later():
+        send(signal.SIGTERM)()
+    assert stop.value.signal == signal.SIGTERM
+
+
+def test_without_a_signal_nothing_happens():
+    with stop_at_once(), stop_later() as received:
+        pass
+    assert received == []
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_while_the_data_are_read(train, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(data, "load_dataset", send(number))
+    run = train(tmp_path)
+    assert run.status == STATUS[number] and run.out == ""
+    assert run.err == f"stopped by {signal.Signals(number).name} before the run began\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_while_tensorflow_is_imported(train, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(devices, "select_device", send(number))
+    run = train(tmp_path)
+    assert run.status == STATUS[number] and (run.folder / "config.json").exists()
+    first, second = run.err.splitlines()
+    assert first.endswith("the last checkpoint stays. Go on with:")
+    assert second.startswith("  python train.py --dataset") and second.endswith(" --resume")
