@@ -237,7 +237,7 @@ class TrainingAgent:
         """Play one episode of every parallel user and store it; returns the stored fields [N, ...]."""
         played = self._episode(
             start,
-            Exploration(*(tf.constant(value, tf.float32) for value in exploration)),
+            Exploration(*(tf.constant(np.float32(value)) for value in exploration)),
             tf.constant(seed, tf.int32),
         )
         alive = played.pop("alive").numpy().ravel()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,9 +31,10 @@ class Progress:
 
     def update(self, step: int, transitions: int, row: Row) -> None:
         """Advance to `step` transitions and show the row's scalars."""
-        with self._writer.as_default(step=step):
+        # NumPy's: TensorFlow keeps a tensor of every Python number that it ever saw
+        with self._writer.as_default(step=np.int64(step)):
             for name, value in row.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(name, np.float32(value))
         names = {"reward": "reward", "precision@5": "P@5", "critic_loss": "loss", "q": "Q"}
         names |= {"epsilon": "eps"}
         self._shown |= {short: f"{row[name]:.3f}" for name, short in names.items() if name in row}
