@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Dataset = Literal["auto", "ml-1m", "ml-100k", "synthetic"]
+Dataset = Literal["auto", "ml-1m", "ml-100k", "jester", "yahoo-r3", "lastfm", "synthetic", "csv"]
 Protocol = Literal["catalog", "session", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -28,6 +28,38 @@ def _require(condition: bool, name: str, value: object, expected: str) -> None:
 
 def _flag(group: str, name: str) -> str:
     return f"{group}.{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class CsvConfig:
+    """Your own data, with --dataset csv: one rating, count or event per row (docs/domains.md)."""
+
+    path: str | None = None
+    """The file: CSV or the like, or Parquet."""
+    user: str = "user"
+    """Column of the users' ids, numbers or text. Columns go by their name in the first line, or,
+    with --csv.no-header, by their number, from 1."""
+    item: str = "item"
+    """Column of the items' ids, numbers or text."""
+    rating: str = "rating"
+    """Column of the ratings, or of the counts."""
+    timestamp: str | None = None
+    """Column of the times: numbers, or dates such as 2024-05-31. Default: `timestamp` if there is
+    such a column, else the rows are taken to be in order of time."""
+    feedback: Literal["ratings", "counts", "events"] = "ratings"
+    """ratings: opinions on a scale. counts: how often, such as plays; more is better. events: no
+    values, each row is one purchase or click. Counts and events are rewarded by their logarithm."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest possible rating, with reward -1 and 1. Default: those in the file."""
+    positive: float | None = None
+    """Smallest rating or count of an item that the user likes. Default: three quarters up the
+    scale, which is 4 on 1 to 5; any count."""
+    titles: str | None = None
+    """File with the items' ids in its first column and their titles in the second."""
+    header: bool = True
+    """Whether the first line of the files names the columns."""
+    delimiter: Literal["comma", "semicolon", "tab", "bar", "space"] | None = None
+    """What separates the columns. Default: the first of comma, semicolon, tab and bar in the file."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +301,8 @@ class Config:
     """
 
     dataset: Dataset = "auto"
-    """auto: ml-1m from the data root, else downloaded, else (no network) the synthetic set."""
+    """auto: ml-1m from the data root, else downloaded, else (no network) the synthetic set. csv:
+    your own file, --csv.path. The others: folders of the data root (docs/domains.md)."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     protocol: tuple[Protocol, ...] = ("catalog", "session")
@@ -289,6 +322,7 @@ class Config:
     """Folder of all runs."""
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings saved there."""
+    csv: CsvConfig = field(default_factory=CsvConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     env: EnvConfig = field(default_factory=EnvConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
@@ -296,6 +330,12 @@ class Config:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
+        _require(
+            self.dataset == "csv" or self.csv == CsvConfig(),
+            "dataset",
+            self.dataset,
+            "csv, since there are --csv settings",
+        )
         _require(self.steps >= 1, "steps", self.steps, "at least 1 transition")
         _require(
             self.loop.warmup < self.steps,
@@ -467,7 +507,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in options
     if get_origin(kind) is tuple:
-        return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
+        fits = isinstance(value, list) and (... in options or len(value) == len(options))
+        return fits and all(_fits(item, options[0]) for item in value)
     if options:  # str | None
         return any(_fits(value, option) for option in options)
     return type(value) is kind or (kind is float and type(value) is int)

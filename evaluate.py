@@ -11,13 +11,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
+from config import ConfigError, CsvConfig, from_json
 from data import DataError, Ratings, load_dataset
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result
@@ -55,9 +56,10 @@ class Arguments:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
-    """auto, ml-1m, ml-100k or synthetic."""
+    """auto (the data of the first run of --weights, else ml-1m), or what train.py --dataset takes."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    csv: CsvConfig = field(default_factory=CsvConfig)
     cache_dir: str = ".cache/baselines"
     """Where trained baselines are kept between calls."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -93,7 +95,8 @@ def run(arguments: Arguments) -> Report:
     names = choose_policies(arguments.policies, arguments.protocol, runs)
     if runs or ON_TENSORFLOW & set(names):
         _start_tensorflow(arguments.device)
-    ratings = load_dataset(arguments.dataset, arguments.data_root)
+    arguments = with_data_of(runs, arguments)
+    ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -133,6 +136,20 @@ def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]
         _check_run(Path(folder), protocol)
         runs.setdefault(name, []).append(Path(folder))
     return runs
+
+
+def with_data_of(runs: dict[str, list[Path]], arguments: Arguments) -> Arguments:
+    """Unless --dataset says otherwise, the data of the first run."""
+    folder = next((folder for folders in runs.values() for folder in folders), None)
+    if folder is None or arguments.dataset != "auto":
+        return arguments
+    path = folder / "config.json"
+    try:
+        saved = from_json(path.read_text("utf-8"), path)
+    except ConfigError as error:
+        raise UsageError(f"--weights {folder}: {error}") from error
+    root = arguments.data_root or saved.data_root
+    return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
 
 
 def choose_policies(
@@ -212,6 +229,8 @@ def load_run(name: str, folder: Path, catalogue: Ratings) -> Policy:
 
 def _check(arguments: Arguments) -> None:
     """Combinations that tyro cannot see."""
+    if arguments.dataset != "csv" and arguments.csv != CsvConfig():
+        raise UsageError(f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv")
     if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
         raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
     if arguments.mode == "transductive" and arguments.weights:

@@ -13,14 +13,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import tyro
 
 import config as settings
-from config import Config, ConfigError, Dataset
+from config import Config, ConfigError, CsvConfig, Dataset
 from training.signals import Interrupted, stop_at_once
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def prepare_and_run(argv: Sequence[str]) -> int:
     except ConfigError as error:
         return fail(error, 2)
     try:
-        ratings = load_dataset(asked.dataset, asked.data_root)
+        ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
         config, folder = open_folder(asked, argv, ratings)
     except (ConfigError, DataError, RunFolderError) as error:
         return fail(error, 2)
@@ -77,13 +77,14 @@ def parse(argv: Sequence[str], default: Config | None = None) -> Config:
 
 
 def with_saved_data(asked: Config) -> Config:
-    """When a named run is resumed, its data set and data root stand in for what is not given."""
+    """When a named run is resumed, its data stand in for what is not given."""
     saved_file = Path(asked.output_root) / (asked.run_name or "") / "config.json"
     if not (asked.resume and asked.run_name and saved_file.is_file()):
         return asked
     saved = settings.from_json(saved_file.read_text("utf-8"), saved_file)
     dataset = saved.dataset if asked.dataset == "auto" else asked.dataset
-    return replace(asked, dataset=dataset, data_root=asked.data_root or saved.data_root)
+    csv = saved.csv if asked.csv == CsvConfig() else asked.csv
+    return replace(asked, dataset=dataset, csv=csv, data_root=asked.data_root or saved.data_root)
 
 
 def open_folder(
@@ -95,7 +96,8 @@ def open_folder(
     kind = "" if asked.new_users else f"-{asked.protocol[0]}"
     name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
     folder = RunFolder(Path(asked.output_root) / name)
-    config = replace(asked, run_name=name, dataset=cast(Dataset, ratings.name))
+    dataset = ratings.name if asked.dataset == "auto" else asked.dataset
+    config = replace(asked, run_name=name, dataset=cast(Dataset, dataset))
     if not asked.resume:
         folder.create(config)
         return config, folder
@@ -106,8 +108,8 @@ def open_folder(
         raise RunFolderError(
             f"{folder.path}: cannot resume with other settings: {', '.join(changed)}"
         )
-    if ratings.name != saved.dataset:
-        raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {ratings.name}")
+    if dataset != saved.dataset:
+        raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {dataset}")
     return replace(saved, device=again.device, data_root=asked.data_root), folder
 
 

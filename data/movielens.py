@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError, quote
-from data.ratings import Ratings
+from data.ratings import Ratings, check_usable
 from data.tables import fields, integer, read_integers
 
 AGES = (1, 18, 25, 35, 45, 50, 56)  # lower ends; 1 is "under 18"
@@ -75,17 +75,9 @@ def _read(name: str, path: Path, separator: bytes, movies: Movies, users: Users)
         )
     except DataError as error:
         raise _first_fault(path, separator, movies, users) from error
-    _check_usable(path, ratings)
+    check_usable(path, ratings)
     _note_missing_ratings(path, ratings)
     return ratings
-
-
-def _check_usable(path: Path, ratings: Ratings) -> None:
-    raters = int(np.count_nonzero(ratings.lengths))
-    if raters < 2:
-        raise DataError(f"{path}: ratings of {raters} user only; at least two users are needed")
-    if ratings.lengths.max() < 2:
-        raise DataError(f"{path}: no user has two ratings or more; nothing can be learned from it")
 
 
 def _note_missing_ratings(path: Path, ratings: Ratings) -> None:

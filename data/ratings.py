@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from data.errors import DataError, quote
 
 IntArray = NDArray[np.integer]
+Ids = NDArray[np.int64] | NDArray[np.str_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 _ARRAYS = (
     "offsets",
@@ -46,8 +48,8 @@ class Ratings:
     items: NDArray[np.int32]  # [N]
     values: NDArray[np.float32]  # [N] stars
     timestamps: NDArray[np.int64]  # [N] seconds since 1970
-    user_ids: NDArray[np.int64]  # [U] original ids, ascending
-    item_ids: NDArray[np.int64]  # [I] original ids, ascending
+    user_ids: Ids  # [U] original ids, ascending
+    item_ids: Ids  # [I] original ids, ascending
     titles: tuple[str, ...] = ()  # I titles, or none
     genres: NDArray[np.bool_] = field(default_factory=_no_genres)  # [I, G]
     genre_names: tuple[str, ...] = ()
@@ -212,6 +214,15 @@ class Ratings:
         labels = (self.titles, self.genre_names, self.demographic_names)
         digest.update(repr((labels, self.scale, self.positive_threshold)).encode())
         return digest.hexdigest()
+
+
+def check_usable(path: Path, ratings: Ratings) -> None:
+    """DataError if the ratings read from `path` have nothing to learn from or to test on."""
+    raters = int(np.count_nonzero(ratings.lengths))
+    if raters < 2:
+        raise DataError(f"{path}: ratings of {raters} user only; at least two users are needed")
+    if ratings.lengths.max() < 2:
+        raise DataError(f"{path}: no user has two ratings or more; nothing can be learned from it")
 
 
 def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -26,7 +26,10 @@ def hold_out_users(
     """Fitting users and `count` validation users, drawn from the train users; both ascending."""
     users: UserArray = np.asarray(train_users, dtype=np.int32)
     if not 0 < count < len(users):
-        raise DataError(f"hold_out_users: {count} validation users out of {len(users)}")
+        raise DataError(
+            f"hold_out_users: {count} validation users out of {len(users)} training users leave "
+            "none; more users are needed, or a smaller --loop.validation-share"
+        )
     shuffled = np.random.default_rng(seed).permutation(users)
     return np.sort(shuffled[count:]), np.sort(shuffled[:count])
 

@@ -28,7 +28,10 @@ def fit_svd(
         raise ValueError(f"k must be at least 2 (one factor and the popularity), got {k}")
     users, items = ratings.users[ratings.positive], ratings.items[ratings.positive]
     if len(items) == 0:
-        raise DataError("no positive rating: an SVD of the positives needs at least one")
+        raise DataError(
+            f"{ratings.name}: no positive rating ({ratings.positive_threshold:g} or more) to train "
+            "on; an SVD needs one (in your own data, --csv.positive says which they are)"
+        )
     counts = np.bincount(items, minlength=ratings.n_items)
     weights = 1 / np.sqrt(counts[items])
     matrix = sp.csr_matrix((weights, (users, items)), shape=(ratings.n_users, ratings.n_items))

@@ -164,12 +164,12 @@ def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, us
     for item, rating in zip(
         states.window_items[0][liked], states.window_ratings[0][liked], strict=True
     ):
-        lines.append(f"    {rating:.0f}   {describe(catalogue, int(item))}")
+        lines.append(f"{_rating(rating):>5s}   {describe(catalogue, int(item))}")
     lines.append("  recommended")
     for rank, (item, rating) in enumerate(zip(items, ratings, strict=True), start=1):
-        answer = " " if np.isnan(rating) else f"{rating:.2g}"
+        answer = " " if np.isnan(rating) else _rating(rating)
         mark = "liked" if rating >= catalogue.positive_threshold else ""
-        lines.append(f"    {rank:2d} {answer:>3s} {mark:5s} {describe(catalogue, int(item))}")
+        lines.append(f"    {rank:2d} {answer:>4s} {mark:5s} {describe(catalogue, int(item))}")
     return "\n".join([*lines, f"  {_episode_measures(catalogue, protocol, result, user)}"])
 
 
@@ -235,6 +235,11 @@ def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) 
 def _interval(estimate: Estimate | SeedEstimate) -> str:
     """[low high], short enough for four columns on a narrow terminal."""
     return f"[{_short(estimate.low)} {_short(estimate.high)}]"
+
+
+def _rating(value: float) -> str:
+    """At most four characters on scales up to 100: 5, 4.5, -3.2, 0.43, 87."""
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def _short(value: float) -> str:

@@ -21,7 +21,7 @@ class Catalogue(Protocol):
     """What the agent must know of a data set; `data.ratings.Ratings` is one."""
 
     @property
-    def item_ids(self) -> NDArray[np.int64]: ...  # [I], ascending
+    def item_ids(self) -> NDArray[np.int64] | NDArray[np.str_]: ...  # [I], ascending
     @property
     def titles(self) -> tuple[str, ...]: ...  # I, or none
     @property
@@ -33,7 +33,7 @@ class Catalogue(Protocol):
 class Recommendation(NamedTuple):
     """One recommended item: its original id, its score, its title where titles are known."""
 
-    item_id: int
+    item_id: int | str
     score: float
     title: str | None
 
@@ -110,7 +110,9 @@ class DRRAgent:
         scores: NDArray[np.float32] = self._scores(observation).numpy()
         return scores
 
-    def recommend(self, history: Sequence[tuple[int, float]], k: int = 10) -> list[Recommendation]:
+    def recommend(
+        self, history: Sequence[tuple[int | str, float]], k: int = 10
+    ) -> list[Recommendation]:
         """The k best items for a user who is not in the data.
 
         Args:
@@ -138,18 +140,13 @@ class DRRAgent:
         best = np.argsort(-scores, kind="stable")[:k]
         return [self._recommendation(int(item), float(scores[item])) for item in best]
 
-    def _parse(self, history: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    def _parse(self, history: Sequence[tuple[int | str, float]]) -> tuple[list[int], list[float]]:
         if not history:
             raise ValueError("the history is empty: give at least one (item id, rating) pair")
-        ids = self.catalogue.item_ids
         low, high = self.catalogue.scale
         items, ratings = [], []
         for item_id, rating in history:
-            place = int(np.searchsorted(ids, item_id))
-            if place == len(ids) or ids[place] != item_id:
-                raise ValueError(
-                    f"item {item_id!r} is not among the {len(ids)} items of the catalogue"
-                )
+            place = self._place(item_id)
             if not low <= rating <= high:
                 raise ValueError(
                     f"rating {rating!r} of item {item_id} is not in {low:g} to {high:g}"
@@ -158,10 +155,19 @@ class DRRAgent:
             ratings.append(float(rating))
         return items, ratings
 
+    def _place(self, item_id: int | str) -> int:
+        """Where an original id stands in the catalogue; ids are all numbers or all text."""
+        ids = self.catalogue.item_ids
+        if isinstance(item_id, str) == (ids.dtype.kind == "U"):
+            place = int(np.searchsorted(ids, item_id))
+            if place < len(ids) and ids[place] == item_id:
+                return place
+        raise ValueError(f"item {item_id!r} is not among the {len(ids)} items of the catalogue")
+
     def _recommendation(self, item: int, score: float) -> Recommendation:
         titles = self.catalogue.titles
         return Recommendation(
-            int(self.catalogue.item_ids[item]), score, titles[item] if titles else None
+            self.catalogue.item_ids[item].item(), score, titles[item] if titles else None
         )
 
     def save(self, run_dir: str | Path) -> None:

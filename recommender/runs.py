@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 import config as settings
 from config import Config
@@ -35,7 +36,9 @@ class SavedCatalogue:
     def __init__(self, source: Path) -> None:
         values = _read_json(source)
         try:
-            self.item_ids = np.asarray(values["item_ids"], np.int64)
+            self.item_ids: NDArray[np.int64] | NDArray[np.str_] = np.array(values["item_ids"])
+            if self.item_ids.ndim != 1 or self.item_ids.dtype.kind not in "iU":
+                raise ValueError("'item_ids'")
             self.scale: tuple[float, float] = (float(values["scale"][0]), float(values["scale"][1]))
             self.n_demographics = int(values["n_demographics"])
         except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -9,6 +9,7 @@ from config import (
     AgentConfig,
     Config,
     ConfigError,
+    CsvConfig,
     EmbeddingConfig,
     EnvConfig,
     LoopConfig,
@@ -84,6 +85,10 @@ def test_settings_that_contradict_each_other_are_refused():
         AgentConfig(critic_action="proto", exploration="gaussian")
     with pytest.raises(ConfigError, match=r"exploration is 'gumbel', expected gaussian with"):
         AgentConfig(critic_action="proto", counterfactual=0)
+    with pytest.raises(
+        ConfigError, match=r"dataset is 'ml-1m', expected csv, since there are --csv"
+    ):
+        Config(dataset="ml-1m", csv=CsvConfig(user="customer"))
     with pytest.raises(ConfigError, match=r"warmup is 2000, expected below --steps 2000"):
         Config(steps=2000)
     with pytest.raises(ConfigError, match=r"capacity is 100, expected at least .* = 2560"):
@@ -121,7 +126,8 @@ def test_the_papers_preset_is_the_papers():
 @pytest.mark.parametrize("name", ["best", "paper"])
 def test_json_brings_every_setting_back(name):
     changed = replace(preset(name), seed=5, run_name="r", protocol=("session",), data_root=None)
-    for config in (preset(name), changed):
+    own = replace(changed, dataset="csv", csv=CsvConfig("x.csv", scale=(0.0, 9.5), header=False))
+    for config in (preset(name), changed, own):
         assert from_json(to_json(config)) == config
         assert type(from_json(to_json(config)).protocol) is tuple
     assert json.loads(to_json(changed))["agent"]["discount"] == changed.agent.discount
@@ -152,6 +158,7 @@ WRONG = {
     "no such state": (damaged("agent", state="drr-x"), "'state' is 'drr-x', expected .*drr-ave"),
     "no such protocol": (damaged(None, protocol=["catalogue"]), r"'protocol' is \['catalogue'\]"),
     "a bare protocol": (damaged(None, protocol="catalog"), "'protocol' is 'catalog'"),
+    "half a scale": (damaged("csv", scale=[1.0]), r"'scale' is \[1.0\], expected"),
     "null": (damaged("agent", tau=None), "'tau' is None"),
     "a number for a group": (damaged(None, agent=3), "an object with the fields of AgentConfig"),
 }
@@ -178,7 +185,7 @@ def knobs(cls: type, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "cls", [Config, AgentConfig, EnvConfig, ReplayConfig, LoopConfig, EmbeddingConfig]
+    "cls", [Config, CsvConfig, AgentConfig, EnvConfig, ReplayConfig, LoopConfig, EmbeddingConfig]
 )
 def test_every_knob_is_documented(cls):
     import inspect

@@ -12,7 +12,7 @@ from config import Config
 from recommender.files import write_text
 
 # may differ when a run is resumed: where things are, and what computes them
-FREE = ("resume", "run_name", "output_root", "data_root", "device")
+FREE = ("resume", "run_name", "output_root", "data_root", "path", "device")
 
 
 class RunFolderError(ValueError):

@@ -55,13 +55,10 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
 
 
 def evaluate_command(training: Training) -> str:
-    """The evaluate.py command for this run, with its data."""
-    config = training.config
-    command = ["python", "evaluate.py", "--dataset", config.dataset]
-    if not config.new_users:
-        command += ["--protocol", *config.protocol]
-    if config.data_root is not None:
-        command += ["--data-root", config.data_root]
+    """The evaluate.py command for this run, which finds its data in config.json."""
+    command = ["python", "evaluate.py"]
+    if not training.config.new_users:
+        command += ["--protocol", *training.config.protocol]
     return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 
 

@@ -127,7 +127,7 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
 
 
 def test_an_interrupt_exits_with_130(capsys, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluate, "load_dataset", interrupt)

@@ -159,7 +159,13 @@ def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
 
 
 def test_what_a_run_says(tiny_run):
-    for word in ("popularity", "random", "drr", "progress.png", "evaluate.py --dataset"):
+    for word in (
+        "popularity",
+        "random",
+        "drr",
+        "progress.png",
+        "evaluate.py --policies all --weights",
+    ):
         assert word in tiny_run.out
     assert "step/s" in tiny_run.err and "Traceback" not in tiny_run.err  # the progress bar
 

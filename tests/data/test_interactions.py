@@ -1,0 +1,303 @@
+"""Any user, item, rating file: by hand, in every dress, and against a loop over the rows."""
+
+import csv
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import data.delimited
+from data import DataError, Ratings, load_dataset, read_interactions
+
+SLOW_OK = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+SHOP = (
+    "customer,isbn,stars,bought",
+    "zoe,007,5,2024-03-01",
+    "anna,12,1,2024-03-02",
+    "zoe,12,3,2024-01-03",
+    "anna,x 9,4.5,2023-12-24",
+    "bob,007,2,2024-01-01",
+)
+COLUMNS = {"user": "customer", "item": "isbn", "rating": "stars", "timestamp": "bought"}
+TITLES = ("isbn,title,year", '12,"Emma, revised",1815', "007,Ulysses,1922", "99,Unsold,1999")
+
+
+def write(path: Path, lines: tuple[str, ...], newline: str = "\n", encoding: str = "utf-8") -> Path:
+    path.write_bytes(newline.join([*lines, ""]).encode(encoding))
+    return path
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return write(tmp_path / "shop.csv", SHOP)
+
+
+def rows(ratings: Ratings) -> list[tuple]:
+    """(user id, item id, rating, time) of every rating, as stored."""
+    columns = ratings.user_ids[ratings.users], ratings.item_ids[ratings.items], ratings.values
+    return list(zip(*(c.tolist() for c in (*columns, ratings.timestamps)), strict=True))
+
+
+def test_a_shop_by_hand(shop: Path) -> None:
+    ratings = read_interactions(shop, **COLUMNS)
+    day = 86_400
+    assert ratings.name == "shop"
+    assert ratings.user_ids.tolist() == ["anna", "bob", "zoe"]
+    assert ratings.item_ids.tolist() == ["007", "12", "x 9"]
+    first = 1_703_376_000  # 2023-12-24
+    assert rows(ratings) == [
+        ("anna", "x 9", 4.5, first),
+        ("anna", "12", 1.0, first + 69 * day),
+        ("bob", "007", 2.0, first + 8 * day),
+        ("zoe", "12", 3.0, first + 10 * day),
+        ("zoe", "007", 5.0, first + 68 * day),
+    ]
+    assert (ratings.scale, ratings.positive_threshold) == ((1.0, 5.0), 4.0)
+    assert ratings.titles == ()
+
+
+def test_titles_fall_back_to_the_id(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    titles = write(shop.parent / "titles.csv", TITLES)
+    ratings = read_interactions(shop, **COLUMNS, titles=titles)
+    assert ratings.titles == ("Ulysses", "Emma, revised", "x 9")
+    assert "no title for 1 of 3 items" in capsys.readouterr().err
+
+
+def test_integers_are_integers_and_sorted_as_such(tmp_path: Path) -> None:
+    lines = ("user,item,rating", "10,5,1", "9,-7,5", "10,40,3", "9, 40 ,2")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert ratings.user_ids.tolist() == [9, 10]
+    assert ratings.item_ids.tolist() == [-7, 5, 40]
+    assert ratings.user_ids.dtype == np.int64
+
+
+@pytest.mark.parametrize("other", ["07", "+7", "7.0", "a", "9" * 19])
+def test_one_id_that_is_no_plain_integer_makes_all_of_them_text(tmp_path: Path, other: str) -> None:
+    lines = ("user,item,rating", "1,7,1", f"1,{other},5", "2,7,3")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert ratings.item_ids.tolist() == sorted(["7", other])
+
+
+def quoted(line: str) -> str:
+    return ",".join(f'"{field}"' for field in line.split(","))
+
+
+SAME = {
+    "crlf": lambda path: write(path, SHOP, "\r\n"),
+    "cr": lambda path: write(path, SHOP, "\r"),
+    "bom": lambda path: write(path, SHOP, encoding="utf-8-sig"),
+    "blank end": lambda path: write(path, (*SHOP, "", "")),
+    "no final newline": lambda path: path.write_text("\n".join(SHOP)),
+    "semicolons": lambda path: write(path, tuple(line.replace(",", ";") for line in SHOP)),
+    "tabs": lambda path: write(path, tuple(line.replace(",", "\t") for line in SHOP)),
+    "bars": lambda path: write(path, tuple(line.replace(",", "|") for line in SHOP)),
+    "blanks": lambda path: write(path, tuple(line.replace(",", " , ") for line in SHOP)),
+    "quoted": lambda path: write(path, tuple(map(quoted, SHOP))),
+    "more columns": lambda path: write(path, tuple(f"{line},x{n}" for n, line in enumerate(SHOP))),
+    "turned around": lambda path: write(
+        path, tuple(",".join(line.split(",")[::-1]) for line in SHOP)
+    ),
+    "other order": lambda path: write(path, SHOP[:1] + SHOP[:0:-1]),
+    "times": lambda path: write(path, (SHOP[0], *(f"{line}T00:00:00+00:00" for line in SHOP[1:]))),
+}
+
+
+@pytest.mark.parametrize("dress", SAME.values(), ids=SAME.keys())
+def test_dress_changes_nothing(shop: Path, dress) -> None:
+    plain = read_interactions(shop, **COLUMNS).fingerprint()
+    dress(shop)
+    assert read_interactions(shop, **COLUMNS).fingerprint() == plain
+
+
+def test_without_a_header_columns_go_by_number(shop: Path) -> None:
+    plain = read_interactions(shop, **COLUMNS).fingerprint()
+    write(shop, SHOP[1:])
+    columns = {"user": "1", "item": "2", "rating": "3", "timestamp": "4"}
+    assert read_interactions(shop, **columns, header=False).fingerprint() == plain
+
+
+def test_latin_1_and_a_delimiter_that_must_be_given(tmp_path: Path) -> None:
+    lines = ("user item rating", "Zoë a,b 1", "Zoë c 5", "Jo c 2")
+    path = write(tmp_path / "x.csv", lines, encoding="latin-1")
+    ratings = read_interactions(path, delimiter="space")
+    assert ratings.user_ids.tolist() == ["Jo", "Zoë"]
+    assert ratings.item_ids.tolist() == ["a,b", "c"]
+
+
+def test_between_tabs_quotation_marks_are_text(tmp_path: Path) -> None:
+    lines = ("user\titem\trating", 'a\t"Weird Al" Yankovic\t1', 'a\t"\t5', 'b\t"\t2')
+    ratings = read_interactions(write(tmp_path / "x.tsv", lines))
+    assert ratings.item_ids.tolist() == ['"', '"Weird Al" Yankovic']
+
+
+def test_the_last_of_repeated_ratings_counts(tmp_path: Path) -> None:
+    lines = (
+        "user,item,rating,timestamp",
+        "1,1,5,30",
+        "1,2,3,20",
+        "1,1,1,10",
+        "1,1,2,30",
+        "2,2,4,1",
+    )
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert rows(ratings) == [(1, 2, 3.0, 20), (1, 1, 2.0, 30), (2, 2, 4.0, 1)]
+
+
+def test_without_times_the_file_is_in_order(tmp_path: Path) -> None:
+    lines = ("user,item,rating", "1,9,5", "2,9,1", "1,4,3", "1,7,2", "1,4,4")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert rows(ratings) == [(1, 9, 5.0, 0), (1, 7, 2.0, 0), (1, 4, 4.0, 0), (2, 9, 1.0, 0)]
+
+
+def test_fractions_of_a_second_and_large_integers_keep_their_order(tmp_path: Path) -> None:
+    lines = ("user,item,rating,timestamp", "1,1,5,7.9", "1,2,3,7.2", "2,1,1,-3.5", "1,3,1,7.5")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert rows(ratings)[:3] == [(1, 2, 3.0, 7), (1, 3, 1.0, 7), (1, 1, 5.0, 7)]
+    assert ratings.timestamps[-1] == -4
+    big = 2**62
+    lines = ("user,item,rating,timestamp", f"1,1,5,{big + 1}", f"1,2,3,{big}", "2,1,1,0")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert ratings.timestamps.tolist() == [big, big + 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "scale", "threshold"),
+    [
+        ({}, (1.0, 5.0), 4.0),
+        ({"scale": (0.0, 10.0)}, (0.0, 10.0), 7.5),
+        ({"positive": 3.0}, (1.0, 5.0), 3.0),
+    ],
+)
+def test_scale_and_positive_threshold(shop: Path, given, scale, threshold) -> None:
+    ratings = read_interactions(shop, **COLUMNS, **given)
+    assert (ratings.scale, ratings.positive_threshold) == (scale, threshold)
+
+
+PLAYS = ("user,item,plays", "a,x,1", "a,y,9", "b,x,3", "b,y,0", "a,y,90")
+
+
+def test_counts_are_added_up_and_rewarded_by_their_logarithm(tmp_path: Path) -> None:
+    path = write(tmp_path / "plays.csv", PLAYS)
+    ratings = read_interactions(path, rating="plays", feedback="counts")
+    assert ratings.scale == (-1.0, 1.0)
+    expected = [math.log(2) / math.log(100), 1.0, math.log(4) / math.log(100)]
+    assert ratings.values.tolist() == pytest.approx(expected)
+    assert ratings.positive.all()
+    assert [row[:2] for row in rows(ratings)] == [("a", "x"), ("a", "y"), ("b", "x")]
+    often = read_interactions(path, rating="plays", feedback="counts", positive=3)
+    assert often.positive.tolist() == [False, True, True]
+
+
+def test_events_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "clicks.csv", ("user,item", "a,x", "a,y", "b,x", "a,x", "a,x"))
+    ratings = read_interactions(path, feedback="events")
+    assert [row[:2] for row in rows(ratings)] == [("a", "y"), ("a", "x"), ("b", "x")]
+    assert ratings.values.tolist() == pytest.approx([0.5, 1.0, 0.5])  # log 2 / log 4
+
+
+def test_ratings_that_are_all_equal_are_events(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "likes.csv", ("user,item,rating", "a,x,7", "a,y,7", "b,x,7"))
+    ratings = read_interactions(path)
+    assert "every rating is 7: read as events" in capsys.readouterr().err
+    assert (ratings.scale, ratings.values.tolist()) == ((-1.0, 1.0), [1.0, 1.0, 1.0])
+    assert ratings.positive.all()
+    given = read_interactions(path, scale=(1.0, 7.0))
+    assert (given.scale, given.values.tolist()) == ((1.0, 7.0), [7.0, 7.0, 7.0])
+
+
+def test_it_says_how_the_file_was_understood(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_interactions(shop, **COLUMNS)
+    assert capsys.readouterr().err == (
+        f"{shop}: 5 rows, 5 different (user, item) pairs; ratings 1 to 5, positive from 4; "
+        "by 'bought'\n"
+    )
+
+
+def test_load_dataset_reads_it(shop: Path) -> None:
+    expected = read_interactions(shop, **COLUMNS).fingerprint()
+    assert load_dataset("csv", csv={"path": shop, **COLUMNS}).fingerprint() == expected
+    with pytest.raises(DataError, match=r"say which file it is with --csv\.path FILE"):
+        load_dataset("csv")
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+VALUES = st.floats(-100, 100, width=32)
+TIMES = st.integers(-(2**60), 2**60)
+EVENTS = st.lists(st.tuples(NAMES, NAMES, VALUES, TIMES), min_size=1, max_size=40)
+
+
+def oracle(events: list[tuple]) -> list[tuple]:
+    """The last rating of every pair, in order of time; ties keep the order of the rows."""
+    in_time = sorted(events, key=lambda event: event[3])
+    last = {event[:2]: place for place, event in enumerate(in_time)}
+    return [in_time[place] for place in sorted(last.values())]
+
+
+@SLOW_OK
+@pytest.mark.parametrize("parquet", [False, True], ids=["csv", "parquet"])
+@given(events=EVENTS)
+def test_csv_and_parquet_bring_back_the_same_ratings(
+    tmp_path: Path, events: list[tuple], parquet: bool
+) -> None:
+    path, columns = tmp_path / "events.csv", ("user", "item", "rating", "timestamp")
+    if parquet:
+        pytest.importorskip("pyarrow")
+        pd.DataFrame(events, columns=columns).to_parquet(path)
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *events])
+    expected = oracle(events)
+    lengths = Counter(event[0] for event in expected)
+    if len(lengths) < 2 or max(lengths.values()) < 2:
+        with pytest.raises(DataError, match=r"1 user only|no user has two ratings"):
+            read_interactions(path, scale=(-100, 100))
+        return
+    ratings = read_interactions(path, scale=(-100, 100))
+    found = [(str(user), str(item), value, time) for user, item, value, time in rows(ratings)]
+    for user in ratings.user_ids.astype(str):
+        mine = [event for event in found if event[0] == user]
+        assert mine == [event for event in expected if event[0] == user]
+    assert len(found) == len(expected)
+
+
+def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read_interactions(shop, **COLUMNS).fingerprint()
+    monkeypatch.setattr(data.delimited, "ROWS_PER_BLOCK", 2)
+    assert read_interactions(shop, **COLUMNS).fingerprint() == plain
+
+
+def test_typed_parquet_columns(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    plain = read_interactions(shop, **COLUMNS).fingerprint()
+    frame = pd.read_csv(shop, dtype={"isbn": str}, parse_dates=["bought"])
+    frame["customer"] = frame["customer"].astype("category")
+    frame["stars"] = frame["stars"].astype(np.float32)
+    frame.to_parquet(shop)
+    monkeypatch.setattr(data.delimited, "ROWS_PER_BLOCK", 2)
+    assert read_interactions(shop, **COLUMNS).fingerprint() == plain
+    numbers = pd.DataFrame({"user": [2, 1, 2], "item": [5, 5, 6], "rating": [1, 2, 3]})
+    numbers.to_parquet(shop)
+    assert read_interactions(shop).user_ids.tolist() == [1, 2]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise ImportError("Unable to find a usable engine")
+
+    monkeypatch.setattr(pd, "read_parquet", refuse)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1....PAR1")
+    with pytest.raises(DataError, match="needs pyarrow; pip install pyarrow, or convert it to CSV"):
+        read_interactions(tmp_path / "x.parquet")
