@@ -99,10 +99,20 @@ class VectorOfflineEnv:
         )
 
     def lookup(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ratings in the log, by bisection in the user's sorted row; else the simulator's.
+        """Ratings in the log, else the simulator's.
 
         users [B], items [B, C] -> ratings [B, C] (0 where unknown), known [B, C] bool.
         """
+        places, known = self._find(users, items)
+        logged = tf.gather(self._log_ratings, places)
+        if self._simulator is None:
+            return tf.where(known, logged, 0.0), known
+        guess = predicted(self._simulator, users, items)
+        guess = tf.clip_by_value(guess, *self.ratings.scale)
+        return tf.where(known, logged, guess), tf.ones_like(known)
+
+    def _find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Places of items [B, C] in the log by bisection in the user's sorted row; which are there."""
         low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
         end = tf.broadcast_to(tf.gather(self._offsets, users + 1)[:, None], tf.shape(items))
         high, last = end, self._log_items.shape[0] - 1
@@ -113,30 +123,43 @@ class VectorOfflineEnv:
             low = tf.where(open_ & less, middle + 1, low)
             high = tf.where(open_ & ~less, middle, high)
         found = tf.minimum(low, last)
-        known = (low < end) & (tf.gather(self._log_items, found) == items)
-        logged = tf.gather(self._log_ratings, found)
-        if self._simulator is None:
-            return tf.where(known, logged, 0.0), known
-        guess = predicted(self._simulator, users, items)
-        guess = tf.clip_by_value(guess, *self.ratings.scale)
-        return tf.where(known, logged, guess), tf.ones_like(known)
+        return found, (low < end) & (tf.gather(self._log_items, found) == items)
 
     def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Rewards of showing items [B, C] to users [B] -> [B, C] (equation 10; -0.5 if unrated)."""
         ratings, known = self.lookup(users, items)
         return tf.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
 
-    def legal(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-        """Candidates of users [E] who were shown seen [E, m]: [E, I] bool."""
-        fresh = ~mark(seen, self.n_items)
-        return fresh if self.candidates == "catalogue" else fresh & self._rated(users)
+    def legal(
+        self,
+        users: tf.Tensor,
+        seen: tf.Tensor,
+        start: tf.Tensor | int = 0,
+        width: int | None = None,
+    ) -> tf.Tensor:
+        """Which of the items start .. start + width - 1 may be shown: [E, width] bool.
 
-    def _rated(self, users: tf.Tensor) -> tf.Tensor:
-        start = tf.gather(self._offsets, users)[:, None]
-        rows = start + tf.range(self._longest)[None]  # [E, longest]
+        To users [E] who were shown seen [E, m]; of the whole catalogue when no width is given.
+        """
+        width = self.n_items if width is None else width
+        fresh = ~mark(seen, start, width)
+        return fresh if self.candidates == "catalogue" else fresh & self._rated(users, start, width)
+
+    def _rated(self, users: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
+        first = tf.gather(self._offsets, users)[:, None]
+        rows = first + tf.range(self._longest)[None]  # [E, longest]
         inside = rows < tf.gather(self._offsets, users + 1)[:, None]
         items = tf.gather(self._log_items, tf.minimum(rows, self._log_items.shape[0] - 1))
-        return mark(tf.where(inside, items, PADDING), self.n_items)
+        return mark(tf.where(inside, items, PADDING), start, width)
+
+    def _any_left(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+        """Whether users [E] who were shown seen [E, m], all different, have a candidate: [E] bool."""
+        if self.candidates == "catalogue":
+            total, gone = self.n_items, seen >= 0
+        else:
+            total = tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
+            gone = self._find(users, seen)[1]
+        return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
 
     def step(
         self, state: EnvState, items: tf.Tensor
@@ -158,10 +181,7 @@ class VectorOfflineEnv:
             seen_rewards=tf.where(here, rewards[:, None], state.seen_rewards),
             step=state.step + 1,
         )
-        if self.candidates == "catalogue" and self.n_items > self.window + self.episode_length:
-            terminated = tf.zeros_like(known)  # something is always left
-        else:
-            terminated = ~tf.reduce_any(self.legal(following.users, following.seen), axis=1)
+        terminated = ~self._any_left(following.users, following.seen)
         return following, rewards, terminated, following.step >= self.episode_length
 
     @staticmethod
@@ -180,14 +200,16 @@ class VectorOfflineEnv:
         return tf.where(length > 0, tf.gather(self._positive_items, rows), PADDING)
 
 
-def mark(items: tf.Tensor, n_items: int) -> tf.Tensor:
-    """Items [E, C] (-1 is ignored) -> [E, I] bool, True where the item occurs."""
+def mark(items: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
+    """Items [E, C] -> [E, width] bool, True where one of start .. start + width - 1 occurs."""
     rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, None], tf.shape(items))
-    columns = tf.where(items < 0, n_items, items)  # empty places land in an extra column
+    columns = items - start
+    inside = (columns >= 0) & (columns < width)
+    columns = tf.where(inside, columns, width)  # others, and empty places, in an extra column
     places = tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
-    grid = tf.zeros([tf.shape(items)[0], n_items + 1], tf.bool)
+    grid = tf.zeros([tf.shape(items)[0], width + 1], tf.bool)
     ones = tf.ones([tf.shape(places)[0]], tf.bool)
-    return tf.tensor_scatter_nd_update(grid, places, ones)[:, :n_items]
+    return tf.tensor_scatter_nd_update(grid, places, ones)[:, :width]
 
 
 def predicted(model: EmbeddingTable, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:

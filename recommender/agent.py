@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from config import AgentConfig
 from embedding.table import EmbeddingTable
 from recommender.exploration import Exploration, explore
+from recommender.ranking import Block
 from recommender.state import Features, Observation
 from recommender.updates import Learner, Mean, Networks, alone
 from replay_buffer.prioritized import PrioritizedReplay
@@ -291,8 +292,11 @@ class TrainingAgent:
         self, state: Any, exploration: Exploration, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         action = self.learner.online.act(Observation.of(state._asdict()))
-        legal = self.environment.legal(state.users, state.seen)
         kind, items = self.config.exploration, self.features.items
+
+        def legal(block: Block) -> tf.Tensor:
+            return self.environment.legal(state.users, state.seen, block.start, block.width)
+
         return explore(kind, action, items, legal, exploration, seed)
 
     def learn(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from config import AgentConfig
-from recommender.ranking import best_item
+from recommender.ranking import Block, Legal, Score, best_item, mask_scores, rows, scorer
 
 
 class Exploration(NamedTuple):
@@ -30,11 +30,36 @@ def gumbel(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return -tf.math.log(-tf.math.log(uniform))
 
 
+def gumbel_scorer(
+    action: tf.Tensor, items: tf.Tensor, legal: Legal, noise: tf.Tensor | float, seed: tf.Tensor
+) -> Score:
+    """`scorer` under Gumbel noise: the k best are k draws from softmax(scores / noise)."""
+
+    def score(block: Block) -> tf.Tensor:
+        scores = tf.matmul(action, rows(items, block), transpose_b=True)
+        drawn = gumbel(tf.shape(scores), seed + tf.stack([block.number, 0]))
+        return mask_scores(scores + noise * drawn, legal(block))
+
+    return score
+
+
+def uniform_scorer(size: tf.Tensor, legal: Legal, seed: tf.Tensor) -> Score:
+    """Random scores for `size` users: the best is any legal item, all equally likely."""
+
+    def score(block: Block) -> tf.Tensor:
+        seed_here = seed + tf.stack([block.number, 0])
+        return mask_scores(
+            tf.random.stateless_uniform([size, block.width], seed_here), legal(block)
+        )
+
+    return score
+
+
 def explore(
     kind: str,
     action: tf.Tensor,
     items: tf.Tensor,
-    legal: tf.Tensor,
+    legal: Legal,
     exploration: Exploration,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -48,20 +73,20 @@ def explore(
         kind: "gumbel" or "gaussian".
         action: pi(s) [E, k].
         items: item vectors [I, k].
-        legal: candidates [E, I] bool.
+        legal: block of items -> candidates among them [E, width] bool.
         exploration: the scalars noise and epsilon.
         seed: [2] int32; the same seed draws the same.
 
     Returns:
         the action that was played [E, k], the item [E] int32.
     """
-    gamble = tf.random.stateless_uniform([tf.shape(legal)[0]], seed + [0, 2]) < exploration.epsilon
+    size, n_items = tf.shape(action)[0], items.shape[0]
+    gamble = tf.random.stateless_uniform([size], seed + [0, 2]) < exploration.epsilon
     if kind == "gaussian":
         noisy = action + exploration.noise * tf.random.stateless_normal(tf.shape(action), seed)
         anything = tf.random.stateless_uniform(tf.shape(action), seed + [0, 1], -1.0, 1.0)
         action = tf.where(gamble[:, None], anything, noisy)
-        return action, best_item(tf.matmul(action, items, transpose_b=True), legal)
-    scores = tf.matmul(action, items, transpose_b=True)
-    chosen = best_item(scores + exploration.noise * gumbel(tf.shape(scores), seed), legal)
-    anything = best_item(tf.random.stateless_uniform(tf.shape(legal), seed + [0, 1]), legal)
+        return action, best_item(scorer(action, items, legal), n_items)
+    chosen = best_item(gumbel_scorer(action, items, legal, exploration.noise, seed), n_items)
+    anything = best_item(uniform_scorer(size, legal, seed + [0, 1]), n_items)
     return action, tf.where(gamble, anything, chosen)

@@ -16,8 +16,9 @@ import tensorflow as tf
 from config import AgentConfig
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
-from recommender.exploration import gumbel
-from recommender.ranking import best_item, mask_scores
+from recommender.exploration import gumbel_scorer
+from recommender.ranking import ILLEGAL, Block, Legal, best_item, scorer, top_items
+from recommender.softmax import softmax_policy
 from recommender.state import Features, Observation, StateRepresentation
 
 # Scores of a residual actor's start, per star of predicted rating: as logits, one star must matter.
@@ -35,7 +36,9 @@ def alone(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 class Log(Protocol):
     """What the update asks of the environment: the training users' log."""
 
-    def legal(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor: ...
+    def legal(
+        self, users: tf.Tensor, seen: tf.Tensor, start: tf.Tensor | int, width: int
+    ) -> tf.Tensor: ...
     def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor: ...
     def next_window(self, window: tf.Tensor, new: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor: ...
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor: ...
@@ -243,13 +246,12 @@ class Learner:
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
         observation = Observation.of(batch)
-        legal = self.log.legal(observation.users, observation.seen)  # [B, I]
         # y = r + gamma Q'(s', pi'(s'))
-        targets = self._td_target(batch, legal)
+        targets = self._td_target(batch)
         # Critic: equation (4), weighted by the replay's importance weights
-        td_error, critic_loss, q = self._update_critic(batch, observation, legal, targets, seed)
+        td_error, critic_loss, q = self._update_critic(batch, observation, targets, seed)
         # Actor: equation (3), at a = pi(s)
-        actor_loss, action = self._update_actor(observation, legal, seed + [0, 8])
+        actor_loss, action = self._update_actor(observation, seed + [0, 8])
         # theta' <- tau theta + (1 - tau) theta'
         soft_update(self.target.variables, self.online.variables, self.config.tau)
         scalars = {
@@ -261,7 +263,16 @@ class Learner:
         }
         return td_error, scalars
 
-    def _td_target(self, batch: dict[str, tf.Tensor], legal: tf.Tensor) -> Targets:
+    def _legal(self, observation: Observation) -> Legal:
+        """What may be shown to the users, block by block."""
+        users, seen = observation.users, observation.seen
+
+        def legal(block: Block) -> tf.Tensor:
+            return self.log.legal(users, seen, block.start, block.width)
+
+        return legal
+
+    def _td_target(self, batch: dict[str, tf.Tensor]) -> Targets:
         config, reward = self.config, batch["reward"]
         following = Observation(
             users=batch["users"],
@@ -272,9 +283,8 @@ class Learner:
         )
         action = self.target.act(following)
         if config.critic_action == "item":
-            taken = tf.one_hot(batch["item"], self.features.n_items, True, False, dtype=tf.bool)
-            scores = tf.matmul(action, self.features.items, transpose_b=True)
-            action = tf.gather(self.features.items, best_item(scores, legal & ~taken))
+            score = scorer(action, self.features.items, self._legal(following))
+            action = tf.gather(self.features.items, best_item(score, self.features.n_items))
         state = self.target.critic_state(following)
         values = tf.concat(
             [self.target.value(critic, following, state, action) for critic in self.target.critics],
@@ -292,7 +302,6 @@ class Learner:
         self,
         batch: dict[str, tf.Tensor],
         observation: Observation,
-        legal: tf.Tensor,
         targets: Targets,
         seed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -300,10 +309,9 @@ class Learner:
         items = batch["item"][:, None]  # [B, 1 + C], the recommended item first
         wanted = targets.target[:, None]
         if config.counterfactual:
-            others = self._draw_items(observation, legal, seed)
+            others, scores = self._draw_items(observation, seed)
             # where fewer than C are left, the recommended item fills up
-            left = tf.gather(legal, others, batch_dims=1)
-            others = tf.where(left, others, batch["item"][:, None])
+            others = tf.where(scores > ILLEGAL, others, batch["item"][:, None])
             rewards = self.log.rewards(observation.users, others)
             items = tf.concat([items, others], axis=1)
             wanted = tf.concat([wanted, rewards + targets.continuation[:, None]], axis=1)
@@ -322,17 +330,16 @@ class Learner:
         self.critic_optimizer.apply(gradients, self._critic_variables)
         return error[:, 0], loss / len(online.critics), wanted[:, 0] - error[:, 0]
 
-    def _draw_items(self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """C items per state, or all that are always left, from the actor's softmax: [B, C] int32."""
-        action = self.online.act(observation)
-        scores = tf.matmul(action, self.features.items, transpose_b=True)
-        noisy = mask_scores(scores + gumbel(tf.shape(scores), seed), legal)
-        always_left = self.features.n_items - observation.seen.shape[1]
+    def _draw_items(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """C items per state, or all that are always left, from the actor's softmax, as `top_items`."""
+        action, n_items = self.online.act(observation), self.features.n_items
+        noisy = gumbel_scorer(action, self.features.items, self._legal(observation), 1.0, seed)
+        always_left = n_items - observation.seen.shape[1]
         count = max(1, min(self.config.counterfactual, always_left))
-        return tf.math.top_k(noisy, count, sorted=False).indices
+        return top_items(noisy, n_items, count, ordered=False)
 
     def _update_actor(
-        self, observation: Observation, legal: tf.Tensor, seed: tf.Tensor
+        self, observation: Observation, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         config, online = self.config, self.online
         own_state = online.actor_state is not online.critic_state
@@ -343,18 +350,17 @@ class Learner:
             action = online.act(observation, state if own_state else tf.stop_gradient(state))
             loss = tf.zeros([])
             if config.critic_action == "item" or config.imitation:
-                scores = tf.matmul(action, self.features.items, transpose_b=True)
-                log_policy = tf.nn.log_softmax(mask_scores(scores, legal))  # [B, I]
+                log_policy, mean_item = softmax_policy(
+                    action, self.features.items, self._legal(observation), tf.maximum(positives, 0)
+                )
             if config.policy_gradient:
-                if config.critic_action == "item":
-                    # the mean item under the softmax of the scores: what the actor would show
-                    shown = tf.matmul(tf.exp(log_policy), self.features.items)
-                else:
-                    shown = action
+                # the mean item under the softmax of the scores: what the actor would show
+                shown = mean_item if config.critic_action == "item" else action
                 q = online.value(online.critics[0], observation, critic_state, shown)
                 loss -= config.policy_gradient * tf.reduce_mean(q)
             if config.imitation:
-                loss += config.imitation * imitation_loss(log_policy, positives, legal, self.mean)
+                usable = (positives >= 0) & ~among(positives, observation.seen)
+                loss += config.imitation * imitation_loss(log_policy, usable, self.mean)
         gradients = self.mean(tape.gradient(loss, self._actor_variables))
         self.actor_optimizer.apply(gradients, self._actor_variables)
         return loss, action
@@ -374,17 +380,18 @@ class Learner:
         return state
 
 
-def imitation_loss(
-    log_policy: tf.Tensor, positives: tf.Tensor, legal: tf.Tensor, mean: Mean = alone
-) -> tf.Tensor:
+def imitation_loss(log_policy: tf.Tensor, usable: tf.Tensor, mean: Mean = alone) -> tf.Tensor:
     """Listwise cross-entropy: mean of -log pi(i | s) over sampled positives that are still legal.
 
-    log_policy [B, I], positives [B, P] (-1 empty), legal [B, I] -> scalar. Workers have different
-    numbers of such positives: each divides by the mean number, so that the mean of their losses is
-    that of the whole batch.
+    log_policy [B, P], usable [B, P] bool -> scalar. Workers have different numbers of usable
+    positives: each divides by the mean number, so that the mean of their losses is that of the
+    whole batch.
     """
-    ids = tf.maximum(positives, 0)
-    usable = (positives >= 0) & tf.gather(legal, ids, batch_dims=1)
-    chosen = tf.where(usable, tf.gather(log_policy, ids, batch_dims=1), 0.0)
+    chosen = tf.where(usable, log_policy, 0.0)
     (count,) = mean([tf.reduce_sum(tf.cast(usable, tf.float32))])
     return -tf.reduce_sum(chosen) / tf.maximum(count, 1.0)
+
+
+def among(items: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+    """Which of items [B, P] are in the same row of seen [B, m]: [B, P] bool."""
+    return tf.reduce_any(items[:, :, None] == seen[:, None, :], axis=2)

@@ -58,8 +58,10 @@ def test_look_ups_agree_with_a_dictionary(data):
 
 
 def test_the_items_shown_are_marked_and_empty_places_are_not():
-    marked = mark(tf.constant([[3, -1, 0, 3], [-1, -1, -1, -1]]), 5).numpy()
-    assert marked.tolist() == [[True, False, False, True, False], [False] * 5]
+    items = tf.constant([[3, -1, 0, 3], [-1, -1, -1, -1]])
+    assert mark(items, 0, 5).numpy().tolist() == [[True, False, False, True, False], [False] * 5]
+    assert mark(items, 1, 2).numpy().tolist() == [[False] * 2] * 2
+    assert mark(items, tf.constant(2), 3).numpy().tolist() == [[False, True, False], [False] * 3]
 
 
 def test_candidates_are_what_was_not_shown_and_in_reranking_what_was_rated():
@@ -69,6 +71,9 @@ def test_candidates_are_what_was_not_shown_and_in_reranking_what_was_rated():
     rated = VectorOfflineEnv(log(ROWS), window=2, episode_length=3, candidates="rated")
     legal = rated.legal(users, seen).numpy()
     assert [np.flatnonzero(row).tolist() for row in legal] == [[8], [], [0, 1, 3, 5, 8]]
+    for env in (ENV, rated):
+        parts = [env.legal(users, seen, start, 3).numpy() for start in range(0, N_ITEMS, 3)]
+        np.testing.assert_array_equal(np.hstack(parts), env.legal(users, seen))
 
 
 def test_positives_are_drawn_evenly_from_the_users_own():

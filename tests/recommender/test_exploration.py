@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.stats import chisquare
 
 from config import AgentConfig
+from recommender import ranking
 from recommender.exploration import Exploration, explore, schedule
 
 ITEMS = tf.constant(np.eye(5, dtype=np.float32))  # so that an action is the items' scores
@@ -20,8 +21,17 @@ def draw(kind, noise, epsilon, legal=(True,) * 5, seed=(1, 2)):
     action = tf.constant(np.tile(SCORES, (N, 1)))
     mask = tf.constant(np.tile(legal, (N, 1)))
     exploration = Exploration(noise, epsilon)
-    played, items = explore(kind, action, ITEMS, mask, exploration, tf.constant(seed))
+
+    def allowed(block):
+        return mask[:, block.start : block.start + block.width]
+
+    played, items = explore(kind, action, ITEMS, allowed, exploration, tf.constant(seed))
     return played.numpy(), items.numpy()
+
+
+@pytest.fixture(params=[1000, 2], ids=["one block", "two blocks"], autouse=True)
+def _block(request, monkeypatch):
+    monkeypatch.setattr(ranking, "BLOCK", request.param)
 
 
 def counts(items):

@@ -9,7 +9,7 @@ import toys
 
 from envs.vector import VectorOfflineEnv
 from recommender.state import Observation
-from recommender.updates import SHARPNESS, Learner, Networks, imitation_loss, soft_update
+from recommender.updates import SHARPNESS, Learner, Networks, among, imitation_loss, soft_update
 
 SEED = tf.constant([3, 5])
 PLAIN = {"dropout": 0.0, "item_dropout": 0.0}
@@ -93,8 +93,7 @@ SETTINGS = {
 @pytest.mark.parametrize("config", SETTINGS.values(), ids=SETTINGS.keys())
 def test_the_td_target_is_its_formula(config):
     learner, batch = scrambled(config), toys.batch(config, 16)
-    legal = learner.log.legal(batch["users"], batch["seen"])
-    targets = learner._td_target(batch, legal)
+    targets = learner._td_target(batch)
     expected, continuation = td_target(learner, batch)
     assert targets.target.shape == (16,)
     np.testing.assert_allclose(targets.target, expected, rtol=1e-4, atol=1e-5)
@@ -106,7 +105,7 @@ def test_the_clip_is_what_rewards_and_discount_allow():
     learner = scrambled(replace(BEST, discount=0.5))
     learner.target.critics[0].baseline.bias.assign([-100.0])
     batch = toys.batch(BEST) | {"terminated": tf.zeros([8])}
-    target = learner._td_target(batch, learner.log.legal(batch["users"], batch["seen"])).target
+    target = learner._td_target(batch).target
     np.testing.assert_array_equal(target, np.full(8, -2.0))
 
 
@@ -142,7 +141,7 @@ def test_counterfactual_items_are_legal_distinct_and_rewarded_by_the_log():
     learner, batch = recorded(scrambled(replace(BEST, critics=1))), toys.batch(BEST)
     observation = observed(batch)
     legal = learner.log.legal(observation.users, observation.seen)
-    others = learner._draw_items(observation, legal, SEED).numpy()
+    others = learner._draw_items(observation, SEED)[0].numpy()
     ratings = toys.log()
     target, continuation = td_target(learner, batch)
     vectors, wanted = learner.features.items.numpy(), []
@@ -162,7 +161,7 @@ def test_more_counterfactual_items_than_there_are_means_all_that_are_always_left
     learner, batch = scrambled(replace(BEST, counterfactual=4096)), toys.batch(BEST)
     observation = observed(batch)
     legal = learner.log.legal(observation.users, observation.seen)
-    others = learner._draw_items(observation, legal, SEED).numpy()
+    others = learner._draw_items(observation, SEED)[0].numpy()
     assert others.shape[1] == learner.features.n_items - observation.seen.shape[1]
     assert np.take_along_axis(legal.numpy(), others, axis=1).all()
 
@@ -226,22 +225,21 @@ def test_without_policy_gradient_and_imitation_neither_term_acts():
 
 def test_the_imitation_loss_is_its_loop():
     rng = np.random.default_rng(0)
-    scores, legal = rng.normal(size=(4, 6)).astype(np.float32), rng.random((4, 6)) < 0.6
-    log_policy = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    positives = rng.integers(-1, 6, (4, 5))
+    log_policy = rng.normal(size=(4, 5)).astype(np.float32)
+    positives, seen = rng.integers(-1, 6, (4, 5)), rng.integers(-1, 6, (4, 2))
     losses = [
-        -log_policy[row, item]
+        -log_policy[row, place]
         for row in range(4)
-        for item in positives[row]
-        if item >= 0 and legal[row, item]
+        for place in range(5)
+        if positives[row, place] >= 0 and positives[row, place] not in seen[row]
     ]
-    loss = imitation_loss(tf.constant(log_policy), tf.constant(positives), tf.constant(legal))
-    assert 0 < len(losses) < 20 and float(loss) == pytest.approx(np.mean(losses))
+    usable = (positives >= 0) & ~among(tf.constant(positives), tf.constant(seen))
+    assert 0 < len(losses) < np.sum(positives >= 0)
+    assert float(imitation_loss(tf.constant(log_policy), usable)) == pytest.approx(np.mean(losses))
 
 
 def test_the_imitation_loss_of_nothing_is_zero():
-    policy, nobody = tf.math.log([[0.5, 0.5]]), tf.constant([[-1, -1, -1]])
-    assert float(imitation_loss(policy, nobody, tf.ones([1, 2], tf.bool))) == 0
+    assert float(imitation_loss(tf.math.log([[0.5, 0.5]]), tf.zeros([1, 2], tf.bool))) == 0
 
 
 @pytest.mark.parametrize("config", [PAPER, BEST], ids=["paper", "best"])
