@@ -237,7 +237,7 @@ def test_a_saved_agent_comes_back_with_equal_scores(tmp_path, config):
     loaded = DRRAgent.load(tmp_path, shop())
     observation = toys.random_observation(6)
     users, items, ratings = (value.numpy() for value in observation[:3])
-    shown, rewards = (value.numpy()[:, toys.WINDOW :] for value in observation[3:])
+    shown, rewards = (value.numpy()[:, toys.WINDOW :] for value in observation[3:5])
     expected = agent.scores(users, items, ratings, shown, rewards)
     np.testing.assert_array_equal(loaded.scores(users, items, ratings, shown, rewards), expected)
     for mine, theirs in zip(agent.networks.variables, loaded.networks.variables, strict=True):
