@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from embedding.hdf5 import Array, Attributes, Group, HDF5Error, read_hdf5
 from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class EmbeddingTable:
     def __post_init__(self) -> None:
         """Check shapes against each other, then make the arrays read-only."""
         n_items, k = _shape(self.items, "items", (None, None))
+        if not n_items * k:
+            raise EmbeddingError(
+                f"field 'items': expected items and components, found {n_items, k}"
+            )
         _shape(self.item_bias, "item_bias", (n_items,))
         if self.users is not None:
             n_users, _ = _shape(self.users, "users", (None, k))
@@ -53,6 +58,12 @@ class EmbeddingTable:
         elif self.user_bias is not None:
             raise EmbeddingError("field 'user_bias': given without 'users'")
         _positive(self.regularisation, "regularisation")
+        if not self.per_rating >= 0:
+            raise EmbeddingError(
+                f"field 'per_rating': expected 0 or more, found {self.per_rating!r}"
+            )
+        if not (type(self.members) is int and 0 <= self.members <= k):
+            raise EmbeddingError(f"field 'members': expected 0 to {k}, found {self.members!r}")
         if self.bias_regularisation is not None:
             _positive(self.bias_regularisation, "bias_regularisation")
         for name in ARRAYS:
@@ -202,12 +213,10 @@ class EmbeddingTable:
                 f"{path}: no such embedding file; write one with python -m embedding.train"
             )
         try:
-            with h5py.File(path, "r") as file:
-                values = _read(file)
-            return cls(**values)
+            return cls(**_values(read_hdf5(path)))
         except EmbeddingError as error:
             raise EmbeddingError(f"{path}: {error}") from None
-        except (OSError, RuntimeError) as error:
+        except (HDF5Error, OSError) as error:
             raise EmbeddingError(f"{path}: not a readable HDF5 file ({error})") from error
 
 
@@ -216,40 +225,43 @@ SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", "membe
 OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None, "members": 0}
 
 
-def _read(file: h5py.File) -> dict[str, Any]:
-    found = file.attrs.get("format")
-    if found != FORMAT:
+def _values(nodes: dict[str, Group | Array]) -> dict[str, Any]:
+    """The fields of a table from a file's contents."""
+    attributes = nodes[""].attributes
+    if (found := attributes.get("format")) != [FORMAT]:
         raise EmbeddingError(f"attribute 'format': expected {FORMAT!r}, found {found!r}")
-    values: dict[str, Any] = {"kind": str(file.attrs.get("kind", "unknown"))}
+    values: dict[str, Any] = {"kind": str((attributes.get("kind") or ["unknown"])[0])}
     for name in (*ARRAYS, *SCALARS):
-        source = file if name in ARRAYS else file.attrs
-        if name in source:
-            values[name] = _array(file, name) if name in ARRAYS else _number(file, name)
+        if name in (nodes if name in ARRAYS else attributes):
+            values[name] = _array(nodes, name) if name in ARRAYS else _number(attributes, name)
         elif name in OPTIONAL:
             values[name] = OPTIONAL[name]
         else:
             raise EmbeddingError(f"field {name!r}: missing")
-    values["members"] = int(values["members"])
+    if values["members"] == int(values["members"]):  # else the table refuses it
+        values["members"] = int(values["members"])
     return values
 
 
-def _array(file: h5py.File, name: str) -> NDArray[np.float32]:
-    data = file[name]
-    if not isinstance(data, h5py.Dataset) or data.dtype != np.float32 or data.ndim != ARRAYS[name]:
-        found = f"{data.dtype} {data.shape}" if isinstance(data, h5py.Dataset) else "a group"
+def _array(nodes: dict[str, Group | Array], name: str) -> NDArray[np.float32]:
+    data = nodes[name]
+    if isinstance(data, Group) or data.dtype != np.float32 or len(data.shape) != ARRAYS[name]:
+        found = "a group" if isinstance(data, Group) else f"{data.kind} {data.shape}"
         raise EmbeddingError(
             f"field {name!r}: expected float32 of {ARRAYS[name]} dimensions, found {found}"
         )
-    array: NDArray[np.float32] = data[...]
+    array: NDArray[np.float32] = data.read().astype(np.float32)
     if not np.isfinite(array).all():
         raise EmbeddingError(f"field {name!r}: holds values that are not finite")
     return array
 
 
-def _number(file: h5py.File, name: str) -> float:
-    value = np.asarray(file.attrs[name])
+def _number(attributes: Attributes, name: str) -> float:
+    value = np.asarray(attributes[name])
     if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
-        raise EmbeddingError(f"field {name!r}: expected a finite number, found {value!r}")
+        raise EmbeddingError(
+            f"field {name!r}: expected a finite number, found {attributes[name]!r}"
+        )
     return float(value)
 
 

@@ -13,19 +13,19 @@ are the forward order; where a file's own lists disagree, equal shapes could be 
 import re
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-import h5py
 import keras
-import numpy as np
 
+from embedding.hdf5 import Array, Group, read_hdf5
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
 
 EARLIER_ACTOR = ("fc/layers/dense", "fc/layers/dense_1", "fc/layers/dense_2")
 EARLIER_CRITIC = ("fc1", "fc2", "fc3", "layers/dense_3")
 
-StoredLayer = dict[str, h5py.Dataset]  # "kernel", "bias" -> array in the file
+StoredLayer = dict[str, Array]  # "kernel", "bias" -> array in the file
 
 
 class WeightsError(ValueError):
@@ -36,33 +36,28 @@ class Pair(NamedTuple):
     """A variable of the model and its array in the file; None where there is no counterpart."""
 
     variable: keras.Variable | None
-    dataset: h5py.Dataset | None
+    dataset: Array | None
 
 
 class WeightsFile:
-    """Groups and arrays of an open HDF5 file by path; optimizers left out, links not followed."""
+    """Groups and arrays of an HDF5 file by path, optimizers left out.
 
-    def __init__(self, file: h5py.File) -> None:
-        self.path = file.filename
-        self.nodes: dict[str, h5py.Group | h5py.Dataset] = {}
-        file.visititems(lambda name, node: self.nodes.update({name: node}))
-        self.nodes = {name: node for name, node in self.nodes.items() if "optimizer" not in name}
-        self.datasets = {
-            name: node for name, node in self.nodes.items() if isinstance(node, h5py.Dataset)
+    Raises OSError and HDF5Error, as `embedding.hdf5.read_hdf5`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        nodes = read_hdf5(path)
+        self.layer_names = _strings(nodes[""], "layer_names")
+        self.nodes: dict[str, Group | Array] = {
+            name: node for name, node in nodes.items() if "optimizer" not in name
         }
-        self.layer_names = (
-            _strings(file.attrs["layer_names"]) if "layer_names" in file.attrs else None
-        )
-        for name, dataset in self.datasets.items():
-            if dataset.external or dataset.is_virtual:
-                raise WeightsError(
-                    f"{self.path}: {name} lies in another file; save the weights again"
-                )
+        self.datasets = {name: node for name, node in self.nodes.items() if isinstance(node, Array)}
 
     def stored_name(self, group: str) -> str | None:
         """The layer name that Keras 3 writes beside the arrays; absent in its first versions."""
-        name = self.nodes[f"{group}/vars".lstrip("/")].attrs.get("name")
-        return None if name is None else _strings(name)[0]
+        names = _strings(self.nodes[f"{group}/vars".lstrip("/")], "name")
+        return names[0] if names else None
 
 
 def match(model: keras.Model, file: WeightsFile) -> list[Pair]:
@@ -77,7 +72,7 @@ def match(model: keras.Model, file: WeightsFile) -> list[Pair]:
 
 def advice(model: keras.Model, file: WeightsFile) -> str:
     """What to do about weights that do not fit. Only a critic has a layer of one unit."""
-    columns = [each.shape[1] for each in file.datasets.values() if len(each.shape or ()) == 2]
+    columns = [each.shape[1] for each in file.datasets.values() if len(each.shape) == 2]
     if isinstance(model, Actor) and 1 in columns:
         return "A layer of one unit: these look like a critic's weights; pass the actor's file."
     if isinstance(model, (Critic, BilinearCritic)) and columns and 1 not in columns:
@@ -89,9 +84,9 @@ def advice(model: keras.Model, file: WeightsFile) -> str:
     )
 
 
-def shape_of(array: keras.Variable | h5py.Dataset | None) -> str:
+def shape_of(array: keras.Variable | Array | None) -> str:
     """A shape as error messages show it."""
-    return "nothing" if array is None else str(list(array.shape or ()))
+    return "nothing" if array is None else str(list(array.shape))
 
 
 # --- our own files -------------------------------------------------------------------------------
@@ -102,8 +97,8 @@ def _match_own(model: keras.Model, file: WeightsFile) -> list[Pair]:
     found: dict[int, Pair] = {}
     unknown: list[Pair] = []
     for path, dataset in file.datasets.items():
-        group, _, index = f"/{path}".rpartition("/vars/")
-        layer = _resolve(model, file, group.strip("/"))
+        group, found_vars, index = f"/{path}".rpartition("/vars/")
+        layer = _resolve(model, file, group.strip("/")) if found_vars else None
         own: dict[str, keras.Variable] = {}
         if layer is not None:
             layer.save_own_variables(own)
@@ -205,7 +200,7 @@ def _legacy_layers(file: WeightsFile, layer_names: list[str]) -> list[StoredLaye
         if group not in file.nodes:
             layers[group] = {}  # listed but missing: the pairing reports what is expected here
             continue
-        for weight in _strings(file.nodes[group].attrs.get("weight_names", ())):
+        for weight in _strings(file.nodes[group], "weight_names") or ():
             *_, layer, variable = ("", *weight.split("/"))
             if _number(layer)[0] == _number(group)[0] and layer != group:
                 raise WeightsError(
@@ -245,5 +240,7 @@ def _number(name: str) -> tuple[str, int]:
     return name.removesuffix(number).removesuffix("_"), int(number or 0)
 
 
-def _strings(values: Any) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in np.ravel(values)]
+def _strings(node: Group | Array, attribute: str) -> list[str] | None:
+    """An attribute's texts; None where there are none."""
+    found = node.attributes.get(attribute)
+    return found if isinstance(found, list) else None

@@ -4,14 +4,12 @@ Only arrays and their names are read (`weight_layouts`): nothing in a file is ev
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
+from embedding.hdf5 import Array, HDF5Error
 from recommender.weight_layouts import Pair, WeightsError, WeightsFile, advice, match, shape_of
 
 SUFFIX = ".weights.h5"
@@ -26,9 +24,9 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
         WeightsError: the file is missing or damaged, holds other layers, shapes or values that
             are not finite numbers, or lists an earlier repository's layers out of order.
     """
-    with _open(Path(path)) as file:
-        pairs = [_check(model, file, pair) for pair in match(model, file)]
-        values = [_read(file, variable, dataset) for variable, dataset in pairs]
+    file = _open(Path(path))
+    pairs = [_check(model, file, pair) for pair in match(model, file)]
+    values = [_read(file, variable, dataset) for variable, dataset in pairs]
     for (variable, _), value in zip(pairs, values, strict=True):
         variable.assign(value)
 
@@ -68,24 +66,20 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[WeightsFile]:
-    """A file's arrays; whatever h5py finds wrong, then or later, becomes a WeightsError."""
+def _open(path: Path) -> WeightsFile:
+    """A file's arrays, not read yet."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; pass the {SUFFIX} or .h5 file of a run")
     try:
-        with h5py.File(path, "r") as file:
-            yield WeightsFile(file)
-    except WeightsError:
-        raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        hint = "expected an HDF5 file of weights, found something else or a truncated file"
+        return WeightsFile(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); check it") from error
+    except HDF5Error as error:
+        hint = "expected an HDF5 file of weights, found something else or a damaged file"
         raise WeightsError(f"{path}: {hint} ({error}); copy or save it again") from error
 
 
-def _check(
-    model: keras.Model, file: WeightsFile, pair: Pair
-) -> tuple[keras.Variable, h5py.Dataset]:
+def _check(model: keras.Model, file: WeightsFile, pair: Pair) -> tuple[keras.Variable, Array]:
     """The pair, if it is whole: a variable needs an array of its shape, an array a variable."""
     variable, dataset = pair
     if variable is not None and dataset is not None and tuple(variable.shape) == dataset.shape:
@@ -98,15 +92,16 @@ def _check(
     )
 
 
-def _read(file: WeightsFile, variable: keras.Variable, dataset: h5py.Dataset) -> np.ndarray:
+def _read(file: WeightsFile, variable: keras.Variable, dataset: Array) -> np.ndarray:
     """The array in the variable's type; its shape has been checked."""
     where = f"{file.path}: layer {variable.path} at {dataset.name}"
-    if dataset.dtype.kind != "f":
-        raise WeightsError(
-            f"{where}: expected floating point, found {dataset.dtype}; save it again"
-        )
-    with np.errstate(over="ignore"):
-        value = np.asarray(dataset[()], dtype=variable.dtype)
+    if dataset.dtype is None or dataset.dtype.kind != "f":
+        raise WeightsError(f"{where}: expected floating point, found {dataset.kind}; save it again")
+    try:
+        with np.errstate(over="ignore"):
+            value = dataset.read().astype(variable.dtype)
+    except HDF5Error as error:
+        raise WeightsError(f"{file.path}: damaged ({error}); copy or save it again") from error
     if not np.isfinite(value).all():
         raise WeightsError(f"{where}: expected finite, found NaN or infinity; use an earlier file")
     return value

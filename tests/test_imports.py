@@ -20,7 +20,9 @@ MAY = {
     "embedding": ("data", "config"),
     "envs": ("data", "config", "embedding.table", "embedding.als"),
     "evaluation": ("data", "envs"),
-    "recommender": ("config", "embedding.table", "replay_buffer", "evaluation.policy"),
+    "recommender": (
+        *("config", "embedding.table", "embedding.hdf5", "replay_buffer", "evaluation.policy"),
+    ),
     "baselines": ("data", "embedding", "evaluation.policy"),
 }
 EXTRA = {"baselines/two_tower.py": ("recommender.state", "config")}

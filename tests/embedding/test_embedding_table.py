@@ -136,6 +136,11 @@ def replace(path, name, value):
         ("item_bias", np.zeros(7, np.float32), r"\(20,\), found \(7,\)"),
         ("user_bias", np.zeros(7, np.float32), r"\(30,\), found \(7,\)"),
         ("user_bias", np.full(30, np.nan, np.float32), "'user_bias'.*finite"),
+        ("items", np.zeros((0, 4), np.float32), r"expected items and components, found \(0, 4\)"),
+        ("items", np.zeros((20, 0), np.float32), r"expected items and components, found \(20, 0\)"),
+        ("items", "text", "'items': expected float32 of 2 dimensions, found text"),
+        ("items", h5py.SoftLink("/users"), "its member items is a link"),
+        ("items", h5py.ExternalLink("/etc/passwd", "/x"), "holds a link, perhaps to another file"),
     ],
 )
 def test_damaged_fields_are_named(table, tmp_path, name, value, message):
@@ -148,7 +153,13 @@ def test_damaged_fields_are_named(table, tmp_path, name, value, message):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("regularisation", -1.0), ("mean", "x"), ("format", "other")]
+    ("name", "value"),
+    [
+        *(("regularisation", -1.0), ("regularisation", np.inf), ("per_rating", -0.1)),
+        *(("mean", "x"), ("mean", np.nan), ("mean", [3.0, 3.0]), ("mean", h5py.Empty("f8"))),
+        *(("members", -1), ("members", 2.5), ("members", 10**12), ("members", "two")),
+        *(("format", "other"), ("format", 3), ("format", ["drr-embedding-1"] * 2)),
+    ],
 )
 def test_damaged_numbers_are_named(table, tmp_path, name, value):
     path = tmp_path / "embedding.weights.h5"

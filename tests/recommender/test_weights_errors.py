@@ -31,6 +31,7 @@ from weight_files import (
     of_bytes,
     own_actor,
     own_critic,
+    packed,
     put,
     sized,
     swap,
@@ -114,13 +115,12 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
         actor, edit(own_actor, put("action/vars/1", ["a"] * K)), "actor/action/bias|floating point",
     ),
     "own, external link": (
-        actor, edit(own_actor, put("hidden_2", h5py.ExternalLink("b.h5", "/x"))),
-        "hidden_2/kernel|nothing",
+        actor, edit(own_actor, put("hidden_2", h5py.ExternalLink("b.h5", "/x"))), "holds a link",
     ),
     "own, soft link": (
-        actor, edit(own_actor, put("hidden_2", h5py.SoftLink("/hidden_1"))),
-        "hidden_2/kernel|nothing",
+        actor, edit(own_actor, put("hidden_2", h5py.SoftLink("/hidden_1"))), "hidden_2 is a link",
     ),
+    "own, compressed": (actor, packed, "hidden_2/vars/0|compressed"),
     "own, bytes elsewhere": (actor, elsewhere, "hidden_2/vars/0|another file"),
     # earlier repositories, Keras 3
     "earlier critic into actor": (
