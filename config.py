@@ -270,7 +270,8 @@ class LoopConfig:
     updates_per_rollout: int = 32
     """Updates after each episode of all parallel users, in one compiled call."""
     jit: Literal["auto", "on", "off"] = "auto"
-    """Compile with XLA. auto: only without counterfactual items, whose top-k XLA makes slow."""
+    """Compile the updates with XLA. auto: only updates that draw nothing at random (imitation,
+    counterfactual items, dropout), which XLA makes slow on a CPU."""
     warmup: int = 2_000
     """Transitions collected before the first update."""
     validation_share: float = 0.05

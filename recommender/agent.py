@@ -202,7 +202,7 @@ class TrainingAgent:
         seed: of the initial weights.
         mean: over the workers that train together, see `Learner`.
         profiles: the vectors [U, k] of the environment's users, where the state needs them.
-        jit_compile: compile with XLA.
+        jit_compile: compile the updates with XLA.
     """
 
     def __init__(
@@ -236,7 +236,8 @@ class TrainingAgent:
         )
         deployed = self.learner.target if config.average_actor else self.learner.online
         self.agent = DRRAgent(config, table, catalogue, window=window, networks=deployed)
-        self._episode = tf.function(self._play, jit_compile=jit_compile)
+        # never with XLA: on a CPU its random numbers take longer than all the rest of an episode
+        self._episode = tf.function(self._play)
 
     def collect(
         self, start: Any, exploration: Exploration, seed: tuple[int, int]

@@ -77,8 +77,9 @@ class Training:
         return table
 
     def _jit(self) -> bool:
-        choice = self.config.loop.jit
-        return self.config.agent.counterfactual == 0 if choice == "auto" else choice == "on"
+        agent, choice = self.config.agent, self.config.loop.jit
+        draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
+        return not draws if choice == "auto" else choice == "on"
 
     def _replay(self) -> PrioritizedReplay | UniformReplay:
         config, env = self.config.replay, self.config.env

@@ -13,6 +13,7 @@ from recommender.state import (
     average,
     drr_ave,
     fold_in,
+    solve,
     state_size,
 )
 
@@ -141,6 +142,16 @@ def test_fold_in_is_the_tables(fields, window):
     mask = tf.cast(observation.items >= 0, tf.float32)
     expected = table.fold_in(observation.items.numpy(), observation.ratings.numpy())
     np.testing.assert_allclose(fold_in(table, observation, mask), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 12])
+def test_solve_is_numpys(n):
+    rng = np.random.default_rng(n)
+    factors, right = rng.normal(size=(7, n, n)), rng.normal(size=(7, n))
+    matrix = factors @ factors.transpose(0, 2, 1) + 0.1 * np.eye(n)
+    expected = np.linalg.solve(matrix, right[..., None])[..., 0]
+    solved = solve(tf.constant(matrix, tf.float32), tf.constant(right, tf.float32))
+    np.testing.assert_allclose(solved, expected, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["drr-p", "drr-u", "drr-ave"])

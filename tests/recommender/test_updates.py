@@ -358,3 +358,14 @@ class Asked:
 
     def __getattr__(self, name):
         return getattr(self._log, name)
+
+
+def test_xla_computes_the_same_update():
+    compiled, plain = toys.learner(PAPER, jit_compile=True), toys.learner(PAPER)
+    batches = toys.stacked([toys.batch(PAPER, seed=seed) for seed in range(3)])
+    expected, found = plain.update_many(batches, SEED), compiled.update_many(batches, SEED)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-5)
+    for name, value in expected[1].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, atol=1e-5)
+    for one, other in zip(compiled.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
