@@ -309,6 +309,9 @@ class Config:
     protocol: tuple[Protocol, ...] = ("catalog", "session")
     """What the run is trained and measured for: catalog and session (new users), or rerank or
     simulator alone (known users, split in time; they have defaults of their own)."""
+    known: int = 10
+    """In catalog and session, how many of a new user's first ratings are known at the start. Where
+    histories are short, fewer leave more to recommend."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"
@@ -344,6 +347,7 @@ class Config:
             self.loop.warmup,
             f"below --steps {self.steps}: nothing would be learned",
         )
+        _require(1 <= self.known <= 1000, "known", self.known, "1 to 1000 ratings")
         _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
         episode = self.loop.parallel_users * self.env.episode_length
         _require(

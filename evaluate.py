@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from config import ConfigError, CsvConfig, from_json
+from config import Config, ConfigError, CsvConfig, from_json
 from data import DataError, Ratings, load_dataset
 from evaluation.policy import Policy
-from evaluation.protocols.base import EvaluationProtocol, Result
+from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.rerank import Rerank
 from evaluation.protocols.session import Session
@@ -32,6 +32,7 @@ from evaluation.report import BOUND, Report, episode, make_console, summarise
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
 DRR = "drr"
+KNOWN = Config().known
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 
 
@@ -48,6 +49,9 @@ class Arguments:
     user's held-out items (the paper's Algorithm 2). simulator: the paper's online evaluation."""
     mode: Literal["inductive", "transductive"] = "inductive"
     """For catalog and session. transductive lets policies see test users' histories: leaky."""
+    known: int | None = None
+    """For catalog and session, how many of a user's first ratings are known at the start. Default:
+    as the first run of --weights was trained for, else 10."""
     policies: tuple[str, ...] = ("popularity", "item-knn")
     """Names, or `all`. Runs given by --weights are always added."""
     weights: tuple[str, ...] = ()
@@ -95,13 +99,14 @@ def run(arguments: Arguments) -> Report:
     names = choose_policies(arguments.policies, arguments.protocol, runs)
     if runs or ON_TENSORFLOW & set(names):
         _start_tensorflow(arguments.device)
-    arguments = with_data_of(runs, arguments)
+    arguments = with_settings_of(runs, arguments)
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
     }
     protocol = build_protocol(arguments, ratings)
+    check_answerable(protocol, ratings.name)
     results: dict[str, list[Result]] = {}
     with Console(stderr=True).status("") as status:
         for name in names:
@@ -138,16 +143,19 @@ def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]
     return runs
 
 
-def with_data_of(runs: dict[str, list[Path]], arguments: Arguments) -> Arguments:
-    """Unless --dataset says otherwise, the data of the first run."""
+def with_settings_of(runs: dict[str, list[Path]], arguments: Arguments) -> Arguments:
+    """What is not given, data and --known, as it is in the first run's config.json."""
     folder = next((folder for folders in runs.values() for folder in folders), None)
-    if folder is None or arguments.dataset != "auto":
+    if folder is None:
         return arguments
     path = folder / "config.json"
     try:
         saved = from_json(path.read_text("utf-8"), path)
     except ConfigError as error:
         raise UsageError(f"--weights {folder}: {error}") from error
+    arguments = replace(arguments, known=arguments.known or saved.known)
+    if arguments.dataset != "auto":
+        return arguments
     root = arguments.data_root or saved.data_root
     return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
 
@@ -177,10 +185,9 @@ def choose_policies(
 def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol:
     """The protocol over its default users."""
     ks = arguments.ks or None
-    if arguments.protocol == "catalog":
-        return Catalog(ratings, mode=arguments.mode, ks=ks)
-    if arguments.protocol == "session":
-        return Session(ratings, mode=arguments.mode, ks=ks)
+    if arguments.protocol in NEW_USERS:
+        kind = Catalog if arguments.protocol == "catalog" else Session
+        return kind(ratings, mode=arguments.mode, ks=ks, window=arguments.known or KNOWN)
     if arguments.protocol == "rerank":
         return Rerank(ratings, ks=ks)
     from envs.simulator import Simulator as RatingModel
@@ -238,6 +245,10 @@ def _check(arguments: Arguments) -> None:
             "--weights: runs are trained without the test users, so they do not belong in a "
             "transductive table; leave out --mode transductive"
         )
+    if arguments.known is not None and arguments.protocol not in NEW_USERS:
+        raise UsageError(f"--known is for {' and '.join(NEW_USERS)} only")
+    if arguments.known is not None and arguments.known < 1:
+        raise UsageError(f"--known must be at least 1, got {arguments.known}")
     if arguments.seed < 0:
         raise UsageError(f"--seed must not be negative, got {arguments.seed}")
     if arguments.show_users < 0:

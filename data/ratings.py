@@ -200,7 +200,7 @@ class Ratings:
             items=np.tile(self.items, times),
             values=np.tile(self.values, times),
             timestamps=np.tile(self.timestamps, times),
-            user_ids=np.tile(self.user_ids, times),
+            user_ids=self.user_ids[np.tile(np.arange(self.n_users), times)],
             demographics=np.tile(self.demographics, (times, 1)),
         )
 

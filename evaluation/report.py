@@ -44,6 +44,7 @@ class Report:
     mode: str
     label: str
     n_users: int
+    n_without_relevant: int  # users for whom there is nothing to find
     keys: tuple[str, ...]  # what the table shows; the first one ranks
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
@@ -78,6 +79,8 @@ class Report:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
         caption = "below each mean: 95% interval over users"
+        if self.n_without_relevant:
+            caption += f"; {self.n_without_relevant:,} users have nothing left to find and count 0"
         table = Table(
             title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
         )
@@ -148,6 +151,7 @@ def summarise(
         mode=protocol.mode,
         label=protocol.label,
         n_users=protocol.n_users,
+        n_without_relevant=protocol.n_without_relevant,
         keys=keys,
         rows=tuple(rows),
         differences=differences,

@@ -57,6 +57,7 @@ REFUSED = [
     (LoopConfig, "validation_share", (0.0, 1.0, NAN), "loop.validation-share", "above 0 and below"),
     (LoopConfig, "warmup", (-1,), "loop.warmup", "0 or more"),
     (LoopConfig, "checkpoints", (-1,), "loop.checkpoints", "0 or more"),
+    (Config, "known", (0, 1001), "known", "1 to 1000 ratings"),
     (Config, "steps", (0, -10), "steps", "at least 1 transition"),
     (Config, "seed", (-1, 2**31), "seed", "0 to 2147483647"),
     (Config, "protocol", ((),), "protocol", "catalog, session or both"),

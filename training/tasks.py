@@ -18,7 +18,7 @@ from embedding.table import EmbeddingTable
 from envs.episodes import draw_starts
 from envs.simulator import Simulator as RatingModel
 from envs.vector import EnvState, VectorOfflineEnv
-from evaluation.protocols.base import EvaluationProtocol
+from evaluation.protocols.base import EvaluationProtocol, check_answerable
 from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.rerank import Rerank, latest_positives
 from evaluation.protocols.session import Session
@@ -70,6 +70,7 @@ class NewUsers:
             f"trained on {len(self.users):,} users with {self.visible.n_ratings:,} ratings, "
             f"validated on {held_out:,}"
         )
+        check_answerable(Catalog(ratings, window=config.known), ratings.name)
         env = config.env
         self.environment = VectorOfflineEnv(
             self.visible, window=env.window, episode_length=env.episode_length
@@ -88,14 +89,15 @@ class NewUsers:
 
     def validation(self) -> list[EvaluationProtocol]:
         """See Task."""
+        users, known = (self._fit_users, self.validation_users), self._config.known
         return [
-            NEW_USER_PROTOCOLS[name](self._ratings, self._fit_users, self.validation_users)
+            NEW_USER_PROTOCOLS[name](self._ratings, *users, window=known)
             for name in self._config.protocol
         ]
 
     def test(self, name: str) -> EvaluationProtocol:
         """See Task."""
-        return NEW_USER_PROTOCOLS[name](self._ratings)
+        return NEW_USER_PROTOCOLS[name](self._ratings, window=self._config.known)
 
 
 NEW_USER_PROTOCOLS: dict[str, type[Catalog | Session]] = {"catalog": Catalog, "session": Session}

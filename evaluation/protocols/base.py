@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.errors import DataError
 from data.ratings import Ratings
 from envs.rewards import UNRATED_REWARD, rating_to_reward
 from evaluation import metrics
@@ -78,6 +79,11 @@ class EvaluationProtocol(ABC):
     def n_users(self) -> int:
         """U, the number of evaluated users."""
         return len(self.eval_users)
+
+    @property
+    def n_without_relevant(self) -> int:
+        """Users with nothing relevant left to find, who count 0 whatever the policy."""
+        return 0 if self._n_relevant is None else int((self._n_relevant == 0).sum())
 
     @property
     def steps(self) -> int:
@@ -248,6 +254,15 @@ def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
     if not ks or min(ks) < 1:
         raise ValueError(f"list lengths must be at least 1, got {tuple(ks)}")
     return tuple(sorted(set(ks)))
+
+
+def check_answerable(protocol: EvaluationProtocol, name: str) -> None:
+    """DataError if none of the evaluated users has anything relevant left to find."""
+    if protocol.n_without_relevant == protocol.n_users:
+        raise DataError(
+            f"{name}: none of the {protocol.n_users:,} users to be evaluated has a positive rating "
+            "left to find; use longer histories, or (catalog, session) a smaller --known"
+        )
 
 
 def mask_known(states: States) -> BoolArray:

@@ -97,6 +97,13 @@ def test_table_and_markdown_mark_the_best(report):
     assert "**" not in next(line for line in lines if line.startswith("| oracle"))
 
 
+def test_the_table_says_how_many_users_have_nothing_to_find(toy):
+    catalog = Catalog(toy, window=12, ks=(3,))
+    caption = summarise("toy", catalog, {"low": [catalog.run(Shifted("low"))]}).as_table().caption
+    assert catalog.n_without_relevant > 0
+    assert f"; {catalog.n_without_relevant} users have nothing left to find" in caption
+
+
 def test_same_seed_same_report(catalog):
     results = {"low": [catalog.run(Shifted("low"))]}
     first, second = (summarise("toy", catalog, results, seed=3) for _ in range(2))

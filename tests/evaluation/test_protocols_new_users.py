@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from data.errors import DataError
 from data.splits import split_users
 from evaluation.policy import Adaptive, States
+from evaluation.protocols.base import check_answerable
 from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.session import Session
 
@@ -66,6 +68,17 @@ def test_session_plays_as_the_loop_does(toy, tied, adaptive):
         assert result.per_user["reward@3"][row] == pytest.approx(sum(rewards[:3]))
         assert result.per_user["reward@8"][row] == pytest.approx(sum(rewards))
         assert result.per_user["hit_rate@3"][row] == any((a or 0) >= 4 for a in answers[:3])
+
+
+def test_users_with_nothing_to_find_are_counted(toy):
+    for known in (1, 4, 12):
+        catalog = Catalog(toy, window=known)
+        logs = [user_log(toy, user)[known:] for user in catalog.eval_users]
+        empty = [all(rating < 4 for _, rating in log) for log in logs]
+        assert catalog.n_without_relevant == sum(empty)
+        check_answerable(catalog, "toy")
+    with pytest.raises(DataError, match=r"toy: none of the 6 users .* a smaller --known"):
+        check_answerable(Catalog(toy, window=30), "toy")
 
 
 def test_catalog_judges_the_first_list(toy, tied):

@@ -38,7 +38,7 @@ def flags(path: Path) -> Flags:
 def run(train, shop, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     titles = ("--csv.titles", str(shop.with_name("titles.csv")))
-    short = ("--steps", "160", "--loop.evaluations", "1", "--protocol", "catalog")
+    short = ("--steps", "160", "--loop.evaluations", "1", "--protocol", "catalog", "--known", "4")
     run = train(root, *flags(shop), *titles, *short, eager=True)
     assert run.status == 0, run.err
     return run
@@ -59,6 +59,8 @@ def test_evaluate_finds_the_data_of_the_run(run, tiny, capsys):
     shown = capsys.readouterr().out
     assert "books, catalog (inductive), 12 users" in shown
     assert shown.count("User customer-") == 3
+    history = shown.split("history\n")[1].split("  recommended")[0]
+    assert history.count("\n") == 4  # known: 4, as the run was trained for
     liked = [line[8:] for line in shown.splitlines() if line.startswith("    5   ")]
     assert liked and set(liked) <= set(tiny.titles)
 
@@ -123,6 +125,12 @@ def test_unusable_settings_end_both_commands_with_2(train, shop, tmp_path, capsy
         status = end.code
     message = capsys.readouterr().err
     assert status == 2 and words in " ".join(message.split()), message
+
+
+def test_histories_too_short_to_be_tested_are_refused(train, shop, tmp_path):
+    run = train(tmp_path, *flags(shop), "--known", "500")
+    assert run.status == 2 and "none of the 12 users to be evaluated" in run.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_users_are_refused(train, tmp_path):
