@@ -18,16 +18,6 @@ from evaluation.report import BOUND, Report, Row
 
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
-CurveRow = Mapping[str, float]
-CURVE_PANELS = (
-    ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
-    (
-        "Reward of a session",
-        ("reward (training)", "session_reward@10", "session_reward@20"),
-    ),
-    ("Losses", ("critic_loss", "actor_loss")),
-    ("Mean Q and exploration", ("q", "epsilon", "noise")),
-)
 
 
 def leaderboard(
@@ -46,7 +36,7 @@ def leaderboard(
     keys = tuple(keys) or report.keys
     rows = [row for row in report.rows if row.name not in hide]
     size = (2.0 + 2.4 * len(keys), 1.3 + 0.34 * len(rows))
-    figure, panels = _panels(1, len(keys), size, sharey=True)
+    figure, panels = new_figure(1, len(keys), size, sharey=True)
     for axes, key in zip(panels, keys, strict=True):
         _intervals(axes, rows, key, highlight)
         axes.set_xlabel(key)
@@ -59,12 +49,12 @@ def by_length(
     report: Report, metrics: Sequence[str] = ("precision", "ndcg"), highlight: str = "drr"
 ) -> Figure:
     """Metrics against the length of the list k, for every k of the report; bands: 95% intervals."""
-    figure, panels = _panels(1, len(metrics), (4.6 * len(metrics), 3.6))
+    figure, panels = new_figure(1, len(metrics), (4.6 * len(metrics), 3.6))
     names = [row.name for row in report.rows]
     for axes, metric in zip(panels, metrics, strict=True):
         found = [key for key in report.keys if key.startswith(f"{metric}@")]
         lengths = sorted(int(key.split("@")[1]) for key in found)
-        for row, colour in _coloured(names, highlight):
+        for row, colour in coloured(names, highlight):
             estimates = [report.rows[row].users[f"{metric}@{k}"] for k in lengths]
             means = [estimate.mean for estimate in estimates]
             low, high = [e.low for e in estimates], [e.high for e in estimates]
@@ -73,16 +63,16 @@ def by_length(
             axes.fill_between(lengths, low, high, color=colour, alpha=0.12, lw=0)
         axes.set(xlabel="length of the list k", ylabel=f"{metric}@k")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(panels[0])
+    add_legend(panels[0])
     figure.suptitle(f"{report.label}: {report.n_users:,} users, bands: 95% intervals")
     return figure
 
 
 def reward_by_step(results: Sequence[Result], highlight: str = "drr") -> Figure:
     """Mean reward of each step [T], and summed up to it, one line for each result."""
-    figure, (single, total) = _panels(1, 2, (9.2, 3.6))
+    figure, (single, total) = new_figure(1, 2, (9.2, 3.6))
     names = [result.policy for result in results]
-    for row, colour in _coloured(names, highlight):
+    for row, colour in coloured(names, highlight):
         means = results[row].rewards.mean(axis=0)
         steps = np.arange(1, len(means) + 1)
         width = _width(names[row], highlight)
@@ -92,25 +82,7 @@ def reward_by_step(results: Sequence[Result], highlight: str = "drr") -> Figure:
         axes.axhline(0, color="black", lw=0.6)
         axes.set(xlabel="step t", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(total)
-    return figure
-
-
-def learning_curves(curve: Sequence[CurveRow]) -> Figure:
-    """`metrics.json["curve"]` against environment transitions; missing scalars are left out."""
-    figure, panels = _panels(2, 2, (9.2, 6.2))
-    for axes, (title, names) in zip(panels, CURVE_PANELS, strict=True):
-        axes.set(title=title, xlabel="transitions")
-        for name, colour in zip(names, CYCLE, strict=False):
-            key = name.removesuffix(" (training)")
-            points = [(row["step"], row[key]) for row in curve if key in row]
-            if points:
-                marker = "o" if len(points) < len(curve) else None
-                axes.plot(*zip(*points, strict=True), label=name, color=colour, marker=marker, ms=3)
-        _legend(axes)
-        if title == "Losses" and axes.lines and axes.dataLim.y0 > 0:
-            axes.set_yscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+    add_legend(total)
     return figure
 
 
@@ -132,7 +104,7 @@ def item_map(
     columns = min(4, len(commonest))
     rows = -(-len(commonest) // columns)
     size = (2.6 * columns, 2.8 * rows)
-    figure, grid = _panels(rows, columns, size, sharex=True, sharey=True)
+    figure, grid = new_figure(rows, columns, size, sharex=True, sharey=True)
     shown: list[int] = []
     middle = float(np.median(points[:, 0]))
     for axes in grid[len(commonest) :]:
@@ -153,7 +125,7 @@ def item_map(
 
 def rank_changes(before: IntArray, after: IntArray, names: Mapping[int, str]) -> Figure:
     """Two ranked lists [k] side by side: items in both are joined, the others are in colour."""
-    figure, (axes,) = _panels(1, 1, (9.2, 0.6 + 0.32 * len(before)))
+    figure, (axes,) = new_figure(1, 1, (9.2, 0.6 + 0.32 * len(before)))
     both = np.intersect1d(before, after)
     for x, ranked, side in ((0.0, before, "right"), (1.0, after, "left")):
         for rank, item in enumerate(ranked.tolist()):
@@ -172,7 +144,7 @@ def rank_changes(before: IntArray, after: IntArray, names: Mapping[int, str]) ->
 
 def bars(values: Mapping[str, float], label: str, highlight: str = "") -> Figure:
     """Horizontal bars from zero of whole numbers, the first on top, each with its value."""
-    figure, (axes,) = _panels(1, 1, (8, 0.7 + 0.32 * len(values)))
+    figure, (axes,) = new_figure(1, 1, (8, 0.7 + 0.32 * len(values)))
     names = [shorten(name, 60) for name in values]
     colours = [ACCENT if name == highlight else PLAIN for name in names]
     drawn = axes.barh(names, list(values.values()), color=colours, height=0.65)
@@ -184,12 +156,31 @@ def bars(values: Mapping[str, float], label: str, highlight: str = "") -> Figure
     return figure
 
 
+def contributions(values: Mapping[str, float], base: float, score: float, name: str) -> Figure:
+    """What each item of a history adds to the score of `name`, the most on top; base: without any."""
+    figure, (axes,) = new_figure(1, 1, (8, 1.1 + 0.32 * len(values)))
+    rows = sorted(values.items(), key=lambda row: -row[1])
+    names, shares = [shorten(name, 60) for name, _ in rows], [share for _, share in rows]
+    colours = [PLAIN if share >= 0 else ACCENT for share in shares]
+    drawn = axes.barh(names, shares, color=colours, height=0.65)
+    axes.bar_label(drawn, fmt="%+.2f", padding=3)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.invert_yaxis()
+    axes.margins(x=0.25)
+    axes.set_xlabel("adds to the score")
+    axes.grid(axis="y", visible=False)
+    total = sum(shares)
+    parts = f"{base:.2f} without history {'-+'[total >= 0]} {abs(total):.2f} from the history"
+    figure.suptitle(f"{shorten(name, 60)}\nscore {score:.2f} = {parts}", size=11)
+    return figure
+
+
 def shorten(text: str, length: int) -> str:
     """At most `length` characters, the last of them an ellipsis where something was cut."""
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
-def _panels(
+def new_figure(
     rows: int,
     columns: int,
     size: tuple[float, float],
@@ -207,7 +198,7 @@ def _panels(
     return figure, list(grid.flat)
 
 
-def _legend(axes: Axes) -> None:
+def add_legend(axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
 
@@ -243,7 +234,7 @@ def _colour(name: str, highlight: str) -> str:
     return ACCENT if name.startswith(highlight) else PLAIN
 
 
-def _coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
+def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
     """Rows with their colours, the highlighted one last, so that it lies on top."""
     others = [row for row, name in enumerate(names) if name != highlight]
     coloured = [(row, CYCLE[place % len(CYCLE)]) for place, row in enumerate(others)]

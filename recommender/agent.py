@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,9 @@ from recommender.state import Features, Observation
 from recommender.updates import Learner, Mean, Networks, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
+
+if TYPE_CHECKING:
+    from recommender.explain import Explanation
 
 
 class Catalogue(Protocol):
@@ -141,6 +144,22 @@ class DRRAgent:
         best = np.argsort(-scores, kind="stable")[:k]
         return [self._recommendation(int(item), float(scores[item])) for item in best]
 
+    def explain(
+        self, history: Sequence[tuple[int | str, float]], item_id: int | str
+    ) -> "Explanation":
+        """What each item of a history adds to the score that `recommend` gives an item.
+
+        Args:
+            history: as for `recommend`.
+            item_id: original id of the item to explain.
+
+        Raises:
+            ValueError: for an empty history, an unknown item or a rating off the scale.
+        """
+        from recommender.explain import explain
+
+        return explain(self, history, item_id)
+
     def _parse(self, history: Sequence[tuple[int | str, float]]) -> tuple[list[int], list[float]]:
         if not history:
             raise ValueError("the history is empty: give at least one (item id, rating) pair")
@@ -165,11 +184,14 @@ class DRRAgent:
                 return place
         raise ValueError(f"item {item_id!r} is not among the {len(ids)} items of the catalogue")
 
-    def _recommendation(self, item: int, score: float) -> Recommendation:
+    def _named(self, item: int) -> tuple[int | str, str | None]:
+        """Original id and title."""
         titles = self.catalogue.titles
-        return Recommendation(
-            self.catalogue.item_ids[item].item(), score, titles[item] if titles else None
-        )
+        return self.catalogue.item_ids[item].item(), titles[item] if titles else None
+
+    def _recommendation(self, item: int, score: float) -> Recommendation:
+        item_id, title = self._named(item)
+        return Recommendation(item_id, score, title)
 
     def save(self, run_dir: str | Path) -> None:
         """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""

@@ -25,7 +25,10 @@ MAY = {
     ),
     "baselines": ("data", "embedding", "evaluation.policy"),
 }
-EXTRA = {"baselines/two_tower.py": ("recommender.state", "config")}
+EXTRA = {
+    "baselines/two_tower.py": ("recommender.state", "config"),
+    "data/explore/__main__.py": ("config",),  # the flags of --dataset csv
+}
 
 # package -> the only libraries it may import
 LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "pandas")}

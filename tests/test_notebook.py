@@ -34,7 +34,7 @@ def text(notebook):
 
 def test_every_cell_runs_and_shows_tables_and_plots(executed):
     kinds = [kind for output in outputs(executed) for kind in output.get("data", {})]
-    assert kinds.count("image/png") == 11
+    assert kinds.count("image/png") == 12
     tables = text(executed).count("| policy |")
     assert tables == 4
     assert text(executed).count("history") == 2

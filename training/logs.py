@@ -6,17 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-Row = dict[str, float]  # one point of the learning curve or one iteration's means
+from evaluation.curves import learning_curves
 
-PANELS = (
-    ("precision", "Precision on held-out training users", ("precision@5", "precision@10")),
-    ("reward", "Reward", ("reward", "session_reward@10", "session_reward@20")),
-    ("loss", "Loss", ("critic_loss", "actor_loss")),
-    ("mean action", "Mean action and Q", ("action", "q")),
-)
+Row = dict[str, float]  # one point of the learning curve or one iteration's means
 
 
 class Progress:
@@ -48,17 +42,8 @@ class Progress:
 
 
 def plot(history: list[Row], path: Path) -> None:
-    """progress.png: precision, reward, loss and mean action against transitions."""
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    for axes, (label, title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
-        for name in names:
-            points = [(row["step"], row[name]) for row in history if name in row]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=name)
-        axes.set(title=title, xlabel="transitions", ylabel=label)
-        axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
+    """progress.png: precision, reward, losses, mean action, Q and exploration by transitions."""
+    figure = learning_curves(history)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=110)
 

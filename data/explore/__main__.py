@@ -8,12 +8,13 @@ prints the report.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
 import tyro
 
+from config import CsvConfig
 from data import DataError, load_dataset
 from data.explore import draw, findings, page
 
@@ -23,9 +24,10 @@ class Arguments:
     """Describe a data set in figures and sentences. Existing reports are replaced."""
 
     dataset: str = "auto"
-    """auto, ml-1m, ml-100k or synthetic."""
+    """auto (ml-1m, else synthetic), or what train.py --dataset takes."""
     data_root: Path | None = None
     """Folder that holds ml-1m/ratings.dat; default $DRR_DATA_ROOT, else data/."""
+    csv: CsvConfig = field(default_factory=CsvConfig)
     out: Path | None = None
     """Folder of the report; default reports/<dataset>."""
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
     try:
-        ratings = load_dataset(arguments.dataset, arguments.data_root)
+        ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
         folder = arguments.out or Path("reports") / ratings.name
         with mpl.rc_context(draw.STYLE):
             sections = dict(findings.explore(ratings))

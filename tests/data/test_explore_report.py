@@ -107,6 +107,18 @@ def test_the_command_writes_a_page_that_needs_no_other_file(tiny_root, tmp_path,
     assert "Left out: Generation gap" in text and "Left out: Generation gap" in html
 
 
+def test_a_file_of_ones_own_on_another_scale(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"u{n // 20},i{n % 20},{rng.uniform(-10, 10):.2f}" for n in range(400)]
+    (tmp_path / "jokes.csv").write_text("\n".join(["user,item,rating", *rows, ""]))
+    flags = ["--dataset", "csv", "--csv.path", str(tmp_path / "jokes.csv")]
+    assert command.main([*flags, "--csv.scale", "-10", "10", "--out", str(tmp_path / "r")]) == 0
+    printed = capsys.readouterr().out
+    assert "What is in jokes" in printed and "on a scale from -10 to 10" in printed
+    assert "Left out: Time gaps" in printed
+    assert (tmp_path / "r" / "ratings.png").exists()
+
+
 def test_titles_cannot_break_the_page():
     section = Section("a <b> & c", ("<script>alert(1)</script>",))
     html = page.as_html("x<y", {"Some part": section, "Other": Missing("<i>")}, {})

@@ -65,14 +65,6 @@ def test_rewards_by_step_add_up(toy, policies):
     )
 
 
-def test_learning_curves_leave_out_what_is_missing():
-    curve = [{"step": 80.0, "reward": 0.1}, {"step": 160.0, "reward": 0.3, "precision@5": 0.2}]
-    precision, reward, losses, _ = drawn(figures.learning_curves(curve))
-    assert lines(precision, "precision@5").get_xdata().tolist() == [160]
-    assert lines(reward, "reward (training)").get_ydata().tolist() == [0.1, 0.3]
-    assert not losses.lines
-
-
 def test_the_map_has_a_panel_for_each_common_genre():
     points = np.arange(12.0).reshape(6, 2)
     genres = np.zeros((6, 3), bool)
@@ -105,6 +97,19 @@ def test_bars_are_in_order_and_labelled():
     assert [bar.get_width() for bar in axes.patches] == [3, 0]
     assert [text.get_text() for text in axes.texts] == ["3", "0"]
     assert axes.get_xlabel() == "count"
+
+
+def test_contributions_are_sorted_signed_and_summed_up():
+    figure = figures.contributions({"b": -0.5, "a": 1.25, "c": 0.0}, 2.0, 2.75, "Film")
+    (axes,) = drawn(figure)
+    assert [bar.get_width() for bar in axes.patches] == [1.25, 0, -0.5]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "c", "b"]
+    assert [text.get_text() for text in axes.texts] == ["+1.25", "+0.00", "-0.50"]
+    up, _, down = (bar.get_facecolor() for bar in axes.patches)
+    assert up != down
+    assert figure.get_suptitle() == (
+        "Film\nscore 2.75 = 2.00 without history + 0.75 from the history"
+    )
 
 
 def test_shorten_keeps_short_texts():

@@ -1,0 +1,177 @@
+"""Contributions add up, agree with the definition, and are the linear terms where there are such."""
+
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import toys
+
+from config import AgentConfig
+from recommender import DRRAgent, explain
+
+HISTORY = [(150, 2), (110, 5), (200, 1), (120, 4)]  # one more than the window of 3 holds
+
+
+@dataclass(frozen=True)
+class Shop:
+    """12 items with ids 100, 110, ..."""
+
+    item_ids: np.ndarray
+    titles: tuple[str, ...]
+    demographics: np.ndarray
+    scale: tuple[float, float] = (1.0, 5.0)
+
+
+def agent(config: AgentConfig = toys.BEST, window: int = toys.WINDOW, titled: bool = True):
+    """Random weights everywhere, so that every part of the state matters."""
+    ids = np.arange(toys.N_ITEMS) * 10 + 100
+    titles = tuple(f"Film {item}" for item in ids) if titled else ()
+    catalogue = Shop(ids, titles, np.eye(toys.N_USERS, 2, dtype=np.float32))
+    made = DRRAgent(config, toys.table(), catalogue, window=window)
+    rng = np.random.default_rng(1)
+    for model in made.networks.models:
+        for variable in model.variables:
+            variable.assign(rng.normal(size=variable.shape))
+    return made
+
+
+def score(made: DRRAgent, shown: list[tuple[int, float] | None], item_id: int) -> float:
+    """The score of an item for a window with holes: through `DRRAgent.scores`, one at a time."""
+    window = [(-1, 0.0)] * (made.window - len(shown))
+    window += [(-1, 0.0) if pair is None else ((pair[0] - 100) // 10, pair[1]) for pair in shown]
+    items, ratings = (np.array([column]) for column in zip(*window, strict=True))
+    return float(made.scores(np.array([-1]), items, ratings)[0, (item_id - 100) // 10])
+
+
+def by_definition(made: DRRAgent, history: list, item_id: int) -> list[float]:
+    """Each item's gain on arrival, averaged over all orders of arrival."""
+    gains = np.zeros(len(history))
+    orders = list(permutations(range(len(history))))
+    for order in orders:
+        shown: list = [None] * len(history)
+        for place in order:
+            before = score(made, shown, item_id)
+            shown[place] = history[place]
+            gains[place] += score(made, shown, item_id) - before
+    return (gains / len(orders)).tolist()
+
+
+CONFIGS = {
+    "best": toys.BEST,
+    "paper": toys.PAPER,
+    "drr-n": replace(toys.PAPER, state="drr-n"),
+    "drr-p": replace(toys.PAPER, state="drr-p"),
+    "drr-u": replace(toys.PAPER, state="drr-u"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_contributions_are_those_of_the_definition_and_add_up(name):
+    made = agent(CONFIGS[name])
+    found = made.explain(HISTORY, 170)
+    shares = [part.contribution for part in found.contributions]
+    assert shares[0] == 0  # has left the window
+    np.testing.assert_allclose(shares[1:], by_definition(made, HISTORY[1:], 170), atol=2e-4)
+    assert min(np.abs(shares[1:])) > 1e-3
+    assert found.score == pytest.approx(score(made, HISTORY[1:], 170), rel=1e-4)
+    assert found.base == pytest.approx(score(made, [], 170), rel=1e-4)
+    assert found.base + sum(shares) == pytest.approx(found.score, rel=1e-5)
+
+
+def test_the_score_is_the_one_of_the_recommendation():
+    made = agent()
+    for item in made.recommend(HISTORY, k=8):
+        found = made.explain(HISTORY, item.item_id)
+        assert (found.item_id, found.title) == (item.item_id, item.title)
+        assert found.score == pytest.approx(item.score, rel=1e-5)
+
+
+def test_names_and_ratings_are_those_of_the_history():
+    named = agent().explain(HISTORY, 170)
+    assert [(part.item_id, part.rating) for part in named.contributions] == HISTORY
+    assert [part.title for part in named.contributions] == [f"Film {i}" for i, _ in HISTORY]
+    assert named.title == "Film 170"
+    nameless = agent(titled=False).explain(HISTORY, 170)
+    assert {nameless.title, *(part.title for part in nameless.contributions)} == {None}
+
+
+def test_where_the_score_is_linear_the_contributions_are_its_terms():
+    """DRR-n and an actor that is its skip connection: place a adds (W_a' i_a) . v, nothing more."""
+    config = replace(toys.BEST, state="drr-n", refused=False)
+    made = agent(config)
+    actor = made.networks.actor
+    actor.action.kernel.assign(np.zeros(actor.action.kernel.shape))
+    found = made.explain(HISTORY, 170)
+    items, k = made.table.items, made.table.k
+    skip = actor.skip.kernel.numpy().reshape(made.window, k, k)  # [n, k of the item, k]
+    for place, part in enumerate(found.contributions[1:]):
+        term = items[(part.item_id - 100) // 10] @ skip[place] @ items[7]
+        assert part.contribution == pytest.approx(term, abs=1e-5)
+
+
+def test_shapley_values_of_a_known_game():
+    """Players 0 and 1 earn 1 together, player 2 earns 2 alone, player 3 nothing."""
+
+    def value(shown):
+        return (shown[:, 0] & shown[:, 1]) + 2.0 * shown[:, 2]
+
+    np.testing.assert_allclose(explain.shapley(value, 4), [0.5, 0.5, 2, 0], atol=1e-12)
+
+
+def test_many_items_are_explained_by_random_orders_that_still_add_up():
+    rng = np.random.default_rng(0)
+    alone, pairs = rng.normal(size=8), np.triu(rng.normal(size=(8, 8)), k=1)
+
+    def value(shown):
+        return shown @ alone + np.einsum("sa,ab,sb->s", shown, pairs, shown)
+
+    exact = explain.shapley(value, 8)
+    np.testing.assert_allclose(exact, alone + (pairs + pairs.T).sum(axis=1) / 2, atol=1e-12)
+    sampled = explain._over_orders(value, 8)
+    # an order and its reverse together are exact for effects of pairs
+    np.testing.assert_allclose(sampled, exact, atol=1e-12)
+
+    def cubic(shown):
+        return value(shown) + 3.0 * (shown[:, 0] & shown[:, 3] & shown[:, 5])
+
+    exact, sampled = explain.shapley(cubic, 8), explain._over_orders(cubic, 8)
+    assert sampled.sum() == pytest.approx(exact.sum(), abs=1e-9)
+    assert 0 < np.abs(sampled - exact).max() < 0.2
+    np.testing.assert_array_equal(sampled, explain._over_orders(cubic, 8))
+
+
+def test_a_window_beyond_the_exact_limit_adds_up(monkeypatch):
+    monkeypatch.setattr(explain, "EXACT", 6)
+    monkeypatch.setattr(explain, "GATHERED", 100)  # a few windows at a time
+    made = agent(window=9)
+    history = [(100 + 10 * place, 1 + place % 5) for place in range(9)]
+    found = made.explain(history, 210)
+    total = found.base + sum(part.contribution for part in found.contributions)
+    assert total == pytest.approx(found.score, rel=1e-5)
+    assert found.score == pytest.approx(score(made, history, 210), rel=1e-4)
+
+
+def test_where_the_whole_history_counts_older_items_contribute_too():
+    made = agent(replace(toys.PAPER, user_vector="pretrained"))
+    found = made.explain(HISTORY, 170)
+    shares = [part.contribution for part in found.contributions]
+    assert min(np.abs(shares)) > 1e-4
+    assert found.base + sum(shares) == pytest.approx(found.score, rel=1e-5)
+    (best,) = made.recommend(HISTORY, k=1)
+    assert made.explain(HISTORY, best.item_id).score == pytest.approx(best.score, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("history", "item", "message"),
+    [
+        ([], 170, "history is empty"),
+        ([(101, 5)], 170, "item 101 is not among the 12 items"),
+        ([(110, 6)], 170, "rating 6 of item 110 is not in 1 to 5"),
+        (HISTORY, 171, "item 171 is not among the 12 items"),
+        (HISTORY, 10**9, "item 1000000000 is not among"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_with_the_value(history, item, message):
+    with pytest.raises(ValueError, match=message):
+        agent().explain(history, item)
