@@ -131,11 +131,16 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
         return fail(error, 2)
     from data import DataError
     from embedding.table import EmbeddingError
+    from training import origin
     from training.checkpoint import CheckpointError
-    from training.loop import Diverged, Training
+    from training.folder import RunFolderError
+    from training.health import Diverged
+    from training.loop import Training
     from training.report import announce, conclude
 
     try:
+        for change in origin.pin(folder, origin.facts(folder, ratings) | {"device": device}):
+            print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
         training = Training(config, ratings, folder)
         if training.restore():
             print(f"resumed at step {training.iteration * training.per_iteration:,}")
@@ -146,8 +151,14 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     except DataError as error:
         folder.discard()
         return fail(error, 2)
-    except (Diverged, CheckpointError, EmbeddingError, OSError) as error:
+    except RunFolderError as error:
+        return fail(error, 2)
+    except (Diverged, CheckpointError, EmbeddingError) as error:
         return fail(error, 1)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        hint = "free space or check permissions, then go on with --resume: checkpoints are intact"
+        return fail(OSError(f"{folder.path}: cannot be written ({reason}); {hint}"), 1)
     return 0
 
 

@@ -332,7 +332,8 @@ class TrainingAgent:
         errors, scalars = self.learner.update_many(fields, tf.constant(seed, tf.int32))
         if np.isfinite(errors).all():  # else the scalars say so, and the loop stops the run
             self.replay.update_priorities(batch.indices, errors.numpy())
-        return {name: float(value) for name, value in scalars.items()}
+        row = {name: float(value) for name, value in scalars.items()}
+        return row | {"replay_weight": float(batch.weights.mean())}
 
 
 def _fields(window: int, places: int, k: int, config: AgentConfig) -> dict[str, Any]:

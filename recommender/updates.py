@@ -305,6 +305,7 @@ class Learner:
         targets: Targets,
         seed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """One step of the critics -> TD errors of the last one [B], loss, Q(s, a) [B, critics]."""
         config, online = self.config, self.online
         items = batch["item"][:, None]  # [B, 1 + C], the recommended item first
         wanted = targets.target[:, None]
@@ -321,14 +322,15 @@ class Learner:
             actions = tf.cast(batch["action"], tf.float32)[:, None]
         with tf.GradientTape() as tape:
             state = self._perturbed(online.critic_state, observation, seed + [0, 1])
-            loss = 0.0
+            loss, q = 0.0, []
             for critic in online.critics:
                 values = online.values(critic, observation, state, actions)
+                q.append(values[:, 0])
                 error = tf.ensure_shape(wanted, [None, actions.shape[1]]) - values
                 loss += tf.reduce_mean(batch["weights"] * tf.reduce_mean(tf.square(error), axis=1))
         gradients = self.mean(tape.gradient(loss, self._critic_variables))
         self.critic_optimizer.apply(gradients, self._critic_variables)
-        return error[:, 0], loss / len(online.critics), wanted[:, 0] - error[:, 0]
+        return error[:, 0], loss / len(online.critics), tf.stack(q, axis=1)
 
     def _draw_items(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """C items per state, or all that are always left, from the actor's softmax, as `top_items`."""

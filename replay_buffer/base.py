@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from replay_buffer.transitions import Arrays
 
 
+class ReplayError(ValueError):
+    """Priorities from which nothing can be drawn."""
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Sampled transitions. [B] below is [M, B] where M updates were sampled at once."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from replay_buffer.base import Batch, check_request, first
+from replay_buffer.base import Batch, ReplayError, check_request, first
 from replay_buffer.sum_tree import SumTree
 from replay_buffer.transitions import Arrays, IntArray, Spec, TransitionStorage
 
@@ -72,8 +72,16 @@ class PrioritizedReplay:
     def sample_many(
         self, updates: int, batch_size: int, rng: np.random.Generator, progress: float = 0.0
     ) -> Batch:
-        """Batches [M, B, ...] for M updates in a row, at today's priorities; weights per batch."""
+        """Batches [M, B, ...] for M updates in a row, at today's priorities; weights per batch.
+
+        Raises:
+            ReplayError: priorities that are all zero, or not numbers.
+        """
         check_request(updates, batch_size, len(self))
+        if not 0 < self._tree.total < np.inf:
+            raise ReplayError(
+                f"the priorities of {len(self)} transitions sum to {self._tree.total}"
+            )
         part = rng.random((updates, batch_size))
         part += np.arange(batch_size)
         part *= self._tree.total / batch_size

@@ -14,17 +14,13 @@ from recommender.exploration import schedule
 from recommender.policy import DRRPolicy
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
-from training import checkpoint
+from training import checkpoint, health
 from training.folder import RunFolder
 from training.logs import Progress, Row, plot
 from training.signals import Interrupted, stop_later
 from training.tasks import make_task
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
-
-
-class Diverged(RuntimeError):
-    """The numbers left the range that rewards and discount allow; the message says which and when."""
 
 
 class Training:
@@ -129,28 +125,15 @@ class Training:
             "epsilon": exploration.epsilon,
             "noise": exploration.noise,
         }
-        if len(agent.replay) >= min(config.loop.warmup, config.replay.capacity):
-            updates = config.loop.updates_per_rollout
-            row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
         self.iteration += 1
         row["step"] = self.iteration * self.per_iteration
-        self._check(row)
+        if len(agent.replay) >= min(config.loop.warmup, config.replay.capacity):
+            updates = config.loop.updates_per_rollout
+            with health.replay_faults(row["step"]):
+                row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
+        health.check(row, self.history, config.agent.discount)
+        health.check_weights(agent.learner.variables, row["step"])
         return row
-
-    def _check(self, row: Row) -> None:
-        """Stop on numbers that cannot be right, before they reach a checkpoint."""
-        for name, value in row.items():
-            if not np.isfinite(value):
-                raise Diverged(
-                    f"{name} is {value} at step {row['step']:.0f}: usually the learning rate is too "
-                    "high; lower --agent.critic-lr, or set --agent.clip-norm 1"
-                )
-        bound = 4.0 / (1.0 - self.config.agent.discount)  # 4 x the largest return: room for noise
-        if self.iteration > self.iterations // 10 and row.get("q_max", 0.0) > 10 * bound:
-            raise Diverged(
-                f"|Q| is {row['q_max']:.1f} at step {row['step']:.0f}, rewards and discount allow "
-                f"{bound / 4:.1f}: the critic diverges; lower --agent.critic-lr or --agent.tau"
-            )
 
     def _evaluate(self) -> Row:
         """The learning curve's next point, on held-out training users."""

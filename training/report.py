@@ -1,23 +1,19 @@
 """What a run says at its start and end, and metrics.json."""
 
-import importlib.metadata
 import json
-import platform
 import shlex
-import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from baselines import registry
 from evaluation.report import Report, make_console, summarise
 from recommender.files import write_text
 from recommender.policy import DRRPolicy
+from training import origin
 from training.logs import plot, summary_row
 from training.loop import Training
 
 COMPARED = ("popularity", "random")
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
 
 
 def announce(training: Training, device: str) -> None:
@@ -82,18 +78,7 @@ def facts(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any
         "seed": training.config.seed,
         "device": device,
         "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
-        "git_commit": git_commit(),
+        "versions": origin.versions(),
+        "git_commit": origin.git_commit(),
+        "changed_on_resume": origin.read(training.folder)["changed"],
     }
-
-
-def git_commit() -> str | None:
-    """The checkout's commit, with -dirty where files differ from it; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    root = Path(__file__).resolve().parent.parent
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -122,7 +122,9 @@ def test_the_critics_loss_is_the_weighted_squared_td_error(config, critics):
     td_error, scalars = learner.update(batch, SEED)
     np.testing.assert_allclose(td_error, errors[-1], rtol=1e-3, atol=1e-4)
     assert float(scalars["critic_loss"]) == pytest.approx(loss, rel=1e-3)
-    assert float(scalars["q"]) == pytest.approx(np.mean(expected - errors[-1]), rel=1e-3, abs=1e-4)
+    q = expected - np.array(errors)  # [critics, B]
+    assert float(scalars["q"]) == pytest.approx(q.mean(), rel=1e-3, abs=1e-4)
+    assert float(scalars["q_max"]) == pytest.approx(np.abs(q).max(), rel=1e-3)
 
 
 def test_a_transition_without_weight_teaches_the_critic_nothing():

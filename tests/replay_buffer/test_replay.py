@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import chisquare
 
 from replay_buffer import PrioritizedReplay, UniformReplay
+from replay_buffer.base import ReplayError
 
 SPEC = {"user": ((), np.int32), "window": ((3,), np.int32), "reward": ((), np.float32)}
 WINDOW, SHOWN = 10, 30
@@ -217,3 +218,12 @@ def test_bad_td_errors_are_refused_and_change_nothing():
         replay.sample(2, np.random.default_rng(0), progress=1.2)
     np.testing.assert_array_equal(replay._tree.leaves, before)
     assert replay.max_priority == pytest.approx((1 + 1e-3) ** 0.6)
+
+
+@pytest.mark.parametrize("priority", [0.0, np.nan])
+def test_priorities_from_which_nothing_can_be_drawn(priority):
+    replay = filled([1.0, 1.0])
+    replay._tree._nodes[:] = priority
+    replay._tree._cumulative = None
+    with pytest.raises(ReplayError, match=f"priorities of 2 transitions sum to {priority}"):
+        replay.sample(2, np.random.default_rng(0))
