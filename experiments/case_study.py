@@ -73,7 +73,7 @@ def run(arguments: Arguments) -> str:
     if runs:
         select_device("auto")
     given = {name: getattr(arguments, name) for name in ("protocol", "dataset", "data_root", "csv")}
-    asked = evaluate.with_data_of(runs, evaluate.Arguments(**given))
+    asked = evaluate.with_settings_of(runs, evaluate.Arguments(**given))
     ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
     protocol = evaluate.build_protocol(asked, ratings)
     chosen = evaluate.choose_policies(arguments.policies, arguments.protocol, runs)
