@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 RESAMPLES = 2000
-CHUNK = 250
+CELLS = 1 << 24  # bounds memory: draws x users at once
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def bootstrap_means(
     n_users = len(table)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, table.shape[1]))
-    for start in range(0, resamples, CHUNK):
-        count = min(CHUNK, resamples - start)
+    chunk = max(1, min(250, CELLS // n_users))
+    for start in range(0, resamples, chunk):
+        count = min(chunk, resamples - start)
         drawn = rng.integers(0, n_users, size=(count, n_users), dtype=np.int32)
         cells = (drawn + n_users * np.arange(count, dtype=np.int64)[:, None]).ravel()
         times = np.bincount(cells, minlength=count * n_users).reshape(count, n_users)

@@ -18,7 +18,8 @@ from evaluation import metrics
 from evaluation.policy import PADDING, BoolArray, FloatArray, IntArray, Policy, States
 from evaluation.ranking import ask, top_k
 
-USERS_PER_BATCH = 1024  # bounds memory: one batch of scores is [1024, I]
+USERS_PER_BATCH = 1024
+SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catalogue is large
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,8 @@ class EvaluationProtocol(ABC):
         began = time.perf_counter()
         items = np.full((self.n_users, self.steps), PADDING, np.int32)
         ratings = np.full((self.n_users, self.steps), np.nan, np.float32)
-        size = getattr(policy, "users_per_batch", USERS_PER_BATCH)
+        most = max(1, SCORES_PER_BATCH // self.visible.n_items)
+        size = min(getattr(policy, "users_per_batch", USERS_PER_BATCH), most)
         for rows in batches(self._order(), size):
             items[rows], ratings[rows] = self._play(policy, rows)
         rewards = self._rewards(items, ratings)
