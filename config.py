@@ -275,7 +275,8 @@ class LoopConfig:
     warmup: int = 2_000
     """Transitions collected before the first update."""
     validation_share: float = 0.05
-    """Share of the training users held out for the learning curve; nothing is fitted on them."""
+    """Share of the training users held out for the learning curve, 2,000 users at most; nothing is
+    fitted on them."""
     evaluations: int = 10
     """Points of the learning curve."""
     checkpoints: int = 5

@@ -61,7 +61,7 @@ def top_k(scores: FloatArray, k: int) -> NDArray[np.int32]:
 def _best_columns(scores: FloatArray, k: int) -> NDArray[np.int64]:
     """The k best columns of each row in ascending order of column: [B, k], 1 <= k <= C."""
     if k == 1:
-        return scores.argmax(axis=1)[:, None]  # the first of equals
+        return np.asarray(scores.argmax(axis=1))[:, None]  # the first of equals
     threshold = np.partition(scores, scores.shape[1] - k, axis=1)[:, [-k]]
     selected = scores >= threshold
     crowded = np.flatnonzero(selected.sum(axis=1) > k)

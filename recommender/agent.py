@@ -68,8 +68,10 @@ class DRRAgent:
         self.table = table
         self.catalogue = catalogue
         self.window = window
-        self.features = Features(table, catalogue.demographics, catalogue.scale)
-        self.networks = networks or Networks(config, window, self.features, seed)
+        if networks is None:
+            features = Features(table, catalogue.demographics, catalogue.scale)
+            networks = Networks(config, window, features, seed)
+        self.networks, self.features = networks, networks.features
         self._scores = tf.function(self._score_items, reduce_retracing=True)
 
     @property
@@ -81,8 +83,11 @@ class DRRAgent:
         """pi(s): observation of B users -> action [B, k]."""
         return self.networks.act(observation)
 
-    def _score_items(self, observation: Observation) -> tf.Tensor:
-        return tf.matmul(self.act(observation), self.features.items, transpose_b=True)
+    def _score_items(self, observation: Observation, candidates: tf.Tensor | None) -> tf.Tensor:
+        action, items = self.act(observation), self.features.items
+        if candidates is None:
+            return tf.matmul(action, items, transpose_b=True)
+        return tf.einsum("bk,bck->bc", action, tf.gather(items, tf.maximum(candidates, 0)))
 
     def scores(
         self,
@@ -92,14 +97,16 @@ class DRRAgent:
         shown: NDArray[Any] | None = None,
         rewards: NDArray[Any] | None = None,
         profile: NDArray[Any] | None = None,
+        candidates: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
-        """Equation 2: the score of every item for B users, [B, I].
+        """Equation 2: the scores of candidates for B users [B, C], or of every item [B, I].
 
         Args:
             users: rows of the catalogue's demographics [B]; -1 is someone unknown.
             items, ratings: the window [B, n], oldest first, -1 where empty.
             shown, rewards: what was recommended since the episode began, and its rewards [B, t].
             profile: user vectors [B, k], for an agent that `needs_profile`.
+            candidates: items [B, C], -1 where empty: scores there mean nothing.
         """
         none = np.zeros([len(users), 0], np.float32)
         shown, rewards = (none if value is None else value for value in (shown, rewards))
@@ -111,7 +118,8 @@ class DRRAgent:
             seen_rewards=tf.constant(np.hstack([np.zeros_like(ratings), rewards]), tf.float32),
             profile=None if profile is None else tf.constant(profile, tf.float32),
         )
-        scores: NDArray[np.float32] = self._scores(observation).numpy()
+        few = None if candidates is None else tf.constant(candidates, tf.int32)
+        scores: NDArray[np.float32] = self._scores(observation, few).numpy()
         return scores
 
     def recommend(

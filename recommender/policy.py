@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.policy import FloatArray, IntArray, States, take
+from evaluation.policy import FloatArray, IntArray, States
 from recommender.agent import DRRAgent
 
 
@@ -27,15 +27,15 @@ class DRRPolicy:
         items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]
         missing = [(0, 0), (n - items.shape[1], 0)]
         items = np.pad(items, missing, constant_values=-1)
-        scores = self.agent.scores(
+        return self.agent.scores(
             states.users,
             items,
             np.pad(ratings, missing),
             shown=states.feedback_items,
             rewards=states.feedback_rewards(self.agent.catalogue.scale),
             profile=self._profile(states) if self.agent.needs_profile else None,
+            candidates=candidates,
         )
-        return take(scores, candidates)
 
     def _profile(self, states: States) -> FloatArray:
         """The vectors of what was known at the start [B, k], solved once for each start."""

@@ -43,6 +43,7 @@ class Features:
     Attributes:
         items: item vectors [I, k].
         padded: the same with a last row of zeros, for empty places [I + 1, k].
+        item_bias: [I].
         demographics: [U + 1, D]; the last row, zeros, is user -1: someone unknown.
         scale: lowest and highest rating.
         table: the embedding, which folds in unseen users.
@@ -59,6 +60,7 @@ class Features:
         self.table, self.scale = table, scale
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
+        self.item_bias = tf.constant(table.item_bias)
         nobody = np.zeros([1, demographics.shape[1]], np.float32)
         self.demographics = tf.constant(np.vstack([demographics, nobody]), tf.float32)
         self.profiles = None if profiles is None else tf.constant(profiles, tf.float32)
@@ -226,25 +228,23 @@ class StateRepresentation(keras.Model):
         if self._kind == "pretrained":
             return self._features.profile(observation)
         if self.user_vector is None:
-            return fold_in(self._features.table, observation, mask)
+            return fold_in(self._features, observation, mask)
         last = self._features.demographics.shape[0] - 1
         users = tf.where(observation.users < 0, last, observation.users)
         who = tf.gather(self._features.demographics, users)
         return self.user_vector(tf.concat([average(weighted, mask), who], axis=1))
 
 
-def fold_in(table: EmbeddingTable, observation: Observation, mask: tf.Tensor) -> tf.Tensor:
+def fold_in(features: Features, observation: Observation, mask: tf.Tensor) -> tf.Tensor:
     """The user vector [B, k] that fits the window's ratings: ridge regression in its dual form.
 
     u = V' (V V' + lambda I)^-1 (r - mean - bias), V [n, k] the window's item vectors: the same as
     `EmbeddingTable.fold_in`, inside the compiled graph. A user bias, where the model has one, is a
     further feature of every item, solved jointly and dropped.
     """
-    ids = tf.maximum(observation.items, 0)
-    vectors = tf.gather(tf.constant(table.items), ids) * mask[..., None]  # [B, n, k]
-    residual = (
-        observation.ratings - table.mean - tf.gather(tf.constant(table.item_bias), ids)
-    ) * mask
+    table, ids = features.table, tf.maximum(observation.items, 0)
+    vectors = tf.gather(features.items, ids) * mask[..., None]  # [B, n, k]
+    residual = (observation.ratings - table.mean - tf.gather(features.item_bias, ids)) * mask
     strength = table.regularisation + table.per_rating * tf.reduce_sum(mask, axis=1)  # [B]
     gram = tf.matmul(vectors, vectors, transpose_b=True)  # [B, n, n]
     if table.bias_regularisation is not None:

@@ -60,7 +60,7 @@ class Networks:
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         k = features.table.k
-        self._features, self._residual = features, config.residual
+        self.features, self._residual = features, config.residual
         with seeded_initialisers(seed):
             self._build(config, window, features, k)
 
@@ -110,9 +110,7 @@ class Networks:
     def act(self, observation: Observation, state: tf.Tensor | None = None) -> tf.Tensor:
         """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""
         action = self.actor(self.actor_state(observation) if state is None else state)
-        return (
-            action + SHARPNESS * self._features.profile(observation) if self._residual else action
-        )
+        return action + SHARPNESS * self.features.profile(observation) if self._residual else action
 
     def values(
         self, critic: keras.Model, observation: Observation, state: tf.Tensor, actions: tf.Tensor
@@ -130,8 +128,8 @@ class Networks:
 
     def _prior(self, observation: Observation, actions: tf.Tensor) -> tf.Tensor:
         """What the factorisation says of actions [B, C, k]: a deviation in stars, as a reward."""
-        low, high = self._features.scale
-        predicted = tf.einsum("bk,bck->bc", self._features.profile(observation), actions)
+        low, high = self.features.scale
+        predicted = tf.einsum("bk,bck->bc", self.features.profile(observation), actions)
         return predicted * (2.0 / (high - low))
 
     def copy_from(self, other: "Networks") -> None:

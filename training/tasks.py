@@ -27,6 +27,7 @@ from evaluation.protocols.simulator import Simulator
 # Shares of a training history after which a training session may begin. The test begins at 0.8 of
 # the whole history, and what lies behind a cut must be long enough to recommend from.
 CUTS = (0.5, 0.6, 0.7, 0.8)
+MOST_HELD_OUT = 2_000  # enough for a learning curve, and all that a large data set has time for
 
 
 class Task(Protocol):
@@ -60,7 +61,7 @@ class NewUsers:
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
         self._config, self._ratings = config, ratings
         train_users, _ = split_users(ratings.n_users)
-        held_out = max(1, round(config.loop.validation_share * len(train_users)))
+        held_out = held_out_users(config.loop.validation_share, len(train_users))
         self._fit_users, self.validation_users = hold_out_users(train_users, held_out, seed)
         self.visible, self.catalogue = ratings.of_users(self._fit_users), ratings
         self.users = self._fit_users[ratings.lengths[self._fit_users] > 1]
@@ -119,7 +120,7 @@ class KnownUsers:
         everybody = np.flatnonzero(self._train.lengths > 1).astype(np.int32)
         if len(everybody) < 2:
             raise DataError(f"{ratings.name}: fewer than two users have two ratings to train on")
-        held_out = max(1, round(config.loop.validation_share * len(everybody)))
+        held_out = held_out_users(config.loop.validation_share, len(everybody))
         _, self.validation_users = hold_out_users(everybody, held_out, seed)
         later = split_by_time(self._train.of_users(self.validation_users))[1]
         self.visible = self._train.keep(~_contains(self._train, later))
@@ -188,6 +189,11 @@ def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
     if config.new_users:
         return NewUsers(config, ratings, seed)
     return KnownUsers(config, ratings, seed)
+
+
+def held_out_users(share: float, n_users: int) -> int:
+    """How many of the training users validate: their share, within limits."""
+    return min(max(1, round(share * n_users)), MOST_HELD_OUT)
 
 
 def _for_sessions(table: EmbeddingTable) -> EmbeddingTable:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evaluation import statistics
 from evaluation.statistics import bootstrap_means, over_seeds, over_users, paired_difference
 
 
@@ -34,6 +35,12 @@ def test_bootstrap_is_a_function_of_the_seed(values):
     table = values[:, None]
     np.testing.assert_array_equal(bootstrap_means(table, 3), bootstrap_means(table, 3))
     assert (bootstrap_means(table, 3) != bootstrap_means(table, 4)).any()
+
+
+def test_many_users_are_resampled_a_few_draws_at_a_time(values, monkeypatch):
+    expected = bootstrap_means(values[:, None], seed=2, resamples=60)
+    monkeypatch.setattr(statistics, "CELLS", 7 * len(values))
+    np.testing.assert_allclose(bootstrap_means(values[:, None], 2, 60), expected, rtol=1e-12)
 
 
 def test_constant_values_have_no_width():

@@ -6,6 +6,7 @@ import pytest
 from data.errors import DataError
 from data.splits import split_users
 from evaluation.policy import Adaptive, States
+from evaluation.protocols import base
 from evaluation.protocols.base import check_answerable
 from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.session import Session
@@ -180,3 +181,15 @@ def test_bad_list_lengths(toy):
     with pytest.raises(ValueError, match="at least 1"):
         Catalog(toy, ks=(0, 5))
     assert Catalog(toy, ks=(7, 2, 7)).ks == (2, 7)
+
+
+@pytest.mark.parametrize("kind", [Catalog, Session])
+def test_a_large_catalogue_is_asked_about_few_users_at_a_time(toy, tied, kind, monkeypatch):
+    protocol, together = kind(toy, window=WINDOW, ks=(3,)), tied(adaptive=True)
+    expected = protocol.run(together).items
+    assert together.asked[0][0].n_users == protocol.n_users > 2
+    for scores, users in ((2 * toy.n_items, 2), (toy.n_items - 1, 1)):  # one is asked about anyhow
+        monkeypatch.setattr(base, "SCORES_PER_BATCH", scores)
+        policy = tied(adaptive=True)
+        np.testing.assert_array_equal(protocol.run(policy).items, expected)
+        assert {states.n_users for states, _ in policy.asked} == {users}

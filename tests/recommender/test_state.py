@@ -9,6 +9,7 @@ import toys
 
 from recommender.state import (
     REPRESENTATIONS,
+    Features,
     StateRepresentation,
     average,
     drr_ave,
@@ -141,7 +142,9 @@ def test_fold_in_is_the_tables(fields, window):
     observation = toys.random_observation(20, window=window)
     mask = tf.cast(observation.items >= 0, tf.float32)
     expected = table.fold_in(observation.items.numpy(), observation.ratings.numpy())
-    np.testing.assert_allclose(fold_in(table, observation, mask), expected, rtol=1e-3, atol=1e-5)
+    features = Features(table, np.zeros((6, 0), np.float32), toys.SCALE)
+    solved = fold_in(features, observation, mask)
+    np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 5, 12])

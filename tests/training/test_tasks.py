@@ -10,7 +10,7 @@ import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
 from embedding.als import fit_mf
-from training.tasks import CUTS, KnownUsers
+from training.tasks import CUTS, KnownUsers, held_out_users
 
 WINDOW, T = 3, 4
 
@@ -94,3 +94,11 @@ def test_without_a_second_user_to_train_on_there_is_no_task(tiny):
     alone = tiny.of_users(np.array([3]))
     with pytest.raises(ValueError, match="fewer than two users"):
         task(alone, "rerank")
+
+
+@pytest.mark.parametrize(
+    ("share", "n_users", "expected"),
+    [(0.05, 4832, 242), (0.05, 3, 1), (0.5, 4, 2), (0.05, 480_000, 2000)],
+)
+def test_a_share_of_the_users_validates_and_never_very_many(share, n_users, expected):
+    assert held_out_users(share, n_users) == expected
