@@ -204,12 +204,12 @@ def _play(
     """One result per trained run, or the one of a baseline, whose time includes fitting."""
     for agent in agents.get(name, [None]):
         began = time.perf_counter()
-        policy = agent if agent is not None else _baseline(name, protocol, arguments)
+        policy = agent if agent is not None else baseline(name, protocol, arguments)
         result = protocol.run(policy)
         yield replace(result, policy=name, seconds=time.perf_counter() - began)
 
 
-def _baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> Policy:
+def baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> Policy:
     from baselines import registry
 
     if name == BOUND:

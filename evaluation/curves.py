@@ -12,19 +12,22 @@ from evaluation.figures import CYCLE, add_legend, coloured, new_figure
 CurveRow = Mapping[str, float]
 PANELS = (  # of one run: title, scalars
     ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
-    ("Reward of an episode", ("reward (training)", "session_reward@10", "session_reward@20")),
+    (
+        "Reward of an episode",
+        ("reward (training)", "session_reward@10", "session_reward@20", "reward@10"),
+    ),
     ("Losses", ("critic_loss", "actor_loss")),
     ("Mean action", ("action",)),
     ("Mean Q", ("q",)),
     ("Exploration", ("epsilon", "noise")),
 )
-COMPARED = (  # of several runs: title, the scalar
-    ("Precision@5, held-out users", "precision@5"),
-    ("Reward of a session of 10, held-out users", "session_reward@10"),
-    ("Reward of a training episode", "reward"),
-    ("Critic loss", "critic_loss"),
-    ("Mean action", "action"),
-    ("Mean Q", "q"),
+COMPARED = (  # of several runs: title, the scalar, or the first of these that a run has
+    ("Precision@5, held-out users", ("precision@5",)),
+    ("Reward of 10 recommendations, held-out users", ("session_reward@10", "reward@10")),
+    ("Reward of a training episode", ("reward",)),
+    ("Critic loss", ("critic_loss",)),
+    ("Mean action", ("action",)),
+    ("Mean Q", ("q",)),
 )
 
 
@@ -51,24 +54,25 @@ def strategies(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = 
     """
     figure, panels = new_figure(2, 3, (12.5, 6.6))
     names = list(dict.fromkeys(name for name, _ in runs))
-    for axes, (title, key) in zip(panels, COMPARED, strict=True):
+    for axes, (title, keys) in zip(panels, COMPARED, strict=True):
         axes.set(title=title, xlabel="transitions")
         for place, colour in coloured(names, highlight):
-            seeds = [points(curve, key) for name, curve in runs if name == names[place]]
+            seeds = [points(curve, *keys) for name, curve in runs if name == names[place]]
             steps, values = _common(seeds)
             if len(steps):
                 label = names[place] if len(seeds) == 1 else f"{names[place]} ({len(seeds)} seeds)"
                 axes.plot(steps, values.mean(axis=0), color=colour, label=label, lw=1.8)
                 low, high = values.min(axis=0), values.max(axis=0)
                 axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
-        _scale(axes, logarithmic=key == "critic_loss")
+        _scale(axes, logarithmic=title == "Critic loss")
     handles, labels = panels[2].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
-def points(curve: Sequence[CurveRow], key: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Steps and values of one scalar, where it was measured: [M] each."""
+def points(curve: Sequence[CurveRow], *keys: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Steps and values of a scalar where it was measured, [M] each: the first key that occurs."""
+    key = next((key for key in keys if any(key in row for row in curve)), keys[0])
     rows = [(row["step"], row[key]) for row in curve if key in row]
     steps, values = np.array(rows, np.float64).reshape(-1, 2).T
     return steps.astype(np.int64), values

@@ -17,11 +17,12 @@ import evaluate
 from config import CsvConfig
 from data import DataError, Ratings, load_dataset
 from evaluation import probes
-from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.ranking import PolicyError
-from evaluation.report import BOUND, describe
+from evaluation.report import describe
 from training.devices import select_device
+
+SHARED = ("protocol", "dataset", "data_root", "csv", "cache_dir", "seed")  # with evaluate.py
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def run(arguments: Arguments) -> str:
     runs = evaluate.parse_weights(arguments.weights, arguments.protocol)
     if runs:
         select_device("auto")
-    given = {name: getattr(arguments, name) for name in ("protocol", "dataset", "data_root", "csv")}
-    asked = evaluate.with_settings_of(runs, evaluate.Arguments(**given))
+    given = evaluate.Arguments(**{name: getattr(arguments, name) for name in SHARED})
+    asked = evaluate.with_settings_of(runs, given)
     ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
     protocol = evaluate.build_protocol(asked, ratings)
     chosen = evaluate.choose_policies(arguments.policies, arguments.protocol, runs)
@@ -81,7 +82,7 @@ def run(arguments: Arguments) -> str:
     policies = [
         evaluate.load_run(name, runs[name][0], ratings)
         if name in runs
-        else _baseline(name, protocol, arguments)
+        else evaluate.baseline(name, protocol, asked)
         for name in names
     ]
     _, results = probes.compare(ratings.name, protocol, policies)
@@ -93,20 +94,6 @@ def run(arguments: Arguments) -> str:
         for quantile, user in zip(arguments.quantiles, users, strict=True)
     ]
     return f"# {ratings.name}, {protocol.label}\n\n" + "\n".join(cases)
-
-
-def _baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> Policy:
-    from baselines import registry
-
-    if name == BOUND:
-        return protocol.oracle()
-    return registry.build(
-        name,
-        protocol.name,
-        protocol.visible,
-        seed=arguments.seed,
-        cache_dir=Path(arguments.cache_dir),
-    )
 
 
 def case(

@@ -56,3 +56,10 @@ def test_seeds_of_a_strategy_are_averaged_where_all_were_measured():
     precision = lines(panels["Precision@5, held-out users"], "a (2 seeds)")
     np.testing.assert_allclose(precision.get_ydata(), [0.2])
     assert not panels["Mean Q"].lines
+
+
+def test_a_reward_goes_by_the_name_that_its_protocol_gives_it():
+    runs = [("new users", [{"step": 1.0, "session_reward@10": 1.5, "reward@10": 9.0}])]
+    runs.append(("simulator", [{"step": 1.0, "reward@10": 2.5}]))
+    axes = drawn(strategies(runs))["Reward of 10 recommendations, held-out users"]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1.5], [2.5]]

@@ -121,7 +121,7 @@ def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
 
 
 def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatch, run_folder):
-    monkeypatch.setattr(evaluate, "_baseline", lambda *_: pytest.fail("fitted too early"))
+    monkeypatch.setattr(evaluate, "baseline", lambda *_: pytest.fail("fitted too early"))
     message = failure(capsys, "--policies", "popularity", "--weights", str(run_folder))
     assert message.startswith(f"evaluate: --weights {run_folder}: ")
 
