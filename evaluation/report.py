@@ -80,7 +80,9 @@ class Report:
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
         caption = "below each mean: 95% interval over users"
         if self.n_without_relevant:
-            caption += f"; {self.n_without_relevant:,} users have nothing left to find and count 0"
+            caption += (
+                f"; users with nothing left to find, who count 0: {self.n_without_relevant:,}"
+            )
         table = Table(
             title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
         )

@@ -101,7 +101,7 @@ def test_the_table_says_how_many_users_have_nothing_to_find(toy):
     catalog = Catalog(toy, window=12, ks=(3,))
     caption = summarise("toy", catalog, {"low": [catalog.run(Shifted("low"))]}).as_table().caption
     assert catalog.n_without_relevant > 0
-    assert f"; {catalog.n_without_relevant} users have nothing left to find" in caption
+    assert f"nothing left to find, who count 0: {catalog.n_without_relevant}" in caption
 
 
 def test_same_seed_same_report(catalog):
