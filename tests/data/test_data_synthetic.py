@@ -1,9 +1,11 @@
 """The synthetic set: the same for a seed, shaped like MovieLens, and worth learning on."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from data import Ratings
+from data import Ratings, synthetic
 from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
 
@@ -48,6 +50,46 @@ def test_time_runs_within_a_user_and_often_stands_still(ratings: Ratings) -> Non
 def test_more_items_than_invented_names() -> None:
     ratings = make_synthetic(SyntheticConfig(n_users=5, n_items=3_000), seed=0)
     assert len(ratings.titles) == 3_000
+
+
+@pytest.fixture
+def considered(monkeypatch: pytest.MonkeyPatch) -> Ratings:
+    """As in `ratings`, the same users and films, but everybody considers some films only."""
+    monkeypatch.setattr(synthetic, "_ALL", 100)
+    return make_synthetic(seed=0)
+
+
+def test_from_a_large_catalogue_much_the_same_is_watched(
+    ratings: Ratings, considered: Ratings
+) -> None:
+    assert considered.titles != ratings.titles  # drawn after the films that are watched
+    np.testing.assert_array_equal(considered.genres, ratings.genres)
+    np.testing.assert_array_equal(considered.demographics, ratings.demographics)
+    assert considered.lengths.min() >= 20 and considered.n_ratings > 0.9 * ratings.n_ratings
+    test_popularity_has_a_long_tail(considered)
+    counts = [np.bincount(r.items, minlength=r.n_items) for r in (ratings, considered)]
+    assert np.corrcoef(*counts)[0, 1] > 0.95
+    assert considered.positive.mean() == pytest.approx(ratings.positive.mean(), abs=0.05)
+
+
+def test_a_film_drawn_twice_counts_twice_and_once() -> None:
+    tickets = synthetic._tickets(np.array([[2, 2, 2, 5], [5, 7, 7, 9]]))
+    assert tickets.tolist() == [[3, 0, 0, 1], [1, 2, 0, 1]]
+
+
+def test_memory_grows_with_the_ratings_and_not_with_users_times_films(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(synthetic, "_CELLS", 1 << 16)
+    wide = SyntheticConfig(n_users=4_000, n_items=20_000, shortest=1, longest=20, typical=2)
+    tracemalloc.start()
+    try:
+        ratings = make_synthetic(wide)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ratings.n_users == 4_000 and ratings.lengths.max() <= 20
+    assert peak < wide.n_users * wide.n_items / 2  # not half a byte for each pair
 
 
 def precision_at_5(ratings: Ratings, similar: np.ndarray, counts: np.ndarray) -> list[float]:
