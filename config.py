@@ -5,6 +5,7 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 """
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ Protocol = Literal["catalog", "session", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
 
+MOST_WEIGHTS = 1 << 28  # of one layer: 1 GiB
+MOST_ROWS = 1 << 24  # transitions of all updates after one rollout
+
 
 class ConfigError(ValueError):
     """A setting that cannot work; the message quotes the value and says what to do."""
@@ -23,7 +27,13 @@ class ConfigError(ValueError):
 
 def _require(condition: bool, name: str, value: object, expected: str) -> None:
     if not condition:
-        raise ConfigError(f"{name} is {value!r}, expected {expected}")
+        quoted = repr(value) if len(repr(value)) <= 80 else f"{value!r:.77}..."
+        raise ConfigError(f"{name} is {quoted}, expected {expected}")
+
+
+def _is_folder_name(name: str) -> bool:
+    one = name not in ("", "..") and Path(name).name == name
+    return one and name.isprintable() and len(name.encode()) <= 200
 
 
 def _flag(group: str, name: str) -> str:
@@ -120,7 +130,12 @@ class ReplayConfig:
     """Added to |TD error|, so that nothing has probability zero."""
 
     def __post_init__(self) -> None:
-        _require(self.capacity >= 1, "replay.capacity", self.capacity, "at least 1 transition")
+        _require(
+            1 <= self.capacity <= 10**9,
+            "replay.capacity",
+            self.capacity,
+            "at least 1 transition, at most 1000000000",
+        )
         _require(0 <= self.alpha <= 1, "replay.alpha", self.alpha, "0 to 1")
         _require(0 <= self.beta <= 1, "replay.beta", self.beta, "0 to 1")
         _require(0 < self.epsilon < 1e6, "replay.epsilon", self.epsilon, "a number above 0")
@@ -285,13 +300,13 @@ class LoopConfig:
     def __post_init__(self) -> None:
         for name in ("parallel_users", "updates_per_rollout", "evaluations"):
             value = getattr(self, name)
-            _require(1 <= value <= 10**6, _flag("loop", name), value, "at least 1")
+            _require(1 <= value <= 65536, _flag("loop", name), value, "at least 1, at most 65536")
         updates = self.updates_per_rollout
         _require(updates <= 1024, "loop.updates-per-rollout", updates, "at most 1024")
         share = self.validation_share
         _require(0 < share < 1, "loop.validation-share", share, "above 0 and below 1")
         _require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
-        _require(self.checkpoints >= 0, "loop.checkpoints", self.checkpoints, "0 or more")
+        _require(0 <= self.checkpoints <= 65536, "loop.checkpoints", self.checkpoints, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -341,7 +356,12 @@ class Config:
             self.dataset,
             "csv, since there are --csv settings",
         )
-        _require(self.steps >= 1, "steps", self.steps, "at least 1 transition")
+        _require(
+            1 <= self.steps <= 10**10,
+            "steps",
+            self.steps,
+            "at least 1 transition, at most 10000000000",
+        )
         _require(
             self.loop.warmup < self.steps,
             "loop.warmup",
@@ -359,11 +379,12 @@ class Config:
         )
         name = self.run_name
         _require(
-            name is None or (name not in ("", "..") and Path(name).name == name),
+            name is None or _is_folder_name(name),
             "run-name",
             name,
             "the name of one folder; use --output-root to put it elsewhere",
         )
+        self._check_sizes()
         alone = len(self.protocol) == 1
         _require(
             alone or set(self.protocol) == set(NEW_USERS),
@@ -376,6 +397,27 @@ class Config:
             "agent.user-vector",
             self.agent.user_vector,
             "learned or fold-in with --protocol catalog session: new users have no vector",
+        )
+
+    def _check_sizes(self) -> None:
+        """Sizes that would fill the memory of any machine, refused before anything is built."""
+        n, agent = self.env.window, self.agent
+        blocks = {"drr-ave": 3, "drr-n": n}.get(agent.state, n + n * (n - 1) // 2)
+        widest = max(agent.actor_hidden, agent.critic_hidden, self.embedding.dim)
+        weights = max(blocks * self.embedding.dim, widest) * widest
+        _require(
+            weights <= MOST_WEIGHTS,
+            "agent.state, agent.actor-hidden and agent.critic-hidden",
+            (agent.state, agent.actor_hidden, agent.critic_hidden),
+            f"layers of at most {MOST_WEIGHTS} weights, not {weights}: lower one of them, "
+            "--env.window or --embedding.dim",
+        )
+        rows = self.loop.updates_per_rollout * agent.batch_size
+        _require(
+            rows <= MOST_ROWS,
+            "agent.batch-size",
+            agent.batch_size,
+            f"at most {MOST_ROWS} transitions with loop.updates-per-rollout together, not {rows}",
         )
 
     @property
@@ -473,12 +515,37 @@ def from_json(text: str, source: str | Path = "config.json") -> Config:
     Raises:
         ConfigError: naming the source and the field that is missing, unknown or invalid.
     """
+    config: Config = _build(Config, _parse(text, source), str(source))
+    return config
+
+
+def load(path: Path) -> Config:
+    """The settings in a file written from `to_json`; ConfigError as `from_json`."""
+    config: Config = _build(Config, read_json(path), str(path))
+    return config
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ConfigError names the file, and the line where there is one."""
     try:
-        values = json.loads(text)
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        place = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{place}: not UTF-8 text ({error.reason})") from error
+    return _parse(text, path)
+
+
+def _parse(text: str, source: str | Path) -> Any:
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{source}:{error.lineno}: not valid JSON ({error.msg})") from error
-    config: Config = _build(Config, values, str(source))
-    return config
+    except RecursionError:
+        raise ConfigError(f"{source}: not valid JSON (nested too deeply)") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{source}: not valid JSON ({error})") from error
 
 
 def _build(cls: Any, values: Any, source: str) -> Any:
@@ -488,7 +555,9 @@ def _build(cls: Any, values: Any, source: str) -> Any:
     types = get_type_hints(cls)
     unknown = sorted(set(values) - set(types))
     if unknown:
-        raise ConfigError(f"{source}: unknown field {unknown[0]!r} in {cls.__name__}")
+        close = difflib.get_close_matches(unknown[0], types, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "is it of a later version?"
+        raise ConfigError(f"{source}: unknown field {unknown[0]!r:.80} in {cls.__name__}; {hint}")
     built = {}
     for name, value in values.items():
         if dataclasses.is_dataclass(types[name]):

@@ -81,7 +81,7 @@ def with_saved_data(asked: Config) -> Config:
     saved_file = Path(asked.output_root) / (asked.run_name or "") / "config.json"
     if not (asked.resume and asked.run_name and saved_file.is_file()):
         return asked
-    saved = settings.from_json(saved_file.read_text("utf-8"), saved_file)
+    saved = settings.load(saved_file)
     dataset = saved.dataset if asked.dataset == "auto" else asked.dataset
     csv = saved.csv if asked.csv == CsvConfig() else asked.csv
     return replace(asked, dataset=dataset, csv=csv, data_root=asked.data_root or saved.data_root)

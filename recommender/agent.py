@@ -1,6 +1,6 @@
 """DRRAgent: the trained recommender, and its training half that wires it to environment and replay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from config import AgentConfig
 from embedding.table import EmbeddingTable
 from recommender.exploration import Exploration, explore
+from recommender.history import is_number, parse, place
 from recommender.ranking import Block
 from recommender.state import Features, Observation
 from recommender.updates import Learner, Mean, Networks, alone
@@ -123,12 +124,13 @@ class DRRAgent:
         return scores
 
     def recommend(
-        self, history: Sequence[tuple[int | str, float]], k: int = 10
+        self, history: Iterable[tuple[int | str, float]], k: int = 10
     ) -> list[Recommendation]:
         """The k best items for a user who is not in the data.
 
         Args:
-            history: (original item id, rating) pairs, oldest first; the last n make the state.
+            history: (original item id, rating) pairs, oldest first; the last n make the state. Of an
+                item given twice the latest rating counts.
             k: length of the list.
 
         Raises:
@@ -136,9 +138,11 @@ class DRRAgent:
                 the catalogue cannot serve; the message quotes the value.
         """
         items, ratings = self._parse(history)
-        remaining = len(self.catalogue.item_ids) - len(set(items))
-        if not 1 <= k <= remaining:
-            raise ValueError(f"k is {k}: choose 1 to {remaining}, the items not in the history")
+        remaining = len(self.catalogue.item_ids) - len(items)
+        if not remaining:
+            raise ValueError(f"the history holds all {len(items)} items: nothing is left")
+        if not (is_number(k) and k in range(1, remaining + 1)):
+            raise ValueError(f"k is {k!r}: choose 1 to {remaining}, the items not in the history")
         window_items = np.full([1, self.window], -1, np.int32)
         window_ratings = np.zeros([1, self.window], np.float32)
         latest = items[-self.window :]
@@ -149,7 +153,7 @@ class DRRAgent:
             profile = self.table.fold_in(np.array([items]), np.array([ratings]))
         scores = self.scores(np.array([-1]), window_items, window_ratings, profile=profile)[0]
         scores[items] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
+        best = np.argsort(-scores, kind="stable")[: int(k)]
         return [self._recommendation(int(item), float(scores[item])) for item in best]
 
     def explain(
@@ -168,29 +172,11 @@ class DRRAgent:
 
         return explain(self, history, item_id)
 
-    def _parse(self, history: Sequence[tuple[int | str, float]]) -> tuple[list[int], list[float]]:
-        if not history:
-            raise ValueError("the history is empty: give at least one (item id, rating) pair")
-        low, high = self.catalogue.scale
-        items, ratings = [], []
-        for item_id, rating in history:
-            place = self._place(item_id)
-            if not low <= rating <= high:
-                raise ValueError(
-                    f"rating {rating!r} of item {item_id} is not in {low:g} to {high:g}"
-                )
-            items.append(place)
-            ratings.append(float(rating))
-        return items, ratings
+    def _parse(self, history: Iterable[tuple[int | str, float]]) -> tuple[list[int], list[float]]:
+        return parse(history, self.catalogue)
 
     def _place(self, item_id: int | str) -> int:
-        """Where an original id stands in the catalogue; ids are all numbers or all text."""
-        ids = self.catalogue.item_ids
-        if isinstance(item_id, str) == (ids.dtype.kind == "U"):
-            place = int(np.searchsorted(ids, item_id))
-            if place < len(ids) and ids[place] == item_id:
-                return place
-        raise ValueError(f"item {item_id!r} is not among the {len(ids)} items of the catalogue")
+        return place(item_id, self.catalogue)
 
     def _named(self, item: int) -> tuple[int | str, str | None]:
         """Original id and title."""

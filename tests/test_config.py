@@ -15,6 +15,7 @@ from config import (
     LoopConfig,
     ReplayConfig,
     from_json,
+    load,
     preset,
     to_json,
 )
@@ -27,7 +28,7 @@ REFUSED = [
     (EnvConfig, "window", (0, -1, 1001), "env.window", "1 to 1000 items"),
     (EnvConfig, "episode_length", (0, 1001), "env.episode-length", "1 to 1000"),
     (EnvConfig, "random_start", (-0.1, 1.1, NAN), "env.random-start", "0 to 1"),
-    (ReplayConfig, "capacity", (0, -5), "replay.capacity", "at least 1 transition"),
+    (ReplayConfig, "capacity", (0, -5, 10**15), "replay.capacity", "at least 1 transition"),
     (ReplayConfig, "alpha", (-0.1, 1.1, NAN), "replay.alpha", "0 to 1"),
     (ReplayConfig, "beta", (-0.1, 1.1, NAN), "replay.beta", "0 to 1"),
     (ReplayConfig, "epsilon", (0, -1e-3, NAN, INF), "replay.epsilon", "a number above 0"),
@@ -53,15 +54,21 @@ REFUSED = [
     (AgentConfig, "counterfactual", (-1, 4097), "agent.counterfactual", "0 to 4096"),
     (LoopConfig, "parallel_users", (0, 10**7), "loop.parallel-users", "at least 1"),
     (LoopConfig, "updates_per_rollout", (0,), "loop.updates-per-rollout", "at least 1"),
-    (LoopConfig, "evaluations", (0,), "loop.evaluations", "at least 1"),
+    (LoopConfig, "evaluations", (0, 10**9), "loop.evaluations", "at least 1"),
     (LoopConfig, "validation_share", (0.0, 1.0, NAN), "loop.validation-share", "above 0 and below"),
     (LoopConfig, "warmup", (-1,), "loop.warmup", "0 or more"),
-    (LoopConfig, "checkpoints", (-1,), "loop.checkpoints", "0 or more"),
+    (LoopConfig, "checkpoints", (-1, 10**9), "loop.checkpoints", "0 or more"),
     (Config, "known", (0, 1001), "known", "1 to 1000 ratings"),
-    (Config, "steps", (0, -10), "steps", "at least 1 transition"),
+    (Config, "steps", (0, -10, 10**30), "steps", "at least 1 transition"),
     (Config, "seed", (-1, 2**31), "seed", "0 to 2147483647"),
     (Config, "protocol", ((),), "protocol", "catalog, session or both"),
-    (Config, "run_name", ("a/b", "/a", "..", ".", ""), "run-name", "the name of one folder"),
+    (
+        Config,
+        "run_name",
+        ("a/b", "/a", "..", ".", "", "a\0b", "a\nb", "x" * 201, "é" * 101),
+        "run-name",
+        "the name of one folder",
+    ),
 ]
 CASES = [(cls, field, value, *rest) for cls, field, values, *rest in REFUSED for value in values]
 
@@ -74,7 +81,44 @@ CASES = [(cls, field, value, *rest) for cls, field, values, *rest in REFUSED for
 def test_a_bad_value_is_quoted_with_what_was_expected(cls, field, value, flag, expected):
     with pytest.raises(ConfigError, match=rf"^{flag} is .*, expected {expected}") as error:
         cls(**{field: value})
-    assert repr(value) in str(error.value)
+    assert repr(value)[:70] in str(error.value)
+    assert len(str(error.value)) < 250
+
+
+ABSURD = {
+    "layers": (
+        {"agent": AgentConfig(actor_hidden=65536)},
+        r"\('drr-ave', 65536, 256\), expected layers of at most 268435456 weights, not 4294967296",
+    ),
+    "pairs of items": (
+        {"agent": AgentConfig(state="drr-p"), "env": EnvConfig(window=1000)},
+        "not 12812800000: lower one of them, --env.window or --embedding.dim",
+    ),
+    "linear skip": (
+        {"agent": AgentConfig(state="drr-n"), "env": EnvConfig(window=1000),
+         "embedding": EmbeddingConfig(dim=4096)},
+        "not 16777216000",
+    ),
+    "rows": (
+        {"agent": AgentConfig(batch_size=65536), "loop": LoopConfig(updates_per_rollout=1024)},
+        r"agent\.batch-size is 65536, expected at most 16777216 transitions .*, not 67108864",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("groups", "message"), ABSURD.values(), ids=ABSURD.keys())
+def test_sizes_that_would_fill_the_memory_are_refused_together(groups, message):
+    with pytest.raises(ConfigError, match=message):
+        Config(**groups)
+
+
+@pytest.mark.parametrize("state", ["drr-ave", "drr-p", "drr-u", "drr-n"])
+def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
+    from recommender.state import state_size
+
+    monkeypatch.setattr("config.MOST_WEIGHTS", 0)
+    with pytest.raises(ConfigError, match=f"not {256 * state_size(state, 10, 100)}:"):
+        Config(agent=AgentConfig(state=state))
 
 
 def test_settings_that_contradict_each_other_are_refused():
@@ -149,7 +193,14 @@ def damaged(group: str | None, **values: object) -> str:
 WRONG = {
     "cut": ("{\n", r"run/config.json:2: not valid JSON"),
     "a list": ("[]", r"run/config.json.*an object with the fields of Config"),
-    "unknown": (damaged(None, stepz=1), "unknown field 'stepz' in Config"),
+    "nothing": ("", r"run/config.json:1: not valid JSON"),
+    "too deep": ("[" * 100_000, "not valid JSON .nested too deeply"),
+    "too long a number": ('{"seed": ' + "9" * 5000 + "}", "not valid JSON .*4300 digits"),
+    "not a number": (damaged("agent", discount=float("nan")), "agent.discount is nan"),
+    "huge number": (damaged(None, seed=10**400), "seed is 1000+"),
+    "huge text": (damaged(None, seed="9" * 10**6), "'seed' is '9999"),
+    "unknown": (damaged(None, stepz=1), "unknown field 'stepz' in Config; did you mean 'steps'"),
+    "later": (damaged(None, version=2), "unknown field 'version' in Config; is it of a later"),
     "unknown in a group": (damaged("agent", taw=1), "unknown field 'taw' in AgentConfig"),
     "out of range": (damaged("agent", discount=2.0), "agent.discount is 2.0"),
     "text for a number": (damaged(None, steps="many"), "'steps' is 'many'"),
@@ -169,7 +220,34 @@ WRONG = {
 def test_a_damaged_file_is_an_error_naming_file_and_field(text, message):
     with pytest.raises(ConfigError, match=message) as error:
         from_json(text, "run/config.json")
-    assert str(error.value).startswith("run/config.json")
+    assert str(error.value).startswith("run/config.json") and len(str(error.value)) < 400
+
+
+def test_a_file_is_read_as_text_whatever_editor_wrote_it(tmp_path):
+    path, expected = tmp_path / "config.json", Config(seed=3)
+    for prefix, newline in ((b"", b"\n"), (b"\xef\xbb\xbf", b"\r\n")):
+        path.write_bytes(prefix + to_json(expected).encode().replace(b"\n", newline))
+        assert load(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"cannot be read \(No such file"),
+        (b"{\n\n\xe9", r"config.json:3: not UTF-8 text"),
+        ("{}".encode("utf-16"), "config.json:1: not UTF-8 text"),
+        (b"{\n,", "config.json:2: not valid JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as error:
+        load(tmp_path / "config.json")
+    assert str(error.value).startswith(str(tmp_path / "config.json"))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(tmp_path / "folder")
 
 
 def knobs(cls: type, text: str) -> list[str]:

@@ -72,7 +72,7 @@ class RunFolder:
         if self.finished:
             raise RunFolderError(f"{self.path}: this run is finished; choose another --run-name")
         self.lock()
-        return settings.from_json(self.config_file.read_text("utf-8"), self.config_file)
+        return settings.load(self.config_file)
 
     def discard(self) -> None:
         """Take back a folder in which nothing was trained yet; one with checkpoints stays."""

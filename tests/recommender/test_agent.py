@@ -1,6 +1,6 @@
 """The agent learns, recommends and comes back from its files."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import tensorflow as tf
 import toys
 
 import recommender
-from config import AgentConfig, Config, EnvConfig, preset, to_json
+from config import AgentConfig, preset
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 from envs.episodes import draw_starts
@@ -16,8 +16,7 @@ from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
 from recommender.agent import TrainingAgent, transition_spec
 from recommender.exploration import schedule
-from recommender.runs import RunError
-from recommender.weights import WeightsError
+from recommender.history import parse
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 
@@ -143,23 +142,8 @@ def test_a_million_transitions_take_at_most_600_megabytes(name, kind):
     assert small.nbytes / (1 << 10) * 1e6 <= 0.6e9
 
 
-@dataclass(frozen=True)
-class Shop:
-    """A catalogue with its own ids and titles."""
-
-    item_ids: np.ndarray
-    titles: tuple[str, ...]
-    demographics: np.ndarray
-    scale: tuple[float, float] = (1.0, 5.0)
-
-
-def shop(n_items: int = toys.N_ITEMS, first: int = 100) -> Shop:
-    ids = np.arange(n_items) * 10 + first
-    return Shop(ids, tuple(f"Film {i}" for i in ids), np.eye(toys.N_USERS, 2, dtype=np.float32))
-
-
 def fresh(config: AgentConfig = toys.BEST, seed: int = 0) -> DRRAgent:
-    return DRRAgent(config, toys.table(), shop(), window=toys.WINDOW, seed=seed)
+    return DRRAgent(config, toys.table(), toys.shop(), window=toys.WINDOW, seed=seed)
 
 
 def test_recommendations_are_best_first_and_leave_out_the_history():
@@ -168,7 +152,7 @@ def test_recommendations_are_best_first_and_leave_out_the_history():
     best = agent.recommend(history, k=9)
     scores = [item.score for item in best]
     assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
-    assert {item.item_id for item in best} == set(shop().item_ids) - {110, 120, 200}
+    assert {item.item_id for item in best} == set(toys.shop().item_ids) - {110, 120, 200}
     assert all(item.title == f"Film {item.item_id}" for item in best)
     expected = agent.scores(np.array([-1]), np.array([[1, 10, 2]]), np.float32([[5, 1, 4]]))[0]
     assert best[0].score == expected[np.setdiff1d(np.arange(12), [1, 10, 2])].max()
@@ -190,124 +174,69 @@ def test_only_the_latest_items_make_the_state_and_older_ones_stay_out_of_the_lis
     assert long == short
 
 
-@pytest.mark.parametrize(
-    ("history", "k", "message"),
-    [
-        ([], 3, "history is empty"),
-        ([(101, 5)], 3, "item 101 is not among the 12 items"),
-        ([(-1, 5)], 3, "item -1 is not among the 12 items"),
-        ([(10**12, 5)], 3, "item 1000000000000 is not among"),
-        ([(110, 6)], 3, "rating 6 of item 110 is not in 1 to 5"),
-        ([(110, 0.5)], 3, "rating 0.5 of item 110 is not in 1 to 5"),
-        ([(110, float("nan"))], 3, "rating nan of item 110 is not in 1 to 5"),
-        ([(110, 5)], 12, "k is 12: choose 1 to 11"),
-        ([(110, 5), (110, 4)], 12, "k is 12: choose 1 to 11"),
-        ([(110, 5)], 0, "k is 0: choose 1 to 11"),
-        ([(110, 5)], -3, "k is -3: choose 1 to 11"),
-    ],
-)
-def test_what_cannot_be_recommended_is_said_with_the_value(history, k, message):
-    with pytest.raises(ValueError, match=message):
-        fresh().recommend(history, k)
+@pytest.fixture(scope="module")
+def seller() -> DRRAgent:
+    """An agent of the shop, as it was created."""
+    return fresh()
 
 
-SAVED = {
-    "best": toys.BEST,
-    "paper": toys.PAPER,
-    "one critic, two states": replace(toys.BEST, critics=1),
-    "drr-u": replace(toys.PAPER, state="drr-u", refused=True),
-}
+NAN, INF = float("nan"), float("inf")
+ALL = [(item, 3) for item in toys.shop().item_ids.tolist()]
+UNKNOWN = [101, -1, 10**12, 10**30, 110.5, NAN, -INF, "110", b"110", None, True, [110], 1j]
+OFF_SCALE = [6, 0, 0.5, -1, 10**400, NAN, INF, -INF]
+NO_NUMBER = ["5", None, True, [5], 5j, np.array([5])]
+BAD_LENGTH = [12, 0, -3, 10**30, 2.5, NAN, INF, "3", None, True, [3]]
+REFUSED = [
+    ([], 3, "history is empty"),
+    (np.zeros((0, 2)), 3, "history is empty"),
+    (None, 3, "the history is None: give .item id, rating. pairs"),
+    (5, 3, "the history is 5: give"),
+    ([110, 5], 3, "the history holds 110: give"),
+    ([(110, 5, 1)], 3, r"the history holds \(110, 5, 1\): give"),
+    ([(110,)], 3, r"the history holds \(110,\): give"),
+    ({110: 5}, 3, "the history holds 110: give"),
+    (ALL, 1, "the history holds all 12 items: nothing is left"),
+    ([(110, 5), (110, 4)], 12, "k is 12: choose 1 to 11"),
+    *(([(110, 5), (item, 5)], 3, "item .* is not among the 12 items") for item in UNKNOWN),
+    *(([(110, stars)], 3, "rating .* of item 110 is not in 1 to 5") for stars in OFF_SCALE),
+    *(([(110, stars)], 3, "of item 110 is not a number in 1 to 5") for stars in NO_NUMBER),
+    *(([(110, 5)], k, "k is .*: choose 1 to 11, the items not in") for k in BAD_LENGTH),
+]
 
 
-def write_run(folder, config: AgentConfig, seed: int = 0) -> DRRAgent:
-    agent = fresh(config, seed)
-    rng = np.random.default_rng(seed)
-    for variable in agent.networks.variables:
-        variable.assign(rng.normal(size=variable.shape))
-    folder.mkdir(exist_ok=True)
-    settings = replace(Config(), agent=config, env=EnvConfig(window=toys.WINDOW))
-    (folder / "config.json").write_text(to_json(settings))
-    agent.save(folder)
-    return agent
+@pytest.mark.parametrize(("history", "k", "message"), REFUSED)
+def test_what_cannot_be_recommended_is_said_with_the_value(seller, history, k, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        seller.recommend(history, k)
+    assert len(str(caught.value)) < 200  # a huge value is not repeated in full
 
 
-@pytest.mark.parametrize("config", SAVED.values(), ids=SAVED.keys())
-def test_a_saved_agent_comes_back_with_equal_scores(tmp_path, config):
-    agent = write_run(tmp_path, config)
-    loaded = DRRAgent.load(tmp_path, shop())
-    observation = toys.random_observation(6)
-    users, items, ratings = (value.numpy() for value in observation[:3])
-    shown, rewards = (value.numpy()[:, toys.WINDOW :] for value in observation[3:5])
-    expected = agent.scores(users, items, ratings, shown, rewards)
-    np.testing.assert_array_equal(loaded.scores(users, items, ratings, shown, rewards), expected)
-    for mine, theirs in zip(agent.networks.variables, loaded.networks.variables, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    names = {"actor", "critic", "state", "embedding"}
-    assert {path.name for path in tmp_path.glob("*.h5")} == {f"{n}.weights.h5" for n in names}
+def test_the_value_that_cannot_be_used_is_quoted(seller):
+    for history, k, quoted in (
+        ([("Heat", 5)], 1, "item 'Heat' is"),
+        ([(110, "five")], 1, "rating 'five' of"),
+        ([(110, 5)], 2.5, "k is 2.5:"),
+    ):
+        with pytest.raises(ValueError, match=quoted):
+            seller.recommend(history, k)
 
 
-def test_without_the_data_set_there_are_ids_but_no_titles(tmp_path):
-    expected = write_run(tmp_path, toys.BEST).recommend([(110, 5)], 3)
-    found = DRRAgent.load(tmp_path).recommend([(110, 5)], 3)
-    assert found == [item._replace(title=None) for item in expected]
+def test_a_history_may_be_given_in_any_form(seller):
+    expected = seller.recommend([(110, 5), (200, 1)], 3)
+    for history in (
+        ((item, stars) for item, stars in ((110, 5), (200, 1))),
+        {110: 5, 200: 1}.items(),
+        np.array([[110, 5], [200, 1]]),
+        np.array([[110, 5], [200, 1]], np.float32),
+        [(np.int64(110), np.float32(5)), (np.uint8(200), np.int16(1))],
+    ):
+        assert seller.recommend(history, np.int64(3)) == expected
 
 
-def test_swapped_files_are_refused(tmp_path):
-    write_run(tmp_path, toys.PAPER)
-    actor, critic = tmp_path / "actor.weights.h5", tmp_path / "critic.weights.h5"
-    kept = actor.read_bytes()
-    actor.write_bytes(critic.read_bytes())
-    with pytest.raises(WeightsError, match=r"actor\.weights\.h5"):
-        DRRAgent.load(tmp_path)
-    critic.write_bytes(kept)
-    actor.write_bytes(kept)
-    with pytest.raises(WeightsError, match=r"critic\.weights\.h5"):
-        DRRAgent.load(tmp_path)
-
-
-def damage(name: str, content: str | None):
-    def act(folder):
-        path = folder / name
-        if content is None:
-            path.unlink()
-        else:
-            path.write_text(content)
-
-    return act
-
-
-FAULTS = {
-    "no config": (damage("config.json", None), RunError, "no config.json"),
-    "no catalogue": (damage("catalogue.json", None), RunError, "catalogue.json: no such file"),
-    "half a catalogue": (damage("catalogue.json", '{"item_ids": [1'), RunError, "not valid JSON"),
-    "no ids": (damage("catalogue.json", "{}"), RunError, "'item_ids' is missing"),
-    "a list": (damage("catalogue.json", "[]"), RunError, "catalogue.json"),
-    "no actor": (damage("actor.weights.h5", None), (WeightsError, OSError), "actor.weights.h5"),
-    "text for state": (damage("state.weights.h5", "hello"), WeightsError, "state.weights.h5"),
-    "text for embedding": (damage("embedding.weights.h5", "x"), ValueError, "embedding.weights.h5"),
-}
-
-
-@pytest.mark.parametrize(("act", "error", "message"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_run_that_is_not_whole_says_what_is_wrong(tmp_path, act, error, message):
-    write_run(tmp_path, toys.PAPER)
-    act(tmp_path)
-    with pytest.raises(error, match=message):
-        DRRAgent.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (shop(13), "trained on 12 items, the data set has 13"),
-        (shop(first=101), "or other ids"),
-        (replace(shop(), demographics=np.zeros((6, 5), np.float32)), "trained with 2 demographic"),
-    ],
-)
-def test_another_data_set_is_refused(tmp_path, other, message):
-    write_run(tmp_path, toys.PAPER)
-    with pytest.raises(RunError, match=message):
-        DRRAgent.load(tmp_path, other)
+def test_of_an_item_given_twice_the_latest_rating_counts(seller):
+    expected = seller.recommend([(200, 1), (110, 4)], 5)
+    assert seller.recommend([(110, 1), (200, 1), (110, 4)], 5) == expected
+    assert parse([(110, 1), (200, 1), (110, 4)], toys.shop()) == ([10, 1], [1.0, 4.0])
 
 
 def test_the_package_offers_its_names_and_no_others():

@@ -1,6 +1,6 @@
 """Toy features, observations, logs and batches for the recommender's tests."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -47,6 +47,21 @@ def log(seed: int = 0) -> Ratings:
     stars = rng.integers(1, 6, len(users))
     ids = {"user_ids": np.arange(N_USERS), "item_ids": np.arange(N_ITEMS)}
     return Ratings.from_events("toy", users, items, stars, np.arange(len(users)), **ids)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalogue with its own ids and titles."""
+
+    item_ids: np.ndarray
+    titles: tuple[str, ...]
+    demographics: np.ndarray
+    scale: tuple[float, float] = (1.0, 5.0)
+
+
+def shop(n_items: int = N_ITEMS, first: int = 100) -> Shop:
+    ids = np.arange(n_items) * 10 + first
+    return Shop(ids, tuple(f"Film {i}" for i in ids), np.eye(N_USERS, 2, dtype=np.float32))
 
 
 def environment(seed: int = 0) -> VectorOfflineEnv:

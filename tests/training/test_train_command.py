@@ -125,7 +125,11 @@ def first_only(ratings: Ratings, users: np.ndarray) -> Ratings:
 UNUSABLE = {
     "one rating each": (lambda r: first_only(r, np.arange(60)), "no user has two ratings"),
     "training users": (lambda r: first_only(r, np.arange(48)), "no user to train on has two"),
-    "nothing liked": (lambda r: r.keep(~r.positive), "no positive rating"),
+    "nothing liked": (lambda r: r.keep(~r.positive), "a positive rating left to find"),
+    "nothing liked in training": (
+        lambda r: r.keep(~r.positive | (r.users >= 48)),
+        "no positive rating: an SVD",
+    ),
     "one user": (lambda r: r.keep(r.users == 0), "ratings of 1 user only"),
 }
 
