@@ -296,6 +296,9 @@ class LoopConfig:
     """Points of the learning curve."""
     checkpoints: int = 5
     """Checkpoints over the run; the last two are kept."""
+    keep: Literal["last", "best"] = "last"
+    """Weights that the run ends with. best: those of the learning curve's best point, by the first
+    metric of the first protocol, on validation users (catalog: precision@5)."""
 
     def __post_init__(self) -> None:
         for name in ("parallel_users", "updates_per_rollout", "evaluations"):

@@ -184,6 +184,8 @@ class EmbeddingTable:
         try:
             with h5py.File(temporary, "w") as file:
                 self._write(file)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

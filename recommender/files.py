@@ -1,15 +1,18 @@
 """Atomic writes: a reader sees the old file or the new one, never half of one."""
 
 import os
+import re
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\.weights\.h5)?")
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, then rename it."""
+
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Write the parts to a temporary file beside `path`, flush it to the disk, then rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -20,6 +23,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files that processes left behind when they were killed."""
+    return [path for path in folder.glob(".*.tmp*") if _TEMPORARY.fullmatch(path.name)]
 
 
 def write_text(path: Path, content: str) -> None:

@@ -25,7 +25,10 @@ class CheckpointError(ValueError):
 
 
 def save(folder: Path, step: int, arrays: Arrays, keep: int = 2) -> Path:
-    """Write the checkpoint of `step`, then delete all but the `keep` newest."""
+    """Write the checkpoint of `step`, then delete all but the `keep` newest up to there.
+
+    Those of later steps are damaged ones that the run fell back from: they go, too.
+    """
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     payload = buffer.getbuffer()
@@ -33,14 +36,17 @@ def save(folder: Path, step: int, arrays: Arrays, keep: int = 2) -> Path:
     path = folder / f"checkpoint-{step:08d}.drr"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, b"".join([MAGIC, digest, b"\n", payload]))
+        write_bytes(path, MAGIC + digest + b"\n", payload)
     except OSError as error:
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror}); free space or check permissions, then "
             "go on with --resume: earlier checkpoints are intact"
         ) from error
-    for _, old in _list(folder)[:-keep]:
-        old.unlink(missing_ok=True)
+    found = _list(folder)
+    kept = [path for number, path in found if number <= step][-keep:]
+    for _, old in found:
+        if old not in kept:
+            old.unlink(missing_ok=True)
     return path
 
 

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import config as settings
 from config import Config
-from recommender.files import write_text
+from recommender.files import leftovers, write_text
 
 # may differ when a run is resumed: where things are, and what computes them
 FREE = ("resume", "run_name", "output_root", "data_root", "path", "device")
@@ -53,7 +53,8 @@ class RunFolder:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            found = sorted(path.name for path in self.path.iterdir() if path.name != "run.lock")
+            ours = {self.path / "run.lock", *leftovers(self.path)}
+            found = sorted(path.name for path in self.path.iterdir() if path not in ours)
             if found:
                 raise RunFolderError(
                     f"{self.path}: is not empty ({found[0]}); choose another --run-name"
@@ -80,7 +81,7 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     def lock(self) -> None:
-        """Take the folder for this process."""
+        """Take the folder for this process, and clear away what a killed one left half-written."""
         try:
             lock = (self.path / "run.lock").open("a+")
         except OSError as error:
@@ -97,6 +98,8 @@ class RunFolder:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        for temporary in [*leftovers(self.path), *leftovers(self.checkpoints)]:
+            temporary.unlink(missing_ok=True)
 
     def _not_writable(self, error: OSError) -> RunFolderError:
         return RunFolderError(

@@ -1,5 +1,6 @@
 """What a person sees of a run: progress bar, TensorBoard scalars, progress.png."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tqdm import tqdm
 
 from evaluation.curves import learning_curves
+from recommender.files import write_bytes
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means
 
@@ -35,6 +37,10 @@ class Progress:
         self._bar.set_postfix(self._shown, refresh=False)
         self._bar.update(transitions)
 
+    def flush(self) -> None:
+        """Write the scalars out: a kill after the next checkpoint must not lose those before it."""
+        self._writer.flush()
+
     def close(self) -> None:
         """Leave the bar on the screen and flush the scalars."""
         self._bar.close()
@@ -45,7 +51,9 @@ def plot(history: list[Row], path: Path) -> None:
     """progress.png: precision, reward, losses, mean action, Q and exploration by transitions."""
     figure = learning_curves(history)
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=110)
+    image = io.BytesIO()
+    figure.savefig(image, dpi=110)
+    write_bytes(path, image.getvalue())
 
 
 def summary_row(row: Row) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The training loop (Algorithm 1 for many users at once): play an episode, update, evaluate, save."""
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import embedding
 from config import Config
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
+from evaluation.protocols.base import EvaluationProtocol
 from recommender.agent import DRRAgent, TrainingAgent, transition_spec
 from recommender.exploration import schedule
 from recommender.policy import DRRPolicy
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 from training import checkpoint, health
+from training.best import Best
 from training.folder import RunFolder
 from training.logs import Progress, Row, plot
 from training.signals import Interrupted, stop_later
@@ -55,13 +58,21 @@ class Training:
             jit_compile=self._jit(),
         )
         self.iteration = 0
+        self.seconds_saving = 0.0
         self.history: list[Row] = []
         self.protocols = self.task.validation()
+        self.best = Best(self.headline) if loop.keep == "best" else None
 
     @property
     def agent(self) -> DRRAgent:
         """The agent as it would be deployed now."""
         return self.training_agent.agent
+
+    @property
+    def headline(self) -> str:
+        """What `--loop.keep best` goes by: the first metric of the first protocol."""
+        first = self.protocols[0]
+        return _curve_key(first, first.headline_keys[0])
 
     def _embedding(self, seed: int) -> EmbeddingTable:
         """Fitted once per run and kept in its folder, so that a resumed run has the same."""
@@ -97,15 +108,20 @@ class Training:
                     row = self._iterate()
                     if self._due(self.config.loop.evaluations):
                         row |= self._evaluate()
+                        if self.best is not None:
+                            self.best.offer(row, self.agent.networks.variables)
                         plot([*self.history, row], self.folder.path / "progress.png")
                     self.history.append(row)
                     progress.update(int(row["step"]), self.per_iteration, row)
                     if received or self._due(self.config.loop.checkpoints):
+                        progress.flush()
                         self.save()
                     if received:
                         raise Interrupted(received[0], saved=True)
         finally:
             progress.close()
+        if self.best is not None:
+            self.best.put_back(self.agent.networks.variables)
 
     def _due(self, times: int) -> bool:
         """Whether the share of finished iterations has just passed a multiple of 1 / times."""
@@ -140,21 +156,25 @@ class Training:
         row: Row = {}
         for protocol in self.protocols:
             for key, values in protocol.evaluate(DRRPolicy(self.agent)).items():
-                name = f"{protocol.name}_{key}" if protocol.name == "session" else key
-                row[name] = float(values.mean())
+                row[_curve_key(protocol, key)] = float(values.mean())
         return row
 
     def save(self) -> None:
         """Write a checkpoint: all that the next iteration depends on."""
-        agent = self.training_agent
+        began, agent = time.perf_counter(), self.training_agent
         arrays = {
             f"variable/{index:04d}": np.asarray(variable)
             for index, variable in enumerate(agent.learner.variables)
         }
-        arrays |= {f"replay/{name}": value for name, value in agent.replay.state_dict().items()}
+        parts = {"replay": agent.replay.state_dict()}
+        if self.best is not None:
+            parts["best"] = self.best.state_dict()
+        for part, content in parts.items():
+            arrays |= {f"{part}/{name}": value for name, value in content.items()}
         state = {"rng": self.rng.bit_generator.state, "history": self.history}
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
         checkpoint.save(self.folder.checkpoints, self.iteration, arrays)
+        self.seconds_saving += time.perf_counter() - began
 
     def restore(self) -> bool:
         """Go back to the newest checkpoint; False where there is none yet."""
@@ -165,14 +185,21 @@ class Training:
         agent = self.training_agent
         for index, variable in enumerate(agent.learner.variables):
             variable.assign(arrays[f"variable/{index:04d}"])
-        prefix = "replay/"
-        replay = {
-            name.removeprefix(prefix): value
-            for name, value in arrays.items()
-            if name.startswith(prefix)
-        }
-        agent.replay.load_state_dict(replay)
+        agent.replay.load_state_dict(_part(arrays, "replay"))
+        if self.best is not None:
+            self.best.load_state_dict(_part(arrays, "best"))
         state: dict[str, Any] = json.loads(arrays["state"].tobytes())
         self.rng.bit_generator.state = state["rng"]
         self.history = state["history"]
         return True
+
+
+def _curve_key(protocol: EvaluationProtocol, key: str) -> str:
+    """The name of a protocol's metric in the rows of the learning curve."""
+    return f"{protocol.name}_{key}" if protocol.name == "session" else key
+
+
+def _part(arrays: checkpoint.Arrays, part: str) -> checkpoint.Arrays:
+    """What a checkpoint holds as PART/NAME, by NAME."""
+    prefix = f"{part}/"
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

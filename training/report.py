@@ -38,9 +38,11 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     plot(training.history, folder / "progress.png")
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
+        "weights": {"kept": "last"} if training.best is None else training.best.summary(),
         "curve": [summary_row(row) for row in training.history],
         **facts(training, device, argv),
         "seconds": round(seconds, 1),
+        "seconds_saving": round(training.seconds_saving, 2),
     }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     print(

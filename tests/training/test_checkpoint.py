@@ -92,6 +92,16 @@ def test_where_all_are_damaged_it_is_an_error_and_not_a_fresh_start(tmp_path):
         load_newest(tmp_path)
 
 
+def test_a_damaged_one_does_not_outlive_those_that_are_written_after_it(tmp_path):
+    """After a fall-back from step 9 to step 4, step 5 is the newest, and 4 is the one before."""
+    for step in (4, 9):
+        path = save(tmp_path, step, other(step))
+    path.write_bytes(cut(path.read_bytes()))
+    assert load_newest(tmp_path)[0] == 4
+    save(tmp_path, 5, other(5))
+    assert names(tmp_path) == ["checkpoint-00000004.drr", "checkpoint-00000005.drr"]
+
+
 def failing_with(number: int):
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))

@@ -141,3 +141,23 @@ def test_a_start_that_failed_leaves_nothing_behind_but_checkpoints_stay(tmp_path
     folder.checkpoints.mkdir()
     folder.discard()
     assert folder.config_file.exists()
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
+    """Files of our own names only; also where the kill came before config.json was there."""
+    (tmp_path / ".config.json.123.tmp").write_text("{")
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "run.lock"]
+    folder.checkpoints.mkdir()
+    ours = (
+        *(".metrics.json.7.tmp", ".actor.123.tmp.weights.h5", ".embedding.weights.h5.9.tmp"),
+        "checkpoints/.checkpoint-00000003.drr.123.tmp",
+    )
+    theirs = (".notes.tmp", "a.123.tmp", "actor.weights.h5", "checkpoints/checkpoint-00000002.drr")
+    for name in (*ours, *theirs):
+        (tmp_path / name).write_text("")
+    del folder  # its lock goes with it
+    RunFolder(tmp_path).resume()
+    assert not any((tmp_path / name).exists() for name in ours)
+    assert all((tmp_path / name).exists() for name in theirs)
