@@ -16,24 +16,30 @@ import pytest
 
 import config as settings
 import train as program
+from recommender.files import leftovers
+from training.events import read_scalars
 from training.folder import RunFolder
 from training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Runs train.py, and sends itself a signal right after the iteration given first.
+# Runs train.py, and sends itself a signal: SIGTERM in the iteration given, or SIGKILL while the
+# checkpoint of that iteration is written, when its temporary file is complete but has no name yet.
 HURT = """
-import os, sys
+import os, signal, sys
 point, number = int(sys.argv[1]), int(sys.argv[2])
-from training.folder import RunFolder
 from training.loop import Training
-inner = Training._iterate
-def iterate(self):
-    row = inner(self)
-    if self.iteration == point:
+replace, iterate = os.replace, Training._iterate
+def replace_or_die(source, target):
+    if str(target).endswith(f"checkpoint-{point:08d}.drr") and number == signal.SIGKILL:
+        os.kill(os.getpid(), number)
+    replace(source, target)
+def iterate_and_stop(self):
+    row = iterate(self)
+    if self.iteration == point and number == signal.SIGTERM:
         os.kill(os.getpid(), number)
     return row
-Training._iterate = iterate
+os.replace, Training._iterate = replace_or_die, iterate_and_stop
 import train
 sys.exit(train.main(sys.argv[3:]))
 """
@@ -49,7 +55,7 @@ def python(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def stop_and_kill(flags: tuple[str, ...]) -> tuple[subprocess.CompletedProcess, ...]:
-    """A resumed run that gets SIGTERM in its second iteration, resumed, and SIGKILL in its fourth."""
+    """A resumed run that gets SIGTERM in its second iteration; resumed, it is killed in its fourth."""
     stopped = python("-c", HURT, 2, int(signal.SIGTERM), *flags, "--resume")
     return stopped, python("-c", HURT, 4, int(signal.SIGKILL), *flags, "--resume")
 
@@ -93,12 +99,21 @@ def learned(folder: Path) -> dict:
     return {name: metrics[name] for name in ("results", "curve", "seed", "data", "versions")}
 
 
+def scalars(folder: Path) -> dict[tuple[str, int], float]:
+    """What TensorBoard shows of a run; a step that was repeated after a kill must be the same."""
+    found: dict[tuple[str, int], float] = {}
+    for scalar in read_scalars(folder / "tensorboard"):
+        assert found.setdefault((scalar.name, scalar.step), scalar.value) == scalar.value
+    return found
+
+
 def assert_same_run(found: Path, expected: Path, read_weights) -> None:
     mine, theirs = read_weights(found), read_weights(expected)
     assert mine.keys() == theirs.keys() and len(mine) > 20
     for name, array in theirs.items():
         np.testing.assert_array_equal(mine[name], array, err_msg=name)
     assert learned(found) == learned(expected)
+    assert scalars(found) == scalars(expected) and len(scalars(found)) > 50
 
 
 def test_another_seed_is_another_run(tiny_run, tiny_data, tmp_path):
@@ -200,8 +215,10 @@ def test_a_run_stopped_and_killed_and_resumed_equals_the_uninterrupted_one(
     assert killed.returncode == -signal.SIGKILL
     assert "resumed at step 160" in killed.stdout
     assert not (elsewhere.hurt / "metrics.json").exists()
+    assert len(leftovers(elsewhere.hurt / "checkpoints")) == 1  # killed while it wrote
 
     finished = train(elsewhere.hurt.parent, "--resume")
     assert finished.status == 0, finished.err
     assert "resumed at step 240" in finished.out
+    assert leftovers(elsewhere.hurt / "checkpoints") == []
     assert_same_run(elsewhere.hurt, tiny_run.folder, read_weights)
