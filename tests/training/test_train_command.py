@@ -128,7 +128,7 @@ UNUSABLE = {
     "nothing liked": (lambda r: r.keep(~r.positive), "a positive rating left to find"),
     "nothing liked in training": (
         lambda r: r.keep(~r.positive | (r.users >= 48)),
-        "no positive rating: an SVD",
+        "no positive rating (4 or more) to train on",
     ),
     "one user": (lambda r: r.keep(r.users == 0), "ratings of 1 user only"),
 }
