@@ -50,6 +50,8 @@ class Progress:
 def plot(history: list[Row], path: Path) -> None:
     """progress.png: precision, reward, losses, mean action, Q and exploration by transitions."""
     figure = learning_curves(history)
+    figure.set_layout_engine(None)  # to arrange it anew takes as long as to draw it
+    figure.subplots_adjust(left=0.045, right=0.99, bottom=0.08, top=0.95, wspace=0.2, hspace=0.32)
     FigureCanvasAgg(figure)
     image = io.BytesIO()
     figure.savefig(image, dpi=110)
