@@ -3,7 +3,7 @@
     python -m data.explore --dataset ml-1m
 
 Writes explore.html (one file, open it in a browser), explore.txt and the figures as PNG files, and
-prints the report.
+prints the report. It looks at all users, those of the test part as well: choose no settings by it.
 """
 
 import sys
