@@ -5,11 +5,11 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from rich.box import SIMPLE_HEAD
@@ -20,6 +20,7 @@ from data import Ratings, load_dataset
 from data.synthetic import SyntheticConfig, make_synthetic
 
 ML_1M_SIZE = SyntheticConfig(n_users=6040, n_items=3883)
+Key = TypeVar("Key", bound=Hashable)
 SHORTEST = 0.02  # seconds; shorter calls are timed several at once
 
 
@@ -50,13 +51,13 @@ def load_ratings(arguments: DataArguments) -> Ratings:
     return make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
 
 
-def median_seconds(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+def median_seconds(calls: Mapping[Key, Callable[[], Any]], repeats: int) -> dict[Key, float]:
     """Median seconds of one call of each, after a first one that is not counted.
 
     The calls take turns, so that a slow spell of the machine hits all of them and ratios hold.
     """
     counts = {name: _calls_at_once(call) for name, call in calls.items()}
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Key, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             times[name].append(_seconds(call, counts[name]) / counts[name])
@@ -98,12 +99,14 @@ def _processor() -> str:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on the terminal: first column to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     for row in rows:
         table.add_row(*(_text(value) for value in row))
-    Console().print(table)
+    console = Console()
+    console.print(f"\n{title}", highlight=False)
+    console.print(table)
 
 
 def _text(value: Any) -> str:

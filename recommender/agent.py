@@ -253,13 +253,13 @@ class TrainingAgent:
         deployed = self.learner.target if config.average_actor else self.learner.online
         self.agent = DRRAgent(config, table, catalogue, window=window, networks=deployed)
         # never with XLA: on a CPU its random numbers take longer than all the rest of an episode
-        self._episode = tf.function(self._play)
+        self.play = tf.function(self._play)
 
     def collect(
         self, start: Any, exploration: Exploration, seed: tuple[int, int]
     ) -> dict[str, NDArray[Any]]:
         """Play one episode of every parallel user and store it; returns the stored fields [N, ...]."""
-        played = self._episode(
+        played = self.play(
             start,
             Exploration(*(tf.constant(np.float32(value)) for value in exploration)),
             tf.constant(seed, tf.int32),

@@ -36,7 +36,7 @@ LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "panda
 COMMANDS = {"data/explore/": ("matplotlib", "tyro")}
 TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
-    *("recommender/", "training/", "embedding/networks.py", "envs/vector.py"),
+    *("recommender/", "training/", "benchmarks/", "embedding/networks.py", "envs/vector.py"),
     *("baselines/two_tower.py", "baselines/sasrec.py", "baselines/supervised.py"),
 )
 

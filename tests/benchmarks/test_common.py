@@ -1,11 +1,14 @@
 """The benchmarks' tools: medians, tables, JSON."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
 
 from benchmarks import common
+from data.synthetic import SyntheticConfig
 
 
 def test_the_median_ignores_the_first_call_and_an_outlier():
@@ -41,15 +44,14 @@ def test_the_table_shows_titles_and_numbers(capsys):
     assert all(text in shown for text in ("Speed", "per second", "1,024", "123,457", "0.123", "9"))
 
 
-@pytest.mark.parametrize("name", ["common"])
-def test_importing_a_benchmark_does_not_import_tensorflow(name):
-    import subprocess
-    import sys
-
+@pytest.mark.parametrize("name", ["common", "learner", "environment", "replay", "evaluation"])
+def test_help_does_not_wait_for_tensorflow(name):
     code = f"import sys, benchmarks.{name}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_synthetic_set_is_of_the_size_of_ml_1m():
+def test_the_synthetic_set_has_as_many_users_and_items_as_asked(monkeypatch):
+    assert (common.ML_1M_SIZE.n_users, common.ML_1M_SIZE.n_items) == (6040, 3883)
+    monkeypatch.setattr(common, "ML_1M_SIZE", SyntheticConfig(n_users=50, n_items=90))
     ratings = common.load_ratings(common.DataArguments(dataset="synthetic"))
-    assert (ratings.n_users, ratings.n_items) == (6040, 3883)
+    assert (ratings.n_users, ratings.n_items) == (50, 90)

@@ -103,7 +103,7 @@ def test_the_best_items_of_each_taste_are_found(learned):
 
 def test_playing_and_learning_are_traced_once(learned):
     agent, _ = learned
-    assert agent._episode.experimental_get_tracing_count() == 1
+    assert agent.play.experimental_get_tracing_count() == 1
     assert agent.learner.update_many.experimental_get_tracing_count() == 1
 
 

@@ -100,7 +100,7 @@ def test_no_array_of_an_episode_has_a_row_of_all_items_for_every_user():
     start = env.reset(np.arange(users), np.full(users, toys.WINDOW))
     exploration = Exploration(tf.constant(1.0), tf.constant(0.5))
     with blocks_of(50):
-        graph = agent._episode.get_concrete_function(start, exploration, SEED).graph
+        graph = agent.play.get_concrete_function(start, exploration, SEED).graph
         stored = agent.collect(start, Exploration(1.0, 0.5), (3, 5))
     assert not dense(graph)
     played = stored["item"].reshape(toys.T, users).T

@@ -1,0 +1,129 @@
+"""How fast reading, evaluating and starting are.
+
+    python -m benchmarks.evaluation --json evaluation.json
+
+Users per second that each protocol plays to a baseline (popularity) and to an agent of the default
+recipe's size, which scores the whole catalogue again after every answer; the time to read the data
+set; and that of `train.py --help`, which must not import TensorFlow.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+import config as settings
+from benchmarks.common import (
+    DataArguments,
+    load_ratings,
+    median_seconds,
+    print_table,
+    write_json,
+)
+from data import Ratings
+from evaluation.policy import Policy
+from evaluation.protocols.base import EvaluationProtocol
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Arguments(DataArguments):
+    repeats: int = 3
+    """Timings of each thing; the median counts."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """auto: the first GPU if TensorFlow sees one, else the CPU."""
+
+
+def main(arguments: Arguments) -> None:
+    """Measure, print, write."""
+    from training.devices import select_device
+
+    device = select_device(arguments.device)
+    ratings = load_ratings(arguments)
+    played = protocols(ratings)
+    policies = (popularity, agent)
+    calls: dict[tuple[str, str], Callable[[], Any]] = {
+        (protocol.name, make.__name__): partial(protocol.evaluate, make(ratings, protocol))
+        for protocol in played
+        for make in policies
+    }
+    seconds = median_seconds(calls, arguments.repeats)
+    rates = {
+        protocol.name: {
+            make.__name__: protocol.n_users / seconds[protocol.name, make.__name__]
+            for make in policies
+        }
+        for protocol in played
+    }
+    starting = median_seconds(
+        {"read": partial(load_ratings, arguments), "help": show_help}, arguments.repeats
+    )
+    columns = [make.__name__ for make in policies]
+    print_table(
+        "Evaluated users per second",
+        ["protocol", "users", *columns],
+        [[p.name, p.n_users, *rates[p.name].values()] for p in played],
+    )
+    print_table(
+        "Seconds",
+        ["", "s"],
+        [[f"read {ratings.name}", starting["read"]], ["train.py --help", starting["help"]]],
+    )
+    figures = {
+        "users_per_s": rates,
+        "users": {protocol.name: protocol.n_users for protocol in played},
+        "read_s": starting["read"],
+        "help_s": starting["help"],
+    }
+    write_json(arguments.json, {"device": device, "dataset": ratings.name, **figures})
+
+
+def protocols(ratings: Ratings) -> list[EvaluationProtocol]:
+    """All four, over their default users."""
+    from envs.simulator import Simulator as RatingModel
+    from evaluation.protocols.catalog import Catalog
+    from evaluation.protocols.rerank import Rerank
+    from evaluation.protocols.session import Session
+    from evaluation.protocols.simulator import Simulator
+
+    return [
+        Catalog(ratings),
+        Session(ratings),
+        Rerank(ratings),
+        Simulator(ratings, RatingModel(ratings)),
+    ]
+
+
+def popularity(ratings: Ratings, protocol: EvaluationProtocol) -> Policy:
+    """A policy that costs nothing."""
+    from baselines import registry
+
+    return registry.build("popularity", protocol.name, protocol.visible)
+
+
+def agent(ratings: Ratings, protocol: EvaluationProtocol) -> Policy:
+    """The default recipe's networks, untrained."""
+    import embedding
+    from recommender import DRRAgent
+    from recommender.policy import DRRPolicy
+
+    config = settings.preset("best")
+    random = settings.EmbeddingConfig(kind="random", dim=config.embedding.dim)
+    table = embedding.fit(random, ratings, config.seed)
+    return DRRPolicy(DRRAgent(config.agent, table, ratings, window=config.env.window))
+
+
+def show_help() -> None:
+    """`train.py --help`, in a new process."""
+    command = [sys.executable, "train.py", "--help"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))
