@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from config import Config, ConfigError, CsvConfig, from_json
+from config import Config, ConfigError, CsvConfig, load
 from data import DataError, Ratings, load_dataset
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
@@ -28,6 +28,7 @@ from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
 from evaluation.ranking import PolicyError
 from evaluation.report import BOUND, Report, episode, make_console, summarise
+from recommender.files import write_text
 
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
@@ -86,6 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"evaluate: out of memory ({error!s:.80}); use fewer --policies", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("evaluate: interrupted", file=sys.stderr)
         return 130
@@ -101,6 +105,8 @@ def run(arguments: Arguments) -> Report:
         _start_tensorflow(arguments.device)
     arguments = with_settings_of(runs, arguments)
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
+    if max(arguments.ks, default=0) > ratings.n_items:
+        raise UsageError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
     agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -148,11 +154,7 @@ def with_settings_of(runs: dict[str, list[Path]], arguments: Arguments) -> Argum
     folder = next((folder for folders in runs.values() for folder in folders), None)
     if folder is None:
         return arguments
-    path = folder / "config.json"
-    try:
-        saved = from_json(path.read_text("utf-8"), path)
-    except ConfigError as error:
-        raise UsageError(f"--weights {folder}: {error}") from error
+    saved = _settings(folder)
     arguments = replace(arguments, known=arguments.known or saved.known)
     if arguments.dataset != "auto":
         return arguments
@@ -167,6 +169,8 @@ def choose_policies(
     from baselines import registry
 
     known = (*registry.names(protocol), BOUND)
+    if taken := next((name for name in runs if name in (*known, "all")), None):
+        raise UsageError(f"--weights {taken}=...: that is a baseline's name; choose another")
     names: list[str] = []
     for name in asked:
         if name == "all":
@@ -179,6 +183,8 @@ def choose_policies(
             raise UsageError(_unknown(name, (*known, DRR, *runs)))
         elif name in known:
             names.append(name)
+    if not (names or runs):
+        raise UsageError("nothing to evaluate: name --policies, or a run with --weights DIR")
     return tuple(dict.fromkeys([*names, *runs]))
 
 
@@ -256,24 +262,33 @@ def _check(arguments: Arguments) -> None:
     if any(k < 1 for k in arguments.ks):
         raise UsageError(f"--ks must be at least 1, got {arguments.ks}")
     for path in (arguments.json, arguments.markdown):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"cannot write {path}: no folder {path.parent}")
-        if path is not None and path.is_dir():
-            raise UsageError(f"cannot write {path}: it is a folder")
+        if path is not None:
+            _check_writable(path)
+    cache = Path(arguments.cache_dir)
+    if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
+        raise UsageError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
+
+
+def _check_writable(path: Path) -> None:
+    """Before an hour of work, not after it."""
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: no folder {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: no permission in {path.parent}")
+
+
+def _settings(folder: Path) -> Config:
+    try:
+        return load(folder / "config.json")
+    except ConfigError as error:
+        raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
 
 
 def _check_run(folder: Path, protocol: str) -> None:
     """A run for new users has seen what the splits by time hide, and the reverse."""
-    path = folder / "config.json"
-    try:
-        settings = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"--weights {folder}: not the folder of a run (config.json: no settings)")
-    trained_for = settings.get("protocol")
-    if not isinstance(trained_for, list) or not trained_for:
-        raise UsageError(f"--weights {folder}: config.json: protocol is {trained_for!r}")
+    trained_for = _settings(folder).protocol
     if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
         raise UsageError(
             f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
@@ -300,10 +315,16 @@ def _print(
 
 
 def _write(report: Report, arguments: Arguments) -> None:
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
-    if arguments.markdown is not None:
-        arguments.markdown.write_text(report.as_markdown())
+    texts = {
+        arguments.json: json.dumps(report.as_json(), indent=1) + "\n",
+        arguments.markdown: report.as_markdown(),
+    }
+    for path, text in texts.items():
+        if path is not None:
+            try:
+                write_text(path, text)
+            except OSError as error:
+                raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

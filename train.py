@@ -122,7 +122,7 @@ def resume_command(argv: Sequence[str]) -> str:
 def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[str]) -> int:
     """Train, save, report. TensorFlow is imported here, when the folder and config.json exist."""
     began = time.perf_counter()
-    from training.devices import DeviceError, select_device
+    from training.devices import DeviceError, one_memory_error, select_device
 
     try:
         device = select_device(config.device)
@@ -141,16 +141,17 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     try:
         for change in origin.pin(folder, origin.facts(folder, ratings) | {"device": device}):
             print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
-        training = Training(config, ratings, folder)
-        if training.restore():
-            print(f"resumed at step {training.iteration * training.per_iteration:,}")
-        announce(training, device)
-        training.run()
-        training.agent.save(folder.path)
-        conclude(training, device, argv, time.perf_counter() - began)
-    except DataError as error:
+        with one_memory_error():
+            training = Training(config, ratings, folder)
+            if training.restore():
+                print(f"resumed at step {training.iteration * training.per_iteration:,}")
+            announce(training, device)
+            training.run()
+            training.agent.save(folder.path)
+            conclude(training, device, argv, time.perf_counter() - began)
+    except (DataError, MemoryError) as error:
         folder.discard()
-        return fail(error, 2)
+        return fail(error, 2 if isinstance(error, DataError) else 1)
     except RunFolderError as error:
         return fail(error, 2)
     except (Diverged, CheckpointError, EmbeddingError) as error:

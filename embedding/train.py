@@ -1,7 +1,9 @@
 """`python -m embedding.train`: fit one embedding on the training users, measure it, save it."""
 
+import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 import embedding
-from config import EmbeddingConfig
+from config import ConfigError, EmbeddingConfig
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
 from embedding.ridge import FloatArray, padded_positions
@@ -125,14 +127,30 @@ def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: i
     return lines
 
 
+class UsageError(ValueError):
+    """The command line asks for something that cannot be done."""
+
+
+def check_out(out: Path) -> None:
+    """An error where the file could not be written: before the work, not after it."""
+    if out.exists():
+        raise FileExistsError(f"{out}: exists already; remove it or choose another --out")
+    above = next(place for place in out.absolute().parents if place.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise UsageError(f"{out}: cannot be written, {above} is no writable folder; change --out")
+
+
 def run(arguments: Arguments) -> Path:
     """Load, measure, fit, save; returns the file written. FileExistsError if it is there."""
+    if not 0 <= arguments.seed < 2**31:
+        raise UsageError(f"--seed is {arguments.seed}, expected 0 to 2147483647")
+    config = EmbeddingConfig(kind=arguments.kind, dim=arguments.dim)
+    if arguments.out is not None:
+        check_out(arguments.out)
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     default = Path("save_weights") / f"{ratings.name}-{arguments.kind}" / "embedding.weights.h5"
     out = arguments.out or default
-    if out.exists():
-        raise FileExistsError(f"{out}: exists already; remove it or choose another --out")
-    config = EmbeddingConfig(kind=arguments.kind, dim=arguments.dim)
+    check_out(out)
     users, _ = split_users(ratings.n_users)
     if arguments.measure:
         print("\n".join(report(config, ratings, users, arguments.seed)))
@@ -147,16 +165,25 @@ def run(arguments: Arguments) -> Path:
     return out
 
 
-def main() -> None:
-    """Read the command line; errors of the user's are one line, without a traceback."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status. An error is one line, without a traceback."""
     import tyro  # deferred: only the command needs it
 
-    arguments = tyro.cli(Arguments, prog="python -m embedding.train")
+    arguments = tyro.cli(Arguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)
-    except (DataError, OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    except (DataError, UsageError, ConfigError, FileExistsError) as error:
+        return fail(error, 2)
+    except (OSError, ValueError, MemoryError) as error:
+        return fail(error, 1)
+    return 0
+
+
+def fail(error: Exception, status: int) -> int:
+    """One message on stderr; returns the exit status."""
+    print(f"embedding.train: {error}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

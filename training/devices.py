@@ -37,6 +37,21 @@ def select_device(name: str) -> str:
 
 
 @contextmanager
+def one_memory_error() -> Iterator[None]:
+    """Whether NumPy or TensorFlow runs out of memory: a MemoryError of one line, with advice."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise MemoryError(
+            f"out of memory ({reason}...); lower --replay.capacity, --loop.parallel-users, or a size "
+            "of --agent or --embedding"
+        ) from error
+
+
+@contextmanager
 def _quiet_stderr(quiet: bool) -> Iterator[None]:
     if not quiet:
         yield

@@ -78,6 +78,43 @@ def test_command_does_not_overwrite(tmp_path):
     assert out.read_text() == "mine"
 
 
+REFUSED = {
+    "kind": (["--kind", "pmff"], "invalid choice 'pmff'"),
+    "flag": (["--dimm", "8"], "--dim INT"),
+    "dim": (["--dim", "1"], "embedding.dim is 1, expected 2 to 4096"),
+    "seed": (["--seed", "-1"], "--seed is -1, expected 0 to 2147483647"),
+    "root": (["--data-root", "/absent"], "--data-root '/absent': no such folder"),
+    "out is there": (["--out", __file__], "exists already; remove it or choose another --out"),
+    "out below a file": (["--out", f"{__file__}/a/b.h5"], "is no writable folder; change --out"),
+}
+
+
+@pytest.mark.parametrize(("flags", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_done_is_refused_before_anything_is_fitted(
+    capsys, monkeypatch, flags, words
+):
+    monkeypatch.setattr(embedding, "fit", lambda *_: pytest.fail("fitted too early"))
+    try:
+        status = train.main(["--dataset", "synthetic", *flags])
+    except SystemExit as end:
+        status = end.code
+    captured = capsys.readouterr()
+    assert status == 2 and captured.out == "" and words in " ".join(captured.err.split())
+
+
+def test_what_fails_while_running_ends_with_1(capsys, monkeypatch, tmp_path):
+    for error in (OSError("disk full"), MemoryError("9 TiB"), ValueError("no genres")):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(embedding, "fit", fail)
+        out = ["--dataset", "synthetic", "--no-measure", "--out", str(tmp_path / "a.weights.h5")]
+        assert train.main(out) == 1
+        assert capsys.readouterr().err == f"embedding.train: {error}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_explains_every_option(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["embedding.train", "--help"])
     with pytest.raises(SystemExit) as stop:

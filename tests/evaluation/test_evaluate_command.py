@@ -1,6 +1,7 @@
 """`python evaluate.py`, in process: what it writes, and how it refuses."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -107,6 +108,44 @@ def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
     assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
 
 
+def test_a_run_cannot_take_the_name_of_a_baseline(capsys, run_folder):
+    for name in ("popularity", "oracle", "all"):
+        message = failure(capsys, "--weights", f"{name}={run_folder}")
+        assert f"--weights {name}=...: that is a baseline's name; choose another" in message
+
+
+def test_a_table_that_cannot_be_written_is_said_before_the_work(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluate, "load_dataset", lambda *_, **__: pytest.fail("loaded too early"))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    message = failure(capsys, "--json", str(tmp_path / "out.json"))
+    assert message == (
+        f"evaluate: cannot write {tmp_path / 'out.json'}: no permission in {tmp_path}\n"
+    )
+
+
+def test_a_failed_write_keeps_the_earlier_table(capsys, monkeypatch, tmp_path):
+    file = tmp_path / "out.json"
+    file.write_text("earlier")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    asked = [*SYNTHETIC, "--policies", "popularity", "--json", str(file)]
+    assert evaluate.main(asked) == 2
+    assert capsys.readouterr().err == f"evaluate: cannot write {file}: No space left on device\n"
+    assert file.read_text() == "earlier" and list(tmp_path.iterdir()) == [file]
+
+
+def test_no_memory_left_exits_with_1(capsys, monkeypatch):
+    def exhaust(*_, **__):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr(evaluate, "load_dataset", exhaust)
+    assert evaluate.main(SYNTHETIC) == 1
+    assert "evaluate: out of memory (Unable to allocate 9 TiB)" in capsys.readouterr().err
+
+
 def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
     for protocol in ("rerank", "simulator"):
         message = failure(capsys, "--protocol", protocol, "--weights", f"drr={run_folder}")
@@ -117,7 +156,7 @@ def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
         message = failure(capsys, "--protocol", protocol, "--weights", str(run_folder))
         assert f"trained for rerank, and has seen ratings that {protocol} hides" in message
     (run_folder / "config.json").write_text('{"protocol": []}')
-    assert "protocol is []" in failure(capsys, "--weights", str(run_folder))
+    assert "protocol is ()" in failure(capsys, "--weights", str(run_folder))
 
 
 def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatch, run_folder):
@@ -146,6 +185,10 @@ def test_an_interrupt_exits_with_130(capsys, monkeypatch):
         (["--json", "."], "cannot write .: it is a folder"),
         (["--markdown", "."], "cannot write .: it is a folder"),
         (["--show-users", "-1"], "got -1"),
+        (["--policies"], "nothing to evaluate: name --policies"),
+        (["--ks", "5", "1000000000"], "--ks 1000000000: the catalogue has 1000 items"),
+        (["--cache-dir", __file__], "is, or lies below, a file"),
+        (["--cache-dir", f"{__file__}/deeper/still"], "is, or lies below, a file"),
         (["--known", "0"], "--known must be at least 1, got 0"),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
         (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),

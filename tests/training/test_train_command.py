@@ -148,6 +148,24 @@ def test_too_few_users_for_the_settings_are_said(train, tmp_path):
     assert "Traceback" not in run.err
 
 
+@pytest.mark.parametrize("library", ["numpy", "tensorflow"])
+def test_too_little_memory_is_said_and_the_folder_taken_back(train, tmp_path, monkeypatch, library):
+    import tensorflow as tf
+
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\n[9, 9]")
+    error = MemoryError("Unable to allocate 9 TiB") if library == "numpy" else exhausted
+
+    def build(*_):
+        raise error
+
+    monkeypatch.setattr("training.loop.Training._replay", build)
+    run = train(tmp_path / "runs")
+    assert run.status == 1 and run.err.count("\n") == 1
+    assert run.err.startswith(f"train: out of memory ({str(error).split()[0]} ")
+    assert "lower --replay.capacity" in run.err
+    assert not list((tmp_path / "runs").iterdir())
+
+
 @pytest.fixture
 def begun(tmp_path, tiny_flags, tiny_root) -> Path:
     """A run that was killed before its first checkpoint."""
