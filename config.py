@@ -531,6 +531,8 @@ def load(path: Path) -> Config:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; ConfigError names the file, and the line where there is one."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block for ever
+            raise ConfigError(f"{path}: is a pipe or device, expected a file")
         text = path.read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error

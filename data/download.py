@@ -16,7 +16,7 @@ import urllib.request
 import zipfile
 import zlib
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
@@ -37,7 +37,7 @@ class Archive:
     name: str
     url: str
     md5: str
-    sha256: str = ""
+    sha256: str
     most_bytes: int = 64 * _MEBIBYTE  # of the archive itself
     most_unpacked_bytes: int = 256 * _MEBIBYTE
 
@@ -53,6 +53,7 @@ ARCHIVES = {
         "ml-100k",
         "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
         md5="0e33842e24a9c977be4e0107933c0723",
+        sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     ),
 }
 
@@ -65,8 +66,26 @@ class Response(Protocol):
     def close(self) -> None: ...
 
 
+class OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but none that leaves https: not even on the way to https."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith("https://"):
+            raise DownloadError(f"{req.full_url}: redirected to {quote(newurl)}, no https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def open_url(url: str, timeout: float) -> Response:
-    response: Response = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  only https comes here
+    opener = urllib.request.build_opener(OnlyHttps)
+    response: Response = opener.open(url, timeout=timeout)  # only https comes here
     return response
 
 
@@ -128,6 +147,8 @@ def _connect(archive: Archive) -> Response:
         answer = answers.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
         answer = TimeoutError(f"no connection within {CONNECT_SECONDS:g} s")
+    if isinstance(answer, DownloadError):
+        raise answer
     if isinstance(answer, Exception):
         raise DownloadError(f"{archive.url}: {answer}; {_BY_HAND}") from answer
     return answer
@@ -140,7 +161,7 @@ def _verify(archive: Archive, path: Path) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     for kind, expected in (("md5", archive.md5), ("sha256", archive.sha256)):
-        if expected and found[kind] != expected:
+        if found[kind] != expected:
             raise DownloadError(
                 f"{archive.url}: {kind} {found[kind]} of {len(content)} bytes, "
                 f"expected {expected}; truncated or altered: {_BY_HAND}"

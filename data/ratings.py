@@ -110,8 +110,8 @@ class Ratings:
         it is whoever and whatever occurs. Titles, genres and demographics follow their order.
         Raises DataError on unknown ids, ratings off the scale and repeated (user, item) pairs.
         """
-        users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
-        values, timestamps = np.asarray(values, np.float32), np.asarray(timestamps, np.int64)
+        users, items = _whole("users", users), _whole("items", items)
+        timestamps, values = _whole("timestamps", timestamps), np.asarray(values, np.float32)
         _check_lengths(users, items, values, timestamps)
         user_ids = _catalogue_ids("user", users, user_ids)
         item_ids = _catalogue_ids("item", items, item_ids)
@@ -233,6 +233,23 @@ def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
 
 def _offsets(counts: IntArray) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+
+
+def _whole(name: str, given: ArrayLike) -> NDArray[np.int64]:
+    """Whole numbers that 64 bits hold, whatever their type; anything else would be cut silently."""
+    try:
+        values = np.asarray(given)
+        if values.dtype.kind not in "iuf" and values.size:
+            raise TypeError
+        with np.errstate(invalid="ignore"):
+            whole: NDArray[np.int64] = values.astype(np.int64)
+    except (TypeError, ValueError):
+        raise DataError(f"events: {name} must be whole numbers, got {quote(given)}") from None
+    wrong = np.flatnonzero(whole != values)
+    if wrong.size:
+        found = quote(values.ravel()[wrong[0]].item())
+        raise DataError(f"event {wrong[0]}: {name} must be whole numbers, got {found}")
+    return whole
 
 
 def _check_lengths(*columns: NDArray[np.generic]) -> None:

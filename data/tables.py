@@ -22,6 +22,8 @@ _RESTORE = "restore the file, or remove its folder to download it again"
 def read_text(path: Path) -> bytes:
     """Contents without byte order mark, CR and empty lines at the end."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block for ever
+            raise DataError(f"{path}: is a pipe or device; {_RESTORE}")
         content = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: missing; {_RESTORE}") from None

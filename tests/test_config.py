@@ -1,6 +1,7 @@
 """Settings: what each refuses, in which words, and that JSON brings them back."""
 
 import json
+import os
 from dataclasses import fields, is_dataclass, replace
 
 import pytest
@@ -110,15 +111,6 @@ ABSURD = {
 def test_sizes_that_would_fill_the_memory_are_refused_together(groups, message):
     with pytest.raises(ConfigError, match=message):
         Config(**groups)
-
-
-@pytest.mark.parametrize("state", ["drr-ave", "drr-p", "drr-u", "drr-n"])
-def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
-    from recommender.state import state_size
-
-    monkeypatch.setattr("config.MOST_WEIGHTS", 0)
-    with pytest.raises(ConfigError, match=f"not {256 * state_size(state, 10, 100)}:"):
-        Config(agent=AgentConfig(state=state))
 
 
 def test_settings_that_contradict_each_other_are_refused():
@@ -248,6 +240,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match="Is a directory"):
         load(tmp_path / "folder")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="is a pipe or device"):
+        load(tmp_path / "pipe")
 
 
 def knobs(cls: type, text: str) -> list[str]:

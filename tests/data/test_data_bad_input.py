@@ -1,5 +1,6 @@
 """What is wrong with a file, where, and the value: one message, never a traceback or nonsense."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,28 @@ def test_folder_instead_of_file(write_ml_1m: WriteFolder, name: str) -> None:
     folder = write_ml_1m(**{name: None})
     (folder / f"{name}.dat").mkdir()
     check_says(message_of(folder), rf"{name}\.dat: cannot be read \(Is a directory\)")
+
+
+@pytest.mark.parametrize("name", ["ratings", "movies", "users"])
+def test_a_pipe_instead_of_a_file_does_not_block(write_ml_1m: WriteFolder, name: str) -> None:
+    folder = write_ml_1m(**{name: None})
+    os.mkfifo(folder / f"{name}.dat")
+    check_says(message_of(folder), rf"{name}\.dat: is a pipe or device; restore the file")
+
+
+@pytest.mark.parametrize("name", ["ratings", "movies", "users"])
+def test_a_file_that_may_not_be_read(
+    write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder, read = write_ml_1m(), Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == f"{name}.dat":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    check_says(message_of(folder), rf"{name}\.dat: cannot be read \(Permission denied\); restore")
 
 
 def test_the_first_bad_line_is_named(write_ml_1m: WriteFolder) -> None:

@@ -2,18 +2,22 @@
 
 import hashlib
 import io
+import re
 import stat
+import threading
 import time
+import urllib.request
 import zipfile
 from collections.abc import Callable
-from http.client import IncompleteRead
+from http.client import HTTPMessage, IncompleteRead
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 import data.download as module
 from data import DownloadError, load_dataset
-from data.download import Archive, download_archive
+from data.download import Archive, OnlyHttps, download_archive
 
 WriteFolder = Callable[..., Path]
 Members = dict[str | zipfile.ZipInfo, bytes]
@@ -99,7 +103,8 @@ def test_the_pinned_archives_are_https() -> None:
     assert set(module.ARCHIVES) == {"ml-1m", "ml-100k"}
     for archive in module.ARCHIVES.values():
         assert archive.url.startswith("https://files.grouplens.org/")
-        assert len(archive.md5) == 32
+        assert re.fullmatch("[0-9a-f]{32}", archive.md5)
+        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha256"])
@@ -138,6 +143,39 @@ def test_only_https(root: Path, serve) -> None:
     refuses(archive_of(b"", url="file:///etc/passwd"), root, "only https")
     serve(b"", url="http://elsewhere.example.org/x")
     refuses(archive_of(b""), root, "redirected to 'http://elsewhere")
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends everybody on, without TLS."""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "http://elsewhere.example.org/ml-1m.zip")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_redirect_that_leaves_https_is_not_followed() -> None:
+    with HTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(DownloadError, match=r"redirected to 'http://elsewhere.*no https"):
+            module.open_url(f"http://127.0.0.1:{server.server_port}/ml-1m.zip", 5.0)
+    request, follow = urllib.request.Request(URL), OnlyHttps().redirect_request
+    for place in ("http://a.example.org/x", "ftp://a.example.org/x", "file:///etc/passwd", "//x"):
+        with pytest.raises(DownloadError, match="no https"):
+            follow(request, io.BytesIO(), 302, "Found", HTTPMessage(), place)
+    further = follow(request, io.BytesIO(), 302, "Found", HTTPMessage(), "https://b.example.org/x")
+    assert further is not None and further.full_url == "https://b.example.org/x"
+
+
+def test_a_refused_redirect_is_said_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, timeout: float) -> None:
+        raise DownloadError(f"{url}: redirected to 'http://x', no https")
+
+    monkeypatch.setattr(module, "open_url", refuse)
+    refuses(archive_of(b""), root, f"^{URL}: redirected to 'http://x', no https$")
 
 
 def test_connecting_is_given_up_in_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

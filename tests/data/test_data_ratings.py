@@ -117,6 +117,35 @@ def test_bad_events_are_named(event: Event, message: str) -> None:
         ratings_of([*TOY, event])
 
 
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        (1.5, "1.5"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (1e30, "1e.30"),
+        (2**64 - 1, "1.8"),
+    ],
+)
+def test_ids_and_times_are_not_cut_to_whole_numbers(place: int, value: float, quoted: str) -> None:
+    columns = [[1, 2], [1, 2], [5, 5], [0, 0]]
+    name = ("users", "items", "", "timestamps")[place]
+    columns[place] = [1, value]
+    with pytest.raises(DataError, match=f"event 1: {name} must be whole numbers, got {quoted}"):
+        Ratings.from_events("toy", *columns)
+    columns[place] = [1.0, 2.0]
+    assert Ratings.from_events("toy", *columns).n_ratings == 2
+
+
+@pytest.mark.parametrize(
+    "users", [["a", "b"], [None, 1], [10**30, 1], [[1], [2, 3]], [True, False]]
+)
+def test_ids_are_numbers(users: list) -> None:
+    with pytest.raises(DataError, match="events: users must be whole numbers, got "):
+        Ratings.from_events("toy", users, [1, 2], [5, 5], [0, 0])
+
+
 def test_shapes_must_fit() -> None:
     with pytest.raises(DataError, match="columns of shapes"):
         Ratings.from_events("toy", [1, 2], [1], [5], [0])

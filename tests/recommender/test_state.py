@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import toys
 
+from config import AgentConfig, Config, ConfigError
 from recommender.state import (
     REPRESENTATIONS,
     Features,
@@ -204,3 +205,10 @@ def test_it_is_built_in_the_constructor():
     assert [tuple(w.shape) for w in module("drr-ave").weights] == [(3,), (5,), (6, 4), (4,)]
     plain = module("drr-ave", item_weights="position", user_vector="fold-in")
     assert [tuple(w.shape) for w in plain.weights] == [(3,)]
+
+
+@pytest.mark.parametrize("state", ["drr-ave", "drr-p", "drr-u", "drr-n"])
+def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
+    monkeypatch.setattr("config.MOST_WEIGHTS", 0)
+    with pytest.raises(ConfigError, match=f"not {256 * state_size(state, 10, 100)}:"):
+        Config(agent=AgentConfig(state=state))
