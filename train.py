@@ -157,9 +157,8 @@ def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[
     except (Diverged, CheckpointError, EmbeddingError) as error:
         return fail(error, 1)
     except OSError as error:
-        reason = " ".join(str(error).split())
         hint = "free space or check permissions, then go on with --resume: checkpoints are intact"
-        return fail(OSError(f"{folder.path}: cannot be written ({reason}); {hint}"), 1)
+        return fail(OSError(f"{error}; {hint}"), 1)
     return 0
 
 

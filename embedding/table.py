@@ -1,6 +1,5 @@
 """EmbeddingTable: item vectors, optional user vectors and biases, and the fold-in of new users."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from embedding.hdf5 import Array, Attributes, Group, HDF5Error, read_hdf5
 from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
+from embedding.writing import replacing
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -180,15 +180,10 @@ class EmbeddingTable:
         """Write HDF5, atomically: a crash leaves either the old file or the new one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with h5py.File(temporary, "w") as file:
-                self._write(file)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        arrays = [getattr(self, name) for name in ARRAYS]
+        size = sum(array.nbytes for array in arrays if array is not None)
+        with replacing(path, size) as temporary, h5py.File(temporary, "w") as file:
+            self._write(file)
 
     def _write(self, file: h5py.File) -> None:
         file.attrs["format"] = FORMAT

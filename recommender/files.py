@@ -8,7 +8,11 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\.weights\.h5)?")
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write the parts to a temporary file beside `path`, flush it to the disk, then rename it."""
+    """Write the parts to a temporary file beside `path`, flush it to the disk, then rename it.
+
+    Raises:
+        OSError: with the reason and the path; an earlier file stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -21,6 +25,8 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,16 +3,14 @@
 Only arrays and their names are read (`weight_layouts`): nothing in a file is ever executed.
 """
 
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from embedding.hdf5 import Array, HDF5Error
+from embedding.writing import SUFFIX, replacing
 from recommender.weight_layouts import Pair, WeightsError, WeightsFile, advice, match, shape_of
-
-SUFFIX = ".weights.h5"
 
 __all__ = ["WeightsError", "load_weights", "save_weights"]
 
@@ -44,26 +42,9 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     for variable in model.weights:
         if not np.isfinite(variable.numpy()).all():
             raise WeightsError(f"{path}: not saved, {variable.path} holds NaN or infinity")
-    temporary = path.with_name(f".{path.name.removesuffix(SUFFIX)}.{os.getpid()}.tmp{SUFFIX}")
-    try:
+    size = sum(variable.numpy().nbytes for variable in model.weights)
+    with replacing(path, size) as temporary:
         model.save_weights(temporary)
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    except OSError as error:
-        hint = "check folder, permissions and free space; an earlier file is intact"
-        raise OSError(f"{path}: cannot be written ({error}); {hint}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Force a file's contents, or a folder's entries, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open(path: Path) -> WeightsFile:

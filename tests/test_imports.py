@@ -21,7 +21,8 @@ MAY = {
     "envs": ("data", "config", "embedding.table", "embedding.als"),
     "evaluation": ("data", "envs"),
     "recommender": (
-        *("config", "embedding.table", "embedding.hdf5", "replay_buffer", "evaluation.policy"),
+        *("config", "embedding.table", "embedding.hdf5", "embedding.writing"),
+        *("replay_buffer", "evaluation.policy"),
     ),
     "baselines": ("data", "embedding", "evaluation.policy"),
 }

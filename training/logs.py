@@ -1,6 +1,8 @@
 """What a person sees of a run: progress bar, TensorBoard scalars, progress.png."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ class Progress:
     """A tqdm bar over environment transitions, and TensorBoard scalars in `folder`."""
 
     def __init__(self, folder: Path, total: int, done: int) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder = folder
+        with self._told():
+            self._writer = tf.summary.create_file_writer(str(folder))
         self._bar = tqdm(
             total=total, initial=done, unit="step", unit_scale=True, dynamic_ncols=True
         )
@@ -28,7 +32,7 @@ class Progress:
     def update(self, step: int, transitions: int, row: Row) -> None:
         """Advance to `step` transitions and show the row's scalars."""
         # NumPy's: TensorFlow keeps a tensor of every Python number that it ever saw
-        with self._writer.as_default(step=np.int64(step)):
+        with self._told(), self._writer.as_default(step=np.int64(step)):
             for name, value in row.items():
                 tf.summary.scalar(name, np.float32(value))
         names = {"reward": "reward", "precision@5": "P@5", "critic_loss": "loss", "q": "Q"}
@@ -39,12 +43,23 @@ class Progress:
 
     def flush(self) -> None:
         """Write the scalars out: a kill after the next checkpoint must not lose those before it."""
-        self._writer.flush()
+        with self._told():
+            self._writer.flush()
 
     def close(self) -> None:
         """Leave the bar on the screen and flush the scalars."""
         self._bar.close()
-        self._writer.close()
+        with self._told():
+            self._writer.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """TensorFlow's errors, of a full disk for instance, as OSError."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            reason = str(error.message).splitlines()[0]
+            raise OSError(f"{self._folder}: scalars cannot be written ({reason})") from error
 
 
 def plot(history: list[Row], path: Path) -> None:

@@ -1,15 +1,11 @@
 """Numbers that cannot be right stop a run before they reach a checkpoint, and are named."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-import train as program
 from training import checkpoint
-from training.folder import RunFolder
 from training.health import DEAD, Diverged, check
 from training.loop import Training
 
@@ -124,21 +120,6 @@ FAULTS = [
     (dead_weights, r"replay_weight \(the mean importance weight\) is 0"),
     (broken_by_the_last_update, "actor/"),
 ]
-
-
-@pytest.fixture(scope="module")
-def begun(tiny_flags, tiny_data, tmp_path_factory) -> Iterator[Training]:
-    """A run with two iterations and a checkpoint behind it; uncompiled, so that it can be broken."""
-    config = program.parse((*tiny_flags, "--loop.updates-per-rollout", "1"))
-    folder = RunFolder(tmp_path_factory.mktemp("begun") / "run")
-    folder.create(config)
-    tf.config.run_functions_eagerly(True)
-    run = Training(config, tiny_data, folder)
-    for _ in range(2):
-        run.history.append(run._iterate())
-    run.save()
-    yield run
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS, ids=[fault.__name__ for fault, _ in FAULTS])

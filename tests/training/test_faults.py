@@ -1,0 +1,109 @@
+"""Disks that are full, checkpoints that are damaged: said in one message, and nothing is lost."""
+
+import contextlib
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from embedding.table import EmbeddingTable
+from recommender.files import leftovers
+from recommender.weights import save_weights
+from training.checkpoint import CheckpointError
+from training.logs import Progress
+from training.loop import Training
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_while_a_checkpoint_is_written(begun):
+    folder = begun.folder.checkpoints
+    begun.restore()
+    (before,) = folder.iterdir()
+    content = before.read_bytes()
+    begun.history.append(begun._iterate())
+    with largest_file(len(content)), pytest.raises(CheckpointError) as error:  # it has more to say
+        begun.save()
+    assert str(error.value).startswith(
+        f"{folder}/checkpoint-00000003.drr: cannot be written (File "
+    )
+    assert "go on with --resume: earlier checkpoints are intact" in str(error.value)
+    assert [path.read_bytes() for path in folder.iterdir()] == [content]
+    assert begun.restore() and begun.iteration == 2
+
+
+def save_embedding(path: Path) -> None:
+    rng = np.random.default_rng(path.stat().st_size if path.exists() else 0)
+    EmbeddingTable(
+        kind="random",
+        items=rng.normal(size=(1000, 100)).astype(np.float32),
+        users=None,
+        item_bias=np.zeros(1000, np.float32),
+        user_bias=None,
+        mean=0.0,
+        regularisation=1.0,
+    ).save(path)
+
+
+def save_network(path: Path) -> None:
+    model = keras.Sequential([keras.layers.Input([300]), keras.layers.Dense(300)])
+    save_weights(model, path)
+
+
+@pytest.mark.parametrize("save", [save_embedding, save_network])
+def test_a_disk_that_fills_up_while_weights_are_written(tmp_path, save):
+    """The HDF5 library would bring down the process."""
+    path = tmp_path / "x.weights.h5"
+    save(path)
+    content = path.read_bytes()
+    with largest_file(200_000), pytest.raises(OSError, match=r"x\.weights\.h5: cannot be written"):
+        save(path)
+    assert path.read_bytes() == content and leftovers(tmp_path) == []
+
+
+def test_scalars_that_cannot_be_written_are_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/tensorboard: scalars cannot be written"):
+        Progress(tmp_path / "file" / "tensorboard", total=1, done=0)
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(begun: Training, capsys):
+    begun.restore()
+    begun.history.append(begun._iterate())
+    begun.save()
+    expected = [v.numpy() for v in begun.training_agent.learner.variables]
+    damage(begun.folder.checkpoints / "checkpoint-00000003.drr")
+    assert begun.restore() and begun.iteration == 2
+    said = capsys.readouterr().err
+    assert "checkpoint-00000003.drr: damaged" in said and "trying the one before" in said
+    begun.history.append(begun._iterate())
+    found = [v.numpy() for v in begun.training_agent.learner.variables]
+    assert all(map(np.array_equal, expected, found))
+
+
+def test_only_damaged_checkpoints_are_not_a_fresh_start(begun: Training, train, tmp_path):
+    shutil.copytree(begun.folder.path, tmp_path / "copy")
+    for path in (tmp_path / "copy" / "checkpoints").iterdir():
+        damage(path)
+    flags = ("--run-name", "copy", "--resume", "--loop.updates-per-rollout", "1")
+    run = train(tmp_path, *flags, eager=True)
+    assert run.status == 1 and "Traceback" not in run.err
+    said = run.err.splitlines()[-1]
+    assert "every checkpoint is damaged; start again with a new run" in said
