@@ -428,6 +428,13 @@ class Config:
         """Whether the run is for users who were not trained on; else for their later ratings."""
         return set(self.protocol) <= set(NEW_USERS)
 
+    @property
+    def jit_compile(self) -> bool:
+        """Whether XLA compiles the updates."""
+        agent, choice = self.agent, self.loop.jit
+        draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
+        return not draws if choice == "auto" else choice == "on"
+
 
 NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import tyro
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from data import Ratings, load_dataset
 from data.synthetic import SyntheticConfig, make_synthetic
@@ -97,9 +97,17 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
+class Table(NamedTuple):
+    """Figures for people: what was measured, names of the columns, rows of texts and numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on the terminal: first column to the left, numbers to the right."""
-    table = Table(box=SIMPLE_HEAD)
+    table = RichTable(box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     for row in rows:
@@ -109,11 +117,25 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     console.print(table)
 
 
+def as_markdown(table: Table) -> str:
+    """The same for the docs."""
+    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
+    rows = "\n".join(f"| {' | '.join(_text(value) for value in line)} |" for line in lines)
+    return f"{table.title}:\n\n{rows}\n"
+
+
 def _text(value: Any) -> str:
     """Three digits of a fraction, all of a large number."""
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def conclude(path: Path | None, figures: Mapping[str, Any], tables: Sequence[Table]) -> None:
+    """Print the tables, write the figures."""
+    for table in tables:
+        print_table(*table)
+    write_json(path, figures)
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:

@@ -15,13 +15,7 @@ from typing import Any, Literal
 import tyro
 
 import config as settings
-from benchmarks.common import (
-    DataArguments,
-    load_ratings,
-    median_seconds,
-    print_table,
-    write_json,
-)
+from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
 
@@ -56,23 +50,25 @@ def main(arguments: Arguments) -> None:
         for users in arguments.users:
             calls[name, users] = partial(workload.collect, users)
     seconds = median_seconds(calls, arguments.repeats)
-    rates = {
-        (name, users): (1 if users == 1 else users * lengths[name]) / seconds[name, users]
-        for name, users in calls
+    figures: dict[str, Any] = {"device": device, "items": ratings.n_items}
+    figures["steps_per_s"] = {
+        name: {
+            str(users): users * lengths[name] / seconds[name, users] for users in arguments.users
+        }
+        for name in PRESETS
     }
-    print_table(
-        f"Environment steps per second, ranking {ratings.n_items:,} items each",
-        ["users at once", *PRESETS],
-        [
-            ["1, eager" if users == 1 else users, *(rates[name, users] for name in PRESETS)]
-            for users in (1, *arguments.users)
-        ],
-    )
-    steps = {
-        name: {str(users): rates[name, users] for users in arguments.users} for name in PRESETS
-    }
-    eager = {name: rates[name, 1] for name in PRESETS}
-    write_json(arguments.json, {"device": device, "steps_per_s": steps, "eager_steps_per_s": eager})
+    figures["eager_steps_per_s"] = {name: 1 / seconds[name, 1] for name in PRESETS}
+    conclude(arguments.json, figures, tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """The figures for people."""
+    steps, eager = figures["steps_per_s"], figures["eager_steps_per_s"]
+    rows = [["1, eager", *(eager[name] for name in PRESETS)]]
+    for users in steps[PRESETS[0]]:
+        rows.append([int(users), *(steps[name][users] for name in PRESETS)])
+    title = f"Environment steps per second, each ranking {figures['items']:,} items"
+    return [Table(title, ["users at once", *PRESETS], rows)]
 
 
 if __name__ == "__main__":

@@ -18,13 +18,7 @@ from typing import Any, Literal
 import tyro
 
 import config as settings
-from benchmarks.common import (
-    DataArguments,
-    load_ratings,
-    median_seconds,
-    print_table,
-    write_json,
-)
+from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
 from data import Ratings
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol
@@ -64,24 +58,35 @@ def main(arguments: Arguments) -> None:
     starting = median_seconds(
         {"read": partial(load_ratings, arguments), "help": show_help}, arguments.repeats
     )
-    columns = [make.__name__ for make in policies]
-    print_table(
-        "Evaluated users per second",
-        ["protocol", "users", *columns],
-        [[p.name, p.n_users, *rates[p.name].values()] for p in played],
-    )
-    print_table(
-        "Seconds",
-        ["", "s"],
-        [[f"read {ratings.name}", starting["read"]], ["train.py --help", starting["help"]]],
-    )
     figures = {
+        "device": device,
+        "dataset": ratings.name,
         "users_per_s": rates,
         "users": {protocol.name: protocol.n_users for protocol in played},
         "read_s": starting["read"],
         "help_s": starting["help"],
     }
-    write_json(arguments.json, {"device": device, "dataset": ratings.name, **figures})
+    conclude(arguments.json, figures, tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """The figures for people."""
+    users, rates = figures["users"], figures["users_per_s"]
+    return [
+        Table(
+            "Evaluated users per second",
+            ["protocol", "users", *next(iter(rates.values()))],
+            [[name, users[name], *rates[name].values()] for name in users],
+        ),
+        Table(
+            "Seconds",
+            ["", "s"],
+            [
+                [f"read {figures['dataset']}", figures["read_s"]],
+                ["train.py --help", figures["help_s"]],
+            ],
+        ),
+    ]
 
 
 def protocols(ratings: Ratings) -> list[EvaluationProtocol]:

@@ -24,13 +24,7 @@ from typing import Any, Literal
 import tyro
 
 import config as settings
-from benchmarks.common import (
-    DataArguments,
-    load_ratings,
-    median_seconds,
-    print_table,
-    write_json,
-)
+from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
 
 OPERATIONS = 2**32  # of one timing of the update, at least
 EAGER_STEPS = 5  # in one timing of the baseline
@@ -61,11 +55,47 @@ def main(arguments: Arguments) -> None:
     size = config.env.episode_length * max(arguments.users, arguments.parallel)
     replay = replace(config.replay, capacity=max(config.replay.capacity, size))
     workload = Workload(replace(config, replay=replay), load_ratings(arguments))
-    figures: dict[str, Any] = {"device": device}
+    figures: dict[str, Any] = {"device": device, "items": workload.ratings.n_items}
     figures["batch"], figures["peak_gflops"] = batch_rates(workload, arguments)
     figures["end_to_end"] = end_to_end(workload, arguments)
     figures["parallel"] = parallel(workload, arguments)
-    write_json(arguments.json, figures)
+    conclude(arguments.json, figures, tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """The figures for people."""
+    peak, both = figures["peak_gflops"], figures["end_to_end"]
+    batches = [
+        [
+            int(size),
+            rate["updates_per_s"],
+            rate["share_of_peak"] * peak,
+            f"{rate['share_of_peak']:.1%}",
+            f"{rate['products_share_of_peak']:.1%}",
+        ]
+        for size, rate in figures["batch"].items()
+    ]
+    return [
+        Table(
+            f"Updates alone; the best tf.matmul reaches {peak:.0f} GFLOP/s",
+            ["batch", "updates/s", "GFLOP/s", "share of that peak", "its products alone"],
+            batches,
+        ),
+        Table(
+            "Act, environment, replay, and one update of 32 transitions a step",
+            ["", "steps/s"],
+            [
+                [f"{both['users']} users at once, compiled", both["steps_per_s"]],
+                ["one user, eager", both["eager_steps_per_s"]],
+                ["ratio", both["ratio"]],
+            ],
+        ),
+        Table(
+            f"Environment steps, each ranking {figures['items']:,} items",
+            ["users at once", "steps/s"],
+            [[figures["parallel"]["users"], figures["parallel"]["transitions_per_s"]]],
+        ),
+    ]
 
 
 def batch_rates(workload: Any, arguments: Arguments) -> tuple[dict[str, dict[str, float]], float]:
@@ -92,20 +122,6 @@ def batch_rates(workload: Any, arguments: Arguments) -> tuple[dict[str, dict[str
             "share_of_peak": flops[size] / per_update / peak,
             "products_share_of_peak": flops[size] / alone / peak,
         }
-    print_table(
-        f"Updates; the matmul peak is {peak / 1e9:.0f} GFLOP/s",
-        ["batch", "updates/s", "GFLOP/s", "share of peak", "products alone"],
-        [
-            [
-                int(size),
-                rate["updates_per_s"],
-                rate["share_of_peak"] * peak / 1e9,
-                rate["share_of_peak"],
-                rate["products_share_of_peak"],
-            ]
-            for size, rate in rates.items()
-        ],
-    )
     return rates, peak / 1e9
 
 
@@ -114,7 +130,11 @@ def matmul(size: int) -> Callable[[], Any]:
     import tensorflow as tf
 
     left, right = normal(size, size), normal(size, size)
-    return lambda: tf.matmul(left, right).numpy()
+
+    def call() -> Any:
+        return tf.matmul(left, right)[0, 0].numpy()
+
+    return call
 
 
 def update(workload: Any, updates: int, size: int) -> Callable[[], Any]:
@@ -170,21 +190,13 @@ def end_to_end(workload: Any, arguments: Arguments) -> dict[str, float]:
             eager.step()
 
     seconds = median_seconds({"compiled": compiled, "eager": plain}, arguments.repeats)
-    rates = {
-        "steps_per_s": steps / seconds["compiled"],
-        "eager_steps_per_s": EAGER_STEPS / seconds["eager"],
+    fast, slow = steps / seconds["compiled"], EAGER_STEPS / seconds["eager"]
+    return {
+        "users": arguments.users,
+        "steps_per_s": fast,
+        "eager_steps_per_s": slow,
+        "ratio": fast / slow,
     }
-    rates["ratio"] = rates["steps_per_s"] / rates["eager_steps_per_s"]
-    print_table(
-        "End to end: act, environment, replay, one update of 32 a step",
-        ["", "steps/s"],
-        [
-            [f"{arguments.users} users at once, compiled", rates["steps_per_s"]],
-            ["one user, eager", rates["eager_steps_per_s"]],
-            ["ratio", rates["ratio"]],
-        ],
-    )
-    return rates
 
 
 def parallel(workload: Any, arguments: Arguments) -> dict[str, float]:
@@ -192,13 +204,7 @@ def parallel(workload: Any, arguments: Arguments) -> dict[str, float]:
     users = arguments.parallel
     seconds = median_seconds({"collect": lambda: workload.collect(users)}, arguments.repeats)
     rate = users * workload.config.env.episode_length / seconds["collect"]
-    items = workload.ratings.n_items
-    print_table(
-        f"Environment steps, ranking {items:,} items each",
-        ["users at once", "transitions/s"],
-        [[users, rate]],
-    )
-    return {"transitions_per_s": rate}
+    return {"users": users, "transitions_per_s": rate}
 
 
 if __name__ == "__main__":

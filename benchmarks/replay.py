@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from benchmarks.common import Arguments as Common
-from benchmarks.common import median_seconds, print_table, write_json
+from benchmarks.common import Table, conclude, median_seconds
 from benchmarks.python_replay import PythonReplay
 from replay_buffer import PrioritizedReplay, Spec
 
@@ -60,7 +60,7 @@ def main(arguments: Arguments) -> None:
         },
         arguments.repeats,
     )
-    figures = {
+    rows = {
         str(size): {
             "microseconds": seconds[size, "numpy"] * 1e6,
             "python_microseconds": seconds[size, "python"] * 1e6,
@@ -68,12 +68,19 @@ def main(arguments: Arguments) -> None:
         }
         for size in arguments.batches
     }
-    print_table(
-        f"Draw a batch of {arguments.capacity:,} transitions, write its priorities back",
-        ["batch", "microseconds", "plain Python", "ratio"],
-        [[size, *row.values()] for size, row in figures.items()],
-    )
-    write_json(arguments.json, {"capacity": arguments.capacity, "batch": figures})
+    figures = {"capacity": arguments.capacity, "batch": rows}
+    conclude(arguments.json, figures, tables(figures))
+
+
+def tables(figures: dict[str, Any]) -> list[Table]:
+    """The figures for people."""
+    return [
+        Table(
+            f"Draw a batch of {figures['capacity']:,} transitions and write its priorities back",
+            ["batch", "microseconds", "plain Python tree", "ratio"],
+            [[int(size), *row.values()] for size, row in figures["batch"].items()],
+        )
+    ]
 
 
 def fill(replay: Any, capacity: int, rng: np.random.Generator) -> None:

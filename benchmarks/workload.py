@@ -21,7 +21,7 @@ class Workload:
     The embedding is random, because its values make no difference to the time.
     """
 
-    def __init__(self, config: Config, ratings: Ratings, jit_compile: bool = True) -> None:
+    def __init__(self, config: Config, ratings: Ratings) -> None:
         self.config, self.ratings = config, ratings
         env, replay = config.env, config.replay
         table = embedding.fit(replace(config.embedding, kind="random"), ratings, config.seed)
@@ -40,7 +40,7 @@ class Workload:
             ),
             total_updates=10**6,
             seed=config.seed,
-            jit_compile=jit_compile,
+            jit_compile=config.jit_compile,
         )
         self.users = np.flatnonzero(ratings.lengths > 1)
         self.rng = np.random.default_rng(config.seed)

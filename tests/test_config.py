@@ -270,3 +270,12 @@ def test_every_knob_is_documented(cls):
 def test_settings_cannot_be_changed():
     with pytest.raises(AttributeError):
         Config().seed = 1
+
+
+def test_xla_compiles_updates_that_draw_nothing_at_random():
+    assert preset("paper").jit_compile and not preset("best").jit_compile
+    for choice, expected in (("on", True), ("off", False)):
+        for name in ("paper", "best"):
+            config = preset(name)
+            loop = replace(config.loop, jit=choice)
+            assert replace(config, loop=loop).jit_compile is expected

@@ -55,7 +55,7 @@ class Training:
             total_updates=self.iterations * loop.updates_per_rollout,
             seed=int(next(seeds)),
             profiles=self.task.prepare(self.table),
-            jit_compile=self._jit(),
+            jit_compile=config.jit_compile,
         )
         self.iteration = 0
         self.seconds_saving = 0.0
@@ -82,11 +82,6 @@ class Training:
         table = embedding.fit(self.config.embedding, self.task.visible, seed)
         table.save(path)
         return table
-
-    def _jit(self) -> bool:
-        agent, choice = self.config.agent, self.config.loop.jit
-        draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
-        return not draws if choice == "auto" else choice == "on"
 
     def _replay(self) -> PrioritizedReplay | UniformReplay:
         config, env = self.config.replay, self.config.env
