@@ -3,9 +3,10 @@
     python train.py                      the documented main experiment
     python train.py --help               every knob, explained
     python train.py --preset paper       the plain Algorithm 1 of the paper
+    TF_CONFIG=... python train.py        one of several workers, see docs/scaling.md
 
-Exit status: 0 finished, 1 failed while running, 2 unusable arguments or data, 130 or 143 stopped by
-Ctrl-C or SIGTERM; what is printed then goes on with the run.
+Exit status: 0 finished, 1 failed while running, 2 unusable arguments, data or workers, 130 or 143
+stopped by Ctrl-C or SIGTERM; what is printed then goes on with the run.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from training.signals import Interrupted, stop_at_once
 if TYPE_CHECKING:
     from data.ratings import Ratings
     from training.folder import RunFolder
+    from training.workers import Workers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,15 +47,18 @@ def prepare_and_run(argv: Sequence[str]) -> int:
         asked = with_saved_data(parse(argv))
         from data import DataError, load_dataset
         from training.folder import RunFolderError
+        from training.workers import from_environment
+
+        workers = from_environment()
     except ConfigError as error:
         return fail(error, 2)
     try:
         ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
-        config, folder = open_folder(asked, argv, ratings)
+        config, folder = open_folder(asked, argv, ratings, workers)
     except (ConfigError, DataError, RunFolderError) as error:
         return fail(error, 2)
     try:
-        return run(config, ratings, folder, argv)
+        return run(config, ratings, folder, workers, argv)
     except Interrupted as stop:
         state = "everything is saved" if stop.saved else "the last checkpoint stays"
         print(f"stopped by {stop}; {state}. Go on with:", file=sys.stderr)
@@ -88,17 +93,19 @@ def with_saved_data(asked: Config) -> Config:
 
 
 def open_folder(
-    asked: Config, argv: Sequence[str], ratings: "Ratings"
+    asked: Config, argv: Sequence[str], ratings: "Ratings", workers: "Workers"
 ) -> tuple[Config, "RunFolder"]:
     """The run's folder, locked, and its resolved settings: new ones, or the resumed run's."""
-    from training.folder import RunFolder, RunFolderError, contradictions
+    from training.folder import JoinedFolder, RunFolder, RunFolderError, contradictions
 
     kind = "" if asked.new_users else f"-{asked.protocol[0]}"
     name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
-    folder = RunFolder(Path(asked.output_root) / name)
+    path = Path(asked.output_root) / name
+    folder = RunFolder(path) if workers.chief else JoinedFolder(path, workers.index)
     dataset = ratings.name if asked.dataset == "auto" else asked.dataset
     config = replace(asked, run_name=name, dataset=cast(Dataset, dataset))
     if not asked.resume:
+        workers.share(config)  # or an error, before anything is written
         folder.create(config)
         return config, folder
     saved = folder.resume()
@@ -119,47 +126,69 @@ def resume_command(argv: Sequence[str]) -> str:
     return shlex.join(["python", "train.py", *kept, "--resume"])
 
 
-def run(config: Config, ratings: "Ratings", folder: "RunFolder", argv: Sequence[str]) -> int:
+def run(
+    config: Config,
+    ratings: "Ratings",
+    folder: "RunFolder",
+    workers: "Workers",
+    argv: Sequence[str],
+) -> int:
     """Train, save, report. TensorFlow is imported here, when the folder and config.json exist."""
     began = time.perf_counter()
+    from training.cluster import ClusterError
     from training.devices import DeviceError, one_memory_error, select_device
+    from training.folder import RunFolderError
 
     try:
         device = select_device(config.device)
-    except DeviceError as error:
+        workers.connect()
+        folder.join(config)
+    except (DeviceError, ClusterError, RunFolderError) as error:
         folder.discard()
         return fail(error, 2)
     from data import DataError
     from embedding.table import EmbeddingError
-    from training import origin
     from training.checkpoint import CheckpointError
-    from training.folder import RunFolderError
     from training.health import Diverged
     from training.loop import Training
     from training.report import announce, conclude
 
+    advice = f"Start all workers again, to go on, with:\n  {resume_command(argv)}"
     try:
-        for change in origin.pin(folder, origin.facts(folder, ratings) | {"device": device}):
-            print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
-        with one_memory_error():
-            training = Training(config, ratings, folder)
+        with one_memory_error(), workers.losses_reported(advice):
+            compare_with_origin(folder, ratings, workers, device)
+            training = Training(config, ratings, folder, workers)
             if training.restore():
                 print(f"resumed at step {training.iteration * training.per_iteration:,}")
             announce(training, device)
             training.run()
-            training.agent.save(folder.path)
-            conclude(training, device, argv, time.perf_counter() - began)
-    except (DataError, MemoryError) as error:
+            if workers.chief:
+                training.agent.save(folder.path)
+                conclude(training, device, argv, time.perf_counter() - began)
+            workers.meet()
+    except (DataError, ConfigError, MemoryError) as error:
         folder.discard()
-        return fail(error, 2 if isinstance(error, DataError) else 1)
+        return fail(error, 1 if isinstance(error, MemoryError) else 2)
     except RunFolderError as error:
         return fail(error, 2)
-    except (Diverged, CheckpointError, EmbeddingError) as error:
+    except (Diverged, ClusterError, CheckpointError, EmbeddingError) as error:
         return fail(error, 1)
     except OSError as error:
         hint = "free space or check permissions, then go on with --resume: checkpoints are intact"
         return fail(OSError(f"{error}; {hint}"), 1)
     return 0
+
+
+def compare_with_origin(
+    folder: "RunFolder", ratings: "Ratings", workers: "Workers", device: str
+) -> None:
+    """Say where this process is not what the run began with; refuse other data, and other workers'."""
+    from training import origin
+
+    facts = origin.facts(folder, ratings)
+    workers.require_equal("the data set", str(facts["data"]).encode())
+    for change in origin.pin(folder, facts | {"device": device}):
+        print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
 
 
 def fail(error: Exception, status: int) -> int:

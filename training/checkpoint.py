@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recommender.files import write_bytes
 
 Arrays = dict[str, NDArray[Any]]
+LAST = 99_999_999  # the largest step that a name can hold
 MAGIC = b"DRR-CHECKPOINT 1 "
 _NAME = re.compile(r"checkpoint-(\d{8})\.drr")
 
@@ -50,13 +51,14 @@ def save(folder: Path, step: int, arrays: Arrays, keep: int = 2) -> Path:
     return path
 
 
-def load_newest(folder: Path) -> tuple[int, Arrays] | None:
-    """Step and arrays of the newest undamaged checkpoint; None where none was written yet.
+def load_newest(folder: Path, up_to: int = LAST) -> tuple[int, Arrays] | None:
+    """Step and arrays of the newest undamaged checkpoint, no newer than step `up_to`; None where
+    none was written.
 
     Raises:
         CheckpointError: when there are checkpoints and all of them are damaged.
     """
-    found = _list(folder)
+    found = [(step, path) for step, path in _list(folder) if step <= up_to]
     for step, path in reversed(found):
         try:
             return step, _read(path)

@@ -18,7 +18,7 @@ def select_device(name: str) -> str:
     Must be called before anything is placed on a device; once is enough. TensorFlow's start-up
     notices, which no log level silences, are shown only with "gpu": there they say what is missing.
     """
-    with _quiet_stderr(name != "gpu"):
+    with quiet_stderr(name != "gpu"):
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -52,7 +52,8 @@ def one_memory_error() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_stderr(quiet: bool) -> Iterator[None]:
+def quiet_stderr(quiet: bool = True) -> Iterator[None]:
+    """What C++ prints on stderr in the block goes nowhere."""
     if not quiet:
         yield
         return

@@ -39,8 +39,13 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def part(self) -> Path:
+        """Where only this process writes: all of the folder, or a worker's part of it."""
+        return self.path
+
+    @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.part / "checkpoints"
 
     def create(self, config: Config) -> None:
         """Make the folder, lock it and write config.json; an existing run is an error."""
@@ -75,6 +80,9 @@ class RunFolder:
         self.lock()
         return settings.load(self.config_file)
 
+    def join(self, config: Config) -> None:
+        """Called when all workers are up; the chief has the folder already."""
+
     def discard(self) -> None:
         """Take back a folder in which nothing was trained yet; one with checkpoints stays."""
         if not self.checkpoints.exists():
@@ -105,6 +113,50 @@ class RunFolder:
         return RunFolderError(
             f"{self.path}: cannot be written ({error.strerror}); choose another --output-root"
         )
+
+
+class JoinedFolder(RunFolder):
+    """A run's folder for a worker beside the chief: it reads the settings, and has a part of its own.
+
+    The part is PATH/workers/INDEX, with a lock and checkpoints; nothing else is written.
+    """
+
+    def __init__(self, path: Path, index: int) -> None:
+        super().__init__(path)
+        self._own = RunFolder(path / "workers" / str(index))
+
+    @property
+    def part(self) -> Path:
+        return self._own.path
+
+    def create(self, config: Config) -> None:
+        """Nothing: the chief does."""
+
+    def join(self, config: Config) -> None:
+        """Take this worker's part, if the chief's run is the one that was asked for."""
+        if not self.config_file.exists():
+            raise RunFolderError(
+                f"{self.path}: the chief's run is not there; give all workers the same "
+                "--output-root, in a file system that they share"
+            )
+        chief = settings.load(self.config_file)
+        changed = contradictions(config, chief)
+        if changed:
+            raise RunFolderError(
+                f"{self.path}: the chief has other settings: {', '.join(changed)}; start all "
+                "workers with the same command"
+            )
+        try:
+            self.part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._not_writable(error) from error
+        self._own.lock()
+
+    def lock(self) -> None:
+        """Nothing: the chief does, and `join` takes the part."""
+
+    def discard(self) -> None:
+        """Nothing: the chief does."""
 
 
 def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:

@@ -18,12 +18,16 @@ Row = dict[str, float]  # one point of the learning curve or one iteration's mea
 
 
 class Progress:
-    """A tqdm bar over environment transitions, and TensorBoard scalars in `folder`."""
+    """A tqdm bar over environment transitions, and TensorBoard scalars in `folder`, if there is one."""
 
-    def __init__(self, folder: Path, total: int, done: int) -> None:
+    def __init__(self, folder: Path | None, total: int, done: int) -> None:
         self._folder = folder
         with self._told():
-            self._writer = tf.summary.create_file_writer(str(folder))
+            self._writer = (
+                tf.summary.create_noop_writer()
+                if folder is None
+                else tf.summary.create_file_writer(str(folder))
+            )
         self._bar = tqdm(
             total=total, initial=done, unit="step", unit_scale=True, dynamic_ncols=True
         )

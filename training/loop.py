@@ -22,6 +22,7 @@ from training.folder import RunFolder
 from training.logs import Progress, Row, plot
 from training.signals import Interrupted, stop_later
 from training.tasks import make_task
+from training.workers import ALONE, Workers
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
 
@@ -33,17 +34,23 @@ class Training:
         config: the settings.
         ratings: the data set; only the training users' rows are ever used to fit anything.
         folder: where checkpoints and logs go.
+        workers: this process and those that train with it.
     """
 
-    def __init__(self, config: Config, ratings: Ratings, folder: RunFolder) -> None:
-        self.config, self.ratings, self.folder = config, ratings, folder
+    def __init__(
+        self, config: Config, ratings: Ratings, folder: RunFolder, workers: Workers = ALONE
+    ) -> None:
+        config = workers.share(config)
+        self.config, self.ratings, self.folder, self.workers = config, ratings, folder, workers
         seeds = iter(np.random.SeedSequence(config.seed).generate_state(6) >> 1)
         self.task = make_task(config, ratings, int(next(seeds)))
+        self.task.users = workers.part(self.task.users)
         self.table = self._embedding(int(next(seeds)))
-        self.rng = np.random.default_rng(int(next(seeds)))
-        self._play_seed, self._learn_seed = int(next(seeds)), int(next(seeds))
+        self.rng = np.random.default_rng(workers.seed(int(next(seeds))))
+        self._play_seed = workers.seed(int(next(seeds)))
+        self._learn_seed = workers.seed(int(next(seeds)))
         loop, env = config.loop, config.env
-        self.per_iteration = loop.parallel_users * env.episode_length
+        self.per_iteration = workers.size * loop.parallel_users * env.episode_length
         self.iterations = max(1, round(config.steps / self.per_iteration))
         self.training_agent = TrainingAgent(
             config.agent,
@@ -55,6 +62,7 @@ class Training:
             total_updates=self.iterations * loop.updates_per_rollout,
             seed=int(next(seeds)),
             profiles=self.task.prepare(self.table),
+            mean=workers.mean,
             jit_compile=config.jit_compile,
         )
         self.iteration = 0
@@ -77,11 +85,12 @@ class Training:
     def _embedding(self, seed: int) -> EmbeddingTable:
         """Fitted once per run and kept in its folder, so that a resumed run has the same."""
         path = self.folder.path / "embedding.weights.h5"
-        if path.exists():
-            return EmbeddingTable.load(path)
-        table = embedding.fit(self.config.embedding, self.task.visible, seed)
-        table.save(path)
-        return table
+        with self.workers.chief_first():
+            if path.exists():
+                return EmbeddingTable.load(path)
+            table = embedding.fit(self.config.embedding, self.task.visible, seed)
+            table.save(path)
+            return table
 
     def _replay(self) -> PrioritizedReplay | UniformReplay:
         config, env = self.config.replay, self.config.env
@@ -93,7 +102,7 @@ class Training:
     def run(self) -> None:
         """Train to the end, or raise Interrupted with everything saved."""
         progress = Progress(
-            self.folder.path / "tensorboard",
+            self.folder.path / "tensorboard" if self.workers.chief else None,
             self.iterations * self.per_iteration,
             self.iteration * self.per_iteration,
         )
@@ -101,18 +110,19 @@ class Training:
             with stop_later() as received:
                 while self.iteration < self.iterations:
                     row = self._iterate()
-                    if self._due(self.config.loop.evaluations):
+                    stop = int(self.workers.gather(received[:1] or [0]).max())
+                    if self._due(self.config.loop.evaluations) and self.workers.chief:
                         row |= self._evaluate()
                         if self.best is not None:
                             self.best.offer(row, self.agent.networks.variables)
                         plot([*self.history, row], self.folder.path / "progress.png")
                     self.history.append(row)
                     progress.update(int(row["step"]), self.per_iteration, row)
-                    if received or self._due(self.config.loop.checkpoints):
+                    if stop or self._due(self.config.loop.checkpoints):
                         progress.flush()
                         self.save()
-                    if received:
-                        raise Interrupted(received[0], saved=True)
+                    if stop:
+                        raise Interrupted(stop, saved=True)
         finally:
             progress.close()
         if self.best is not None:
@@ -138,10 +148,12 @@ class Training:
         }
         self.iteration += 1
         row["step"] = self.iteration * self.per_iteration
-        if len(agent.replay) >= min(config.loop.warmup, config.replay.capacity):
+        stored = self.workers.gather([len(agent.replay)]).sum()
+        if stored >= min(config.loop.warmup, config.replay.capacity * self.workers.size):
             updates = config.loop.updates_per_rollout
             with health.replay_faults(row["step"]):
                 row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
+        row = self.workers.agree(row)
         health.check(row, self.history, config.agent.discount)
         health.check_weights(agent.learner.variables, row["step"])
         return row
@@ -168,12 +180,12 @@ class Training:
             arrays |= {f"{part}/{name}": value for name, value in content.items()}
         state = {"rng": self.rng.bit_generator.state, "history": self.history}
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        checkpoint.save(self.folder.checkpoints, self.iteration, arrays)
+        self.workers.save(self.folder.checkpoints, self.iteration, arrays)
         self.seconds_saving += time.perf_counter() - began
 
     def restore(self) -> bool:
         """Go back to the newest checkpoint; False where there is none yet."""
-        found = checkpoint.load_newest(self.folder.checkpoints)
+        found = self.workers.load_newest(self.folder.checkpoints)
         if found is None:
             return False
         self.iteration, arrays = found

@@ -65,7 +65,7 @@ def pin(folder: RunFolder, found: Facts) -> list[str]:
     Raises:
         RunFolderError: other data or settings than the run began with.
     """
-    path = folder.path / "origin.json"
+    path = folder.part / "origin.json"
     saved = read(folder)
     known: Facts = saved["facts"]
     for name, reason in REFUSED.items():
@@ -86,7 +86,7 @@ def pin(folder: RunFolder, found: Facts) -> list[str]:
 
 def read(folder: RunFolder) -> dict[str, Any]:
     """The run's first facts, and what was different in later resumptions."""
-    path = folder.path / "origin.json"
+    path = folder.part / "origin.json"
     if not path.exists():  # the run was killed before, or begun by an earlier version
         return {"facts": {}, "changed": []}
     try:

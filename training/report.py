@@ -79,6 +79,7 @@ def facts(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any
         "command": shlex.join(["python", "train.py", *argv]),
         "seed": training.config.seed,
         "device": device,
+        "workers": training.workers.size,
         "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
         "versions": origin.versions(),
         "git_commit": origin.git_commit(),

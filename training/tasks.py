@@ -37,6 +37,7 @@ class Task(Protocol):
     summary: str  # one line for people
     catalogue: Ratings  # items, and the demographics of the environment's users
     environment: VectorOfflineEnv
+    users: NDArray[np.int32]  # the environment's, whose episodes are played
 
     def prepare(self, table: EmbeddingTable) -> NDArray[np.float32] | None:
         """Vectors [U, k] of the environment's users, if the state needs them."""

@@ -56,6 +56,13 @@ def test_the_newest_are_kept(tmp_path, keep):
     assert load_newest(tmp_path)[0] == 10_000
 
 
+def test_a_newest_one_may_be_asked_for(tmp_path):
+    for step in (3, 5):
+        save(tmp_path, step, other(step))
+    found = {up_to: load_newest(tmp_path, up_to) for up_to in (6, 5, 4, 2)}
+    assert [one and one[0] for one in found.values()] == [5, 5, 3, None]
+
+
 def cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from config import AgentConfig, Config, ReplayConfig
-from training.folder import RunFolder, RunFolderError, contradictions
+from training.folder import JoinedFolder, RunFolder, RunFolderError, contradictions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -161,3 +161,30 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
     RunFolder(tmp_path).resume()
     assert not any((tmp_path / name).exists() for name in ours)
     assert all((tmp_path / name).exists() for name in theirs)
+
+
+def test_a_worker_beside_the_chief_writes_in_its_own_part_only(tmp_path):
+    chief, other = RunFolder(tmp_path), JoinedFolder(tmp_path, 1)
+    other.create(Config())
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RunFolderError, match="the chief's run is not there; give all workers the"):
+        other.join(Config())
+    chief.create(Config())
+    assert other.resume() == Config()  # which the chief has locked
+    other.join(Config())
+    other.discard()
+    assert sorted(path.name for path in tmp_path.rglob("*.lock")) == ["run.lock", "run.lock"]
+    assert other.checkpoints == tmp_path / "workers" / "1" / "checkpoints" != chief.checkpoints
+
+
+def test_a_worker_with_other_settings_than_the_chief_or_a_place_that_is_taken_is_refused(tmp_path):
+    RunFolder(tmp_path).create(Config())
+    with pytest.raises(
+        RunFolderError, match=r"other settings: --seed 4 \(the run has 0\); start all"
+    ):
+        JoinedFolder(tmp_path, 1).join(replace(Config(), seed=4))
+    first = JoinedFolder(tmp_path, 1)
+    first.join(Config())
+    with pytest.raises(RunFolderError, match=f"1: in use by process {os.getpid()}"):
+        JoinedFolder(tmp_path, 1).join(Config())
+    JoinedFolder(tmp_path, 2).join(Config())
