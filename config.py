@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Dataset = Literal["auto", "ml-1m", "ml-100k", "jester", "yahoo-r3", "lastfm", "synthetic", "csv"]
 Protocol = Literal["catalog", "session", "rerank", "simulator"]
+State = Literal["drr-ave", "drr-p", "drr-u", "drr-n"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -145,7 +146,7 @@ class ReplayConfig:
 class AgentConfig:
     """Networks and update rules. Where two values are possible, one is the paper's."""
 
-    state: Literal["drr-ave", "drr-p", "drr-u", "drr-n"] = "drr-ave"
+    state: State = "drr-ave"
     """State representation (equations 5 to 9)."""
     user_vector: Literal["learned", "fold-in", "pretrained"] = "learned"
     """u in equations 7 and 9. pretrained: the embedding's user vector, solved from all the user

@@ -1,7 +1,8 @@
-"""State representations (section IV.A.3): how a user's latest items become the state vector.
+"""The state module: from what is known of a user to the vector that actor and critic see.
 
-Shapes: B batch, n window, k embedding size, P = n (n - 1) / 2 pairs. A window shorter than n is
-masked: its empty places contribute exact zeros, never a real item.
+Shapes: B batch, n window, k embedding size, S state size. A window shorter than n is masked: its
+empty places contribute exact zeros, never a real item. How the window becomes a vector is up to
+`recommender.representations`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from config import AgentConfig
 from embedding.table import EmbeddingTable
+from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
@@ -130,55 +132,6 @@ class Refused(keras.layers.Layer):
         )
 
 
-def drr_n(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """The n embeddings, concatenated: [B, n k]. The paper's baseline; no weights."""
-    del weighted, user, mask
-    return tf.reshape(items, [-1, items.shape[1] * items.shape[2]])
-
-
-def drr_p(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Equations 5 and 6: the items, and (w_a i_a) * (w_b i_b) for a < b: [B, k (n + P)]."""
-    del user, mask
-    return tf.concat([_flat(items), _flat(_pairs(weighted))], axis=1)
-
-
-def drr_u(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Equation 7: u * (w_a i_a), and the pairs of DRR-p: [B, k (n + P)]."""
-    del items, mask
-    return tf.concat([_flat(user[:, None] * weighted), _flat(_pairs(weighted))], axis=1)
-
-
-def drr_ave(items: tf.Tensor, weighted: tf.Tensor, user: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Equations 8 and 9: [u, u * g, g], g = mean over a of w_a i_a: [B, 3 k]."""
-    del items
-    mean = average(weighted, mask)
-    return tf.concat([user, user * mean, mean], axis=1)
-
-
-def average(weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Mean of weighted items [B, n, k] over the places that mask [B, n] marks as filled: [B, k]."""
-    return tf.reduce_sum(weighted, axis=1) / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)[:, None]
-
-
-def _pairs(weighted: tf.Tensor) -> tf.Tensor:
-    first, second = np.triu_indices(weighted.shape[1], k=1)
-    return tf.gather(weighted, first, axis=1) * tf.gather(weighted, second, axis=1)  # [B, P, k]
-
-
-def _flat(items: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(items, [-1, items.shape[1] * items.shape[2]])
-
-
-REPRESENTATIONS = {"drr-n": drr_n, "drr-p": drr_p, "drr-u": drr_u, "drr-ave": drr_ave}
-
-
-def state_size(name: str, window: int, embedding_dim: int) -> int:
-    """Size of the state: n k, k (n + P) twice, 3 k."""
-    pairs = window * (window - 1) // 2
-    blocks = {"drr-n": window, "drr-p": window + pairs, "drr-u": window + pairs, "drr-ave": 3}
-    return blocks[name] * embedding_dim
-
-
 class StateRepresentation(keras.Model):
     """Observation -> state vector, with the learned weights that belong to it.
 
@@ -194,17 +147,18 @@ class StateRepresentation(keras.Model):
         super().__init__(name=name)
         k = features.table.k
         self.window = window
-        self.size = state_size(config.state, window, k) + (k + 1 if config.refused else 0)
-        self.represent = REPRESENTATIONS[config.state]
+        self.represent = REPRESENTATIONS[config.state]()
+        self.size = self.represent.size(window, k) + (k + 1 if config.refused else 0)
         self.item_dropout = config.item_dropout
         self._features = features
         self._kind = config.user_vector
-        self.item_weights = ItemWeights(
-            window, config.item_weights == "position-rating", features.scale
+        learned = self.represent.needs_user and config.user_vector == "learned"
+        self.item_weights = (
+            ItemWeights(window, config.item_weights == "position-rating", features.scale)
+            if self.represent.needs_weights or learned
+            else None
         )
-        self.user_vector = (
-            keras.layers.Dense(k, name="user_vector") if config.user_vector == "learned" else None
-        )
+        self.user_vector = keras.layers.Dense(k, name="user_vector") if learned else None
         self.refused = Refused(window, features) if config.refused else None
         nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
         self(Observation(tf.zeros([1], tf.int32), nothing, zeros, nothing, zeros, tf.zeros([1, k])))
@@ -216,15 +170,19 @@ class StateRepresentation(keras.Model):
             mask = mask * keep
         ids = tf.where(mask > 0, observation.items, self._features.n_items)
         items = tf.gather(self._features.padded, ids)  # [B, n, k]
-        weights = self.item_weights(observation.ratings) * mask
-        weighted = weights[..., None] * items
-        user = self._user(observation, weighted, mask)
+        weighted = None
+        if self.item_weights is not None:
+            weights = self.item_weights(observation.ratings) * mask
+            weighted = weights[..., None] * items
+        user = self._user(observation, weighted, mask) if self.represent.needs_user else None
         state = self.represent(items, weighted, user, mask)
         if self.refused is None:
             return state
         return tf.concat([state, self.refused(observation.seen, observation.seen_rewards)], axis=1)
 
-    def _user(self, observation: Observation, weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def _user(
+        self, observation: Observation, weighted: tf.Tensor | None, mask: tf.Tensor
+    ) -> tf.Tensor:
         if self._kind == "pretrained":
             return self._features.profile(observation)
         if self.user_vector is None:

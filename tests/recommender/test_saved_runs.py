@@ -40,6 +40,7 @@ SAVED = {
     "paper": toys.PAPER,
     "one critic, two states": replace(toys.BEST, critics=1),
     "drr-u": replace(toys.PAPER, state="drr-u", refused=True),
+    "no weights in the state": replace(toys.PAPER, state="drr-n"),
 }
 
 

@@ -144,3 +144,22 @@ class Recorder:
     def apply(self, gradients: list, variables: list) -> None:
         assert len(gradients) == len(variables)
         self.gradients = [None if g is None else tf.convert_to_tensor(g).numpy() for g in gradients]
+
+
+def state_by_loops(name, vectors, weights, user, filled):
+    """One user's state by the paper's formulas, entry by entry; empty places count as zeros."""
+    n, k = vectors.shape
+    used = [v * f for v, f in zip(vectors, filled, strict=True)]
+    weighted = [w * v for w, v in zip(weights, used, strict=True)]
+    pairs = []
+    for a in range(n):
+        for b in range(a + 1, n):
+            pairs += [weighted[a][c] * weighted[b][c] for c in range(k)]
+    if name == "drr-n":
+        return [x for v in used for x in v]
+    if name == "drr-p":
+        return [x for v in used for x in v] + pairs
+    if name == "drr-u":
+        return [user[c] * v[c] for v in weighted for c in range(k)] + pairs
+    mean = [sum(v[c] for v in weighted) / max(1, sum(filled)) for c in range(k)]
+    return [*user, *(u * g for u, g in zip(user, mean, strict=True)), *mean]
