@@ -4,6 +4,7 @@ Everything happens in a temporary folder inside the data root, which is removed 
 the finished folder is moved into place by one rename, so no half-written data set is ever seen.
 """
 
+import errno
 import hashlib
 import os
 import queue
@@ -185,7 +186,9 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
                         room -= _copy(archive, source, file, room)
     except DownloadError:
         raise
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: a place before 0
+            raise
         raise DownloadError(f"{path.name}: damaged archive ({error}); {_BY_HAND}") from error
     folder = into / archive.name
     if missing := [name for name in FILES[archive.name] if not (folder / name).is_file()]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import DataError, Ratings, load_dataset
+from data import Ratings, load_dataset
 from data.movielens import read_ml_1m, read_ml_100k
 
 SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,48 +112,6 @@ def test_round_trip(tmp_path: Path, events, titles: list[str], newline: str) -> 
         assert ratings.items[row].tolist() == [event[1] for event in expected]
         assert ratings.values[row].tolist() == [event[2] for event in expected]
         assert ratings.timestamps[row].tolist() == [event[3] for event in expected]
-
-
-ALMOST = st.text("0123456789:\t\r\n .-,5\0é", max_size=60).map(lambda text: text.encode("latin-1"))
-MUTATIONS = st.lists(st.tuples(st.integers(0, 79), st.binary(max_size=2)), min_size=1, max_size=4)
-
-
-def mutated(content: bytes, cuts: list[tuple[int, bytes]]) -> bytes:
-    for place, new in cuts:
-        content = content[:place] + new + content[place + 1 :]
-    return content
-
-
-@SLOW_OK
-@given(ALMOST | st.binary(max_size=60))
-def test_any_ratings_file_is_read_or_refused(write_ml_1m: WriteFolder, junk: bytes) -> None:
-    check_read_or_refused(write_ml_1m(ratings=junk), "ratings.dat")
-
-
-@SLOW_OK
-@given(st.sampled_from(["ratings", "movies", "users"]), MUTATIONS)
-def test_a_nearly_good_file_is_read_or_refused(write_ml_1m: WriteFolder, name: str, cuts) -> None:
-    junk = mutated(as_bytes(write_ml_1m.files[name]), cuts)
-    check_read_or_refused(write_ml_1m(**{name: junk}), ".dat")
-
-
-@SLOW_OK
-@given(ALMOST | st.binary(max_size=60) | st.just(b"1::\x85\x1c::Drama\n3::a::b\n7::::\n9::x::\n"))
-def test_any_movies_file_is_read_or_refused(write_ml_1m: WriteFolder, junk: bytes) -> None:
-    check_read_or_refused(write_ml_1m(movies=junk), ".dat")
-
-
-def check_read_or_refused(folder: Path, named: str) -> None:
-    try:
-        ratings = read_ml_1m(folder)
-    except DataError as error:
-        assert str(folder) in str(error)
-        assert named in str(error)
-        assert "cannot be parsed" not in str(error)  # the second pass always finds the reason
-        assert "\n" not in str(error)
-    else:
-        assert set(np.unique(ratings.values)) <= {1, 2, 3, 4, 5}
-        assert ratings.n_ratings == len(set(zip(ratings.users, ratings.items, strict=True))) > 1
 
 
 @pytest.mark.realdata

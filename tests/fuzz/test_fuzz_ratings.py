@@ -1,0 +1,118 @@
+"""Ratings files with a few bytes changed: read as they stand, or refused with file and reason."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from fuzz.edits import SEARCH, edited, from_files
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import DataError, DownloadError, Ratings, read_interactions
+from data.download import Archive, unpack
+from data.movielens import read_ml_1m, read_ml_100k
+
+FLAGS = "|".join("0" * 18)
+ML_1M = {
+    "ratings.dat": b"1::3::5::100\n1::1::3::100\n1::7::4::90\n2::7::1::50\n2::1::4::60\n5::3::2::70\n",
+    "movies.dat": "1::Toys (1995)::Animation|Comedy\n3::Les Misérables::Drama\n7::Heat::\n".encode(),
+    "users.dat": b"1::F::1::10::48067\n2::M::56::16::70072\n5::M::25::15::55117\n",
+}  # fmt: skip
+ML_100K = {
+    "u.data": b"1\t2\t5\t100\n1\t1\t3\t100\n2\t2\t4\t90\n2\t1\t1\t50\n",
+    "u.item": f"1|T\xe9|01-Jan-1995||http://x|1|{FLAGS}\n2|U||||0|{FLAGS}\n".encode("latin-1"),
+    "u.user": b"1|24|M|technician|85711\n2|53|F|other|94043\n",
+}
+CSV = b'user,item,rating,timestamp\n1,"a",5,10\n1,b,3.5,20\nx,a,1,2001-02-03\n'
+ALMOST = st.text("0123456789:\t\r\n .-,5\0é|", max_size=60).map(lambda text: text.encode("latin-1"))
+
+
+def triples(content: bytes, separator: bytes) -> list[tuple[int, int, int, int]]:
+    """The rows of a ratings file, read as strictly and simply as can be."""
+    body = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").rstrip(b"\n")
+    rows = [line.split(separator) for line in body.split(b"\n")]
+    assert all(len(row) == 4 and all(field.isdigit() for field in row) for row in rows)
+    return [tuple(int(field) for field in row) for row in rows]
+
+
+def rows_of(ratings: Ratings) -> list[tuple[int, int, int, int]]:
+    columns = (ratings.user_ids[ratings.users], ratings.item_ids[ratings.items], ratings.values)
+    return sorted(zip(*(column.tolist() for column in (*columns, ratings.timestamps)), strict=True))
+
+
+def check(folder: Path, files: dict[str, bytes], changed: str, content: bytes) -> None:
+    """Refused with one message that names the file, or read exactly as it is written."""
+    for name, good in files.items():
+        (folder / name).write_bytes(content if name == changed else good)
+    first, separator, read = (
+        ("ratings.dat", b"::", read_ml_1m) if files is ML_1M else ("u.data", b"\t", read_ml_100k)
+    )
+    try:
+        ratings = read(folder)
+    except DataError as error:
+        message = str(error).removeprefix(str(folder))
+        assert message != str(error) and "\n" not in message and len(message) < 400
+        assert "cannot be parsed" not in message  # the second pass always finds the reason
+    else:
+        assert rows_of(ratings) == sorted(triples((folder / first).read_bytes(), separator))
+        assert set(ratings.values.tolist()) <= {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("files", [ML_1M, ML_100K], ids=["ml-1m", "ml-100k"])
+@given(st.data())
+@SEARCH
+def test_a_changed_file_is_read_as_it_stands_or_refused(tmp_path: Path, files, data) -> None:
+    check(tmp_path, files, *data.draw(from_files(files)))
+
+
+@pytest.mark.parametrize("files", [ML_1M, ML_100K], ids=["ml-1m", "ml-100k"])
+@given(data=st.data(), junk=ALMOST | st.binary(max_size=60))
+@SEARCH
+def test_any_bytes_are_read_as_they_stand_or_refused(tmp_path: Path, files, data, junk) -> None:
+    check(tmp_path, files, data.draw(st.sampled_from(sorted(files))), junk)
+
+
+@given(edited(CSV) | st.binary(max_size=60))
+@SEARCH
+def test_a_changed_csv_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(content)
+    try:
+        ratings = read_interactions(path)
+    except DataError as error:
+        message = str(error).removeprefix(str(path))
+        assert message != str(error) and "\n" not in message and len(message) < 500
+    else:
+        low, high = ratings.scale
+        assert ((ratings.values >= low) & (ratings.values <= high)).all()
+        assert ratings.n_ratings >= 2 and 0 <= ratings.items.min() <= ratings.items.max()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("zip") / "ml-1m.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in ML_1M.items():
+            zipped.writestr(f"ml-1m/{name}", content)
+    return path.read_bytes()
+
+
+@given(st.data())
+@SEARCH
+def test_a_changed_archive_is_unpacked_in_its_place_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, archive: bytes, data
+) -> None:
+    root = tmp_path_factory.mktemp("unpack")
+    (root / "ml-1m.zip").write_bytes(data.draw(edited(archive)))
+    pinned = Archive("ml-1m", "https://x", md5="", sha256="", most_unpacked_bytes=100_000)
+    try:
+        folder = unpack(pinned, root / "ml-1m.zip", root / "into")
+    except DownloadError as error:
+        assert "ml-1m.zip: " in str(error) and "\n" not in str(error)
+    else:
+        assert {path.name for path in folder.iterdir()} >= ML_1M.keys()
+    places = {path.name for path in root.iterdir()}
+    assert places <= {"ml-1m.zip", "into"}
+    assert not any(path.is_symlink() for path in root.rglob("*"))
+    inside = root / "into"
+    assert not inside.exists() or {path.name for path in inside.iterdir()} <= {"ml-1m"}

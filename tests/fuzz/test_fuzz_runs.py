@@ -1,0 +1,157 @@
+"""Weights, settings and catalogues with a few bytes changed, and histories of any kind."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+from fuzz.edits import JSON, SEARCH, edited, from_files
+from hypothesis import given
+from hypothesis import strategies as st
+from weight_files import actor, critic, earlier_actor, legacy_actor, legacy_critic, own_critic
+
+from config import Config, ConfigError, load, to_json
+from embedding.hdf5 import HDF5Error, read_hdf5
+from embedding.table import EmbeddingError, EmbeddingTable
+from recommender import DRRAgent
+from recommender.catalogue import RunError, SavedCatalogue, facts
+from recommender.weights import WeightsError, load_weights
+
+LAYOUTS = {
+    "own_critic": (own_critic, critic()),
+    "earlier_actor": (earlier_actor, actor()),
+    "legacy_actor": (legacy_actor, actor()),
+    "legacy_critic": (legacy_critic, critic()),
+}
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A file of each layout, and an embedding."""
+    folder = tmp_path_factory.mktemp("valid")
+    toys.table(n_items=5).save(folder / "embedding")
+    for name, (write, _) in LAYOUTS.items():
+        write(folder / name)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@given(data=st.data())
+@SEARCH
+def test_changed_weights_are_all_assigned_or_none(tmp_path: Path, valid, data) -> None:
+    name, content = data.draw(from_files({name: valid[name] for name in LAYOUTS}))
+    path, model = tmp_path / "given.h5", LAYOUTS[name][1]
+    path.write_bytes(content)
+    before = model.get_weights()
+    try:
+        load_weights(model, path)
+    except WeightsError as error:
+        message = str(error).removeprefix(f"{path}: ")
+        assert message != str(error) and "\n" not in message and len(message) < 900
+        assert all(map(np.array_equal, before, model.get_weights()))
+    assert all(np.isfinite(values).all() for values in model.get_weights())
+
+
+@given(data=st.data())
+@SEARCH
+def test_a_changed_embedding_is_read_or_refused(tmp_path: Path, valid, data) -> None:
+    path = tmp_path / "embedding.weights.h5"
+    path.write_bytes(data.draw(edited(valid["embedding"])))
+    try:
+        table = EmbeddingTable.load(path)
+    except EmbeddingError as error:
+        message = str(error).removeprefix(f"{path}: ")
+        assert message != str(error) and "\n" not in message and len(message) < 500
+    else:
+        assert np.isfinite(table.items).all() and len(table.item_bias) == table.n_items
+
+
+@given(
+    st.binary(max_size=200).map(lambda tail: b"\x89HDF\r\n\x1a\n" + tail) | st.binary(max_size=60)
+)
+@SEARCH
+def test_any_bytes_are_no_weights(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "any.h5").write_bytes(content)
+    with pytest.raises(HDF5Error):
+        read_hdf5(tmp_path / "any.h5")
+
+
+SETTINGS = to_json(Config()).encode()
+NAMES = [("", name) for name in json.loads(SETTINGS)]
+NAMES += [(group, name) for group, values in json.loads(SETTINGS).items()
+          if isinstance(values, dict) for name in values]  # fmt: skip
+
+
+def check_settings(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    try:
+        assert load(path) == load(path)
+    except ConfigError as error:
+        message = str(error).removeprefix(str(path))
+        assert message != str(error) and "\n" not in message and len(message) < 500
+
+
+@given(edited(SETTINGS) | st.binary(max_size=60))
+@SEARCH
+def test_changed_settings_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    check_settings(tmp_path / "config.json", content)
+
+
+@given(place=st.sampled_from(NAMES), value=JSON)
+@SEARCH
+def test_a_setting_of_any_kind_is_read_or_refused(tmp_path: Path, place, value) -> None:
+    group, name = place
+    values = json.loads(SETTINGS)
+    (values[group] if group else values)[name] = value
+    check_settings(tmp_path / "config.json", json.dumps(values).encode())
+
+
+def check_catalogue(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    try:
+        saved = SavedCatalogue(path)
+    except RunError as error:
+        message = str(error).removeprefix(str(path))
+        assert message != str(error) and "\n" not in message and len(message) < 400
+    else:
+        assert (saved.item_ids[:-1] < saved.item_ids[1:]).all() and saved.item_ids.ndim == 1
+        assert saved.scale[0] < saved.scale[1] and len(saved.demographics) == 0
+
+
+@given(data=st.data())
+@SEARCH
+def test_a_changed_catalogue_is_read_or_refused(tmp_path: Path, data) -> None:
+    valid = json.dumps(facts(toys.shop(), tmp_path))
+    check_catalogue(tmp_path / "catalogue.json", data.draw(edited(valid.encode())))
+    values = json.loads(valid) | {
+        data.draw(st.sampled_from(sorted(json.loads(valid)))): data.draw(JSON)
+    }
+    check_catalogue(tmp_path / "catalogue.json", json.dumps(values).encode())
+
+
+@pytest.fixture(scope="module")
+def seller() -> Iterator[DRRAgent]:
+    tf.config.run_functions_eagerly(True)
+    yield DRRAgent(toys.PAPER, toys.table(), toys.shop(), window=toys.WINDOW)
+    tf.config.run_functions_eagerly(False)
+
+
+IDS = st.sampled_from(toys.shop().item_ids.tolist())
+ANYTHING = JSON | st.complex_numbers() | st.binary(max_size=3) | st.just(np.ones(2))
+PAIR = st.tuples(IDS | ANYTHING, st.integers(0, 6) | ANYTHING) | ANYTHING
+
+
+@given(history=st.lists(st.tuples(IDS, st.floats(1, 5)), max_size=14) | st.lists(PAIR) | ANYTHING,
+       k=st.integers(0, 13) | ANYTHING)  # fmt: skip
+@SEARCH
+def test_any_history_gets_a_list_or_a_reason(seller: DRRAgent, history, k) -> None:
+    try:
+        best = seller.recommend(history, k)
+    except ValueError as error:
+        assert len(str(error)) < 300 and "Traceback" not in str(error)
+    else:
+        given_ids = {item for item, _ in history}
+        assert len(best) == k and not given_ids & {item.item_id for item in best}
+        assert all(np.isfinite(item.score) for item in best)
