@@ -532,7 +532,10 @@ def from_json(text: str, source: str | Path = "config.json") -> Config:
 
 def load(path: Path) -> Config:
     """The settings in a file written from `to_json`; ConfigError as `from_json`."""
-    config: Config = _build(Config, read_json(path), str(path))
+    try:
+        config: Config = _build(Config, read_json(path), str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; correct or restore the file") from error
     return config
 
 

@@ -22,6 +22,7 @@ GENRES_100K = (  # the columns of u.item, in its order
 )
 RATING_FIELDS = ("user", "movie", "rating", "timestamp")
 STARS = (1, 5)
+FIX = "correct the line, or restore the file"
 FILES = {
     "ml-1m": ("ratings.dat", "movies.dat", "users.dat"),
     "ml-100k": ("u.data", "u.item", "u.user"),
@@ -103,14 +104,16 @@ def _first_fault(path: Path, separator: bytes, movies: Movies, users: Users) -> 
             )
             if user not in known_users:
                 return DataError(
-                    f"{where}: unknown user, value {user}; it is not in the users file"
+                    f"{where}: unknown user, value {user}; it is not in the users file: {FIX}"
                 )
             if movie not in known_movies:
                 return DataError(
-                    f"{where}: unknown movie, value {movie}; it is not in the movies file"
+                    f"{where}: unknown movie, value {movie}; it is not in the movies file: {FIX}"
                 )
             if not STARS[0] <= rating <= STARS[1]:
-                return DataError(f"{where}: rating out of range, value {rating}; expected 1 to 5")
+                return DataError(
+                    f"{where}: rating out of range, value {rating}; expected 1 to 5: {FIX}"
+                )
             first = seen.setdefault((user, movie), number)
             if first != number:
                 return DataError(
@@ -140,7 +143,9 @@ def _movies_100k(path: Path) -> Movies:
     for number, (movie, title, _, _, _, *flags) in fields(path, b"|", columns):
         key = _new_id(path, number, "movie", movie, rows)
         if bad := [flag for flag in flags if flag not in ("0", "1")]:
-            raise DataError(f"{path}:{number}: genre flag must be 0 or 1, value {quote(bad[0])}")
+            raise DataError(
+                f"{path}:{number}: genre flag must be 0 or 1, value {quote(bad[0])}; {FIX}"
+            )
         rows[key] = title, [flag == "1" for flag in flags]
     ids = sorted(rows)
     genres = np.array([rows[key][1] for key in ids], dtype=bool)
@@ -199,5 +204,6 @@ def _new_id(path: Path, number: int, name: str, text: str, known: Container[int]
 def _check_choice(path: Path, number: int, name: str, text: str, choices: tuple[str, ...]) -> None:
     if text not in choices:
         raise DataError(
-            f"{path}:{number}: unknown {name}, value {quote(text)}; expected {', '.join(choices)}"
+            f"{path}:{number}: unknown {name}, value {quote(text)}; expected "
+            f"{', '.join(choices)}: {FIX}"
         )

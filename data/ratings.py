@@ -220,9 +220,15 @@ def check_usable(path: Path, ratings: Ratings) -> None:
     """DataError if the ratings read from `path` have nothing to learn from or to test on."""
     raters = int(np.count_nonzero(ratings.lengths))
     if raters < 2:
-        raise DataError(f"{path}: ratings of {raters} user only; at least two users are needed")
+        raise DataError(
+            f"{path}: ratings of {raters} user only; at least two users are needed: restore the "
+            "file, or give more data"
+        )
     if ratings.lengths.max() < 2:
-        raise DataError(f"{path}: no user has two ratings or more; nothing can be learned from it")
+        raise DataError(
+            f"{path}: no user has two ratings or more; nothing can be learned from it: restore the "
+            "file, or give more data"
+        )
 
 
 def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -212,9 +212,10 @@ class EmbeddingTable:
         try:
             return cls(**_values(read_hdf5(path)))
         except EmbeddingError as error:
-            raise EmbeddingError(f"{path}: {error}") from None
+            raise EmbeddingError(f"{path}: {error}; restore the file") from None
         except (HDF5Error, OSError) as error:
-            raise EmbeddingError(f"{path}: not a readable HDF5 file ({error})") from error
+            message = f"{path}: not a readable HDF5 file ({error}); restore the file"
+            raise EmbeddingError(message) from error
 
 
 ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions

@@ -14,6 +14,7 @@ from config import ConfigError, read_json
 if TYPE_CHECKING:
     from recommender.agent import Catalogue
 
+FINISHED = "give the folder of a finished run, or finish this one with train.py --resume"
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory
 
 
@@ -45,7 +46,7 @@ class SavedCatalogue:
         try:
             values = read_json(source)
         except ConfigError as error:
-            raise RunError(f"{error}; is this the folder of a finished run?") from error
+            raise RunError(f"{error}; {FINISHED}") from error
         expected = {
             "item_ids": (_are_ids, "ascending whole numbers, or ascending texts"),
             "scale": (_is_scale, "two numbers, the lower first"),

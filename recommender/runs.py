@@ -10,7 +10,7 @@ import config as settings
 from config import Config
 from embedding.table import EmbeddingTable
 from recommender.agent import Catalogue, DRRAgent
-from recommender.catalogue import RunError, SavedCatalogue, facts
+from recommender.catalogue import FINISHED, RunError, SavedCatalogue, facts
 from recommender.files import write_text
 from recommender.weights import load_weights, save_weights
 
@@ -46,7 +46,7 @@ def load_agent(cls: type[DRRAgent], run_dir: Path, catalogue: Catalogue | None) 
         saved.check(run_dir, catalogue)
     vectors = run_dir / "embedding.weights.h5"
     if not vectors.is_file():
-        raise RunError(f"{vectors}: no such file; is this the folder of a finished run?")
+        raise RunError(f"{vectors}: no such file; {FINISHED}")
     table = EmbeddingTable.load(vectors)
     if table.n_items != len(saved.item_ids):
         raise RunError(

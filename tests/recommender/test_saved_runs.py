@@ -215,8 +215,8 @@ FAULTS: dict[str, tuple[Change, type[ValueError], str]] = {
     **{f"count {name}": (field("n_demographics", value), RunError,
                          "'n_demographics' is .*, expected 0 to 65536")
        for name, value in WRONG_COUNT.items()},
-    "embedding missing": (without("embedding.weights.h5"), RunError, "no such file; is this"),
-    "embedding a folder": (folder("embedding.weights.h5"), RunError, "no such file; is this"),
+    "embedding missing": (without("embedding.weights.h5"), RunError, "no such file; give the folder"),
+    "embedding a folder": (folder("embedding.weights.h5"), RunError, "no such file; give the folder"),
     "embedding text": (text("embedding.weights.h5", "x"), EmbeddingError, "readable HDF5"),
     "embedding = actor": (copied("actor", "embedding"), EmbeddingError, "attribute 'format'"),
     "embedding linked": (array("items", h5py.ExternalLink("actor.weights.h5", "/action/vars/0")),
