@@ -7,6 +7,7 @@ import pytest
 
 import data
 from training import devices
+from training.checkpoint import load_newest
 from training.signals import STOPPING, Interrupted, stop_at_once, stop_later
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -71,3 +72,22 @@ def test_while_tensorflow_is_imported(train, tmp_path, monkeypatch, number):
     first, second = run.err.splitlines()
     assert first.endswith("the last checkpoint stays. Go on with:")
     assert second.startswith("  python train.py --dataset") and second.endswith(" --resume")
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_while_it_trains_the_iteration_is_finished_and_saved(begun, monkeypatch, number):
+    begun.restore()
+    collect = begun.training_agent.collect
+
+    def collect_and_send(*arguments):
+        send(number)()
+        return collect(*arguments)
+
+    monkeypatch.setattr(begun.training_agent, "collect", collect_and_send)
+    with pytest.raises(Interrupted) as stop:
+        begun.run()
+    assert stop.value.signal == number and stop.value.saved
+    assert begun.iteration == 3 and len(begun.history) == 3
+    assert load_newest(begun.folder.checkpoints)[0] == 3
+    for path in begun.folder.checkpoints.glob("*3.drr"):
+        path.unlink()
