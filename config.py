@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 Dataset = Literal["auto", "ml-1m", "ml-100k", "jester", "yahoo-r3", "lastfm", "synthetic", "csv"]
 Protocol = Literal["catalog", "session", "rerank", "simulator"]
@@ -277,6 +277,13 @@ class AgentConfig:
         )
 
 
+class Xla(NamedTuple):
+    """What XLA compiles; the rest runs as TensorFlow graphs."""
+
+    updates: bool = False
+    episodes: bool = False
+
+
 @dataclass(frozen=True)
 class LoopConfig:
     """How environment steps and updates are interleaved, logged and saved."""
@@ -286,8 +293,8 @@ class LoopConfig:
     updates_per_rollout: int = 32
     """Updates after each episode of all parallel users, in one compiled call."""
     jit: Literal["auto", "on", "off"] = "auto"
-    """Compile the updates with XLA. auto: only updates that draw nothing at random (imitation,
-    counterfactual items, dropout), which XLA makes slow on a CPU."""
+    """Compile episodes and updates with XLA. auto: both on a GPU; on a CPU, where XLA draws random
+    numbers slowly, only updates that draw none (no imitation, counterfactual items or dropout)."""
     warmup: int = 2_000
     """Transitions collected before the first update."""
     validation_share: float = 0.05
@@ -429,12 +436,14 @@ class Config:
         """Whether the run is for users who were not trained on; else for their later ratings."""
         return set(self.protocol) <= set(NEW_USERS)
 
-    @property
-    def jit_compile(self) -> bool:
-        """Whether XLA compiles the updates."""
-        agent, choice = self.agent, self.loop.jit
+    def xla(self, gpu: bool) -> Xla:
+        """What XLA compiles, on a GPU or on a CPU."""
+        if self.loop.jit != "auto" or gpu:
+            everything = self.loop.jit != "off"
+            return Xla(updates=everything, episodes=everything)
+        agent = self.agent
         draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
-        return not draws if choice == "auto" else choice == "on"
+        return Xla(updates=not draws, episodes=False)
 
 
 NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")

@@ -25,12 +25,12 @@ class Arguments(DataArguments):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """auto: the first GPU if TensorFlow sees one, else the CPU."""
     jit: Literal["auto", "on", "off"] = "auto"
-    """Compile the updates with XLA; auto: as training does."""
+    """Compile with XLA; auto: as training does."""
 
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.devices import on_gpu, select_device
 
     device = select_device(arguments.device)
     from benchmarks.workload import Workload
@@ -48,7 +48,7 @@ def main(arguments: Arguments) -> None:
             "updates": config.loop.updates_per_rollout,
             "batch": config.agent.batch_size,
             "seconds": seconds,
-            "xla": config.jit_compile,
+            "xla": config.xla(on_gpu()).updates,
             "overhead": 1 - compiled / sum(seconds.values()),
         }
     conclude(arguments.json, figures, tables(figures))

@@ -13,6 +13,7 @@ from envs.vector import EnvState, VectorOfflineEnv
 from recommender.agent import TrainingAgent, transition_spec
 from recommender.exploration import schedule
 from replay_buffer.prioritized import PrioritizedReplay
+from training.devices import on_gpu
 
 
 class Workload:
@@ -40,7 +41,7 @@ class Workload:
             ),
             total_updates=10**6,
             seed=config.seed,
-            jit_compile=config.jit_compile,
+            xla=config.xla(on_gpu()),
         )
         self.users = np.flatnonzero(ratings.lengths > 1)
         self.rng = np.random.default_rng(config.seed)

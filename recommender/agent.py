@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from config import AgentConfig
+from config import AgentConfig, Xla
 from embedding.table import EmbeddingTable
 from recommender.exploration import Exploration, explore
 from recommender.history import is_number, parse, place
@@ -218,7 +218,7 @@ class TrainingAgent:
         seed: of the initial weights.
         mean: over the workers that train together, see `Learner`.
         profiles: the vectors [U, k] of the environment's users, where the state needs them.
-        jit_compile: compile the updates with XLA.
+        xla: what XLA compiles.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class TrainingAgent:
         seed: int,
         mean: Mean = alone,
         profiles: NDArray[np.float32] | None = None,
-        jit_compile: bool = False,
+        xla: Xla = Xla(),  # noqa: B008
     ) -> None:
         self.config = config
         self.environment = environment
@@ -248,12 +248,11 @@ class TrainingAgent:
             total_updates=total_updates,
             seed=seed,
             mean=mean,
-            jit_compile=jit_compile,
+            jit_compile=xla.updates,
         )
         deployed = self.learner.target if config.average_actor else self.learner.online
         self.agent = DRRAgent(config, table, catalogue, window=window, networks=deployed)
-        # never with XLA: on a CPU its random numbers take longer than all the rest of an episode
-        self.play = tf.function(self._play)
+        self.play = tf.function(self._play, jit_compile=xla.episodes)
 
     def collect(
         self, start: Any, exploration: Exploration, seed: tuple[int, int]

@@ -272,10 +272,10 @@ def test_settings_cannot_be_changed():
         Config().seed = 1
 
 
-def test_xla_compiles_updates_that_draw_nothing_at_random():
-    assert preset("paper").jit_compile and not preset("best").jit_compile
+def test_xla_compiles_all_on_a_gpu_and_what_draws_nothing_on_a_cpu():
+    best, paper = preset("best"), preset("paper")
+    assert best.xla(gpu=False) == (False, False) and paper.xla(gpu=False) == (True, False)
+    assert best.xla(gpu=True) == paper.xla(gpu=True) == (True, True)
     for choice, expected in (("on", True), ("off", False)):
-        for name in ("paper", "best"):
-            config = preset(name)
-            loop = replace(config.loop, jit=choice)
-            assert replace(config, loop=loop).jit_compile is expected
+        config = replace(best, loop=replace(best.loop, jit=choice))
+        assert config.xla(gpu=False) == config.xla(gpu=True) == (expected, expected)

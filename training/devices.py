@@ -51,6 +51,13 @@ def one_memory_error() -> Iterator[None]:
         ) from error
 
 
+def on_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
 @contextmanager
 def quiet_stderr(quiet: bool = True) -> Iterator[None]:
     """What C++ prints on stderr in the block goes nowhere."""

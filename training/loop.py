@@ -18,6 +18,7 @@ from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 from training import checkpoint, health
 from training.best import Best
+from training.devices import on_gpu
 from training.folder import RunFolder
 from training.logs import Progress, Row, plot
 from training.signals import Interrupted, stop_later
@@ -63,7 +64,7 @@ class Training:
             seed=int(next(seeds)),
             profiles=self.task.prepare(self.table),
             mean=workers.mean,
-            jit_compile=config.jit_compile,
+            xla=config.xla(on_gpu()),
         )
         self.iteration = 0
         self.seconds_saving = 0.0

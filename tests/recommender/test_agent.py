@@ -15,7 +15,7 @@ from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
 from recommender.agent import TrainingAgent, transition_spec
-from recommender.exploration import schedule
+from recommender.exploration import Exploration, schedule
 from recommender.history import parse
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
@@ -105,6 +105,16 @@ def test_playing_and_learning_are_traced_once(learned):
     agent, _ = learned
     assert agent.play.experimental_get_tracing_count() == 1
     assert agent.learner.update_many.experimental_get_tracing_count() == 1
+
+
+def test_xla_plays_the_same_episodes():
+    """As on a GPU; without exploration, for its random numbers are others."""
+    agent = training_agent(LEARNERS["paper"], two_tastes(), 1)
+    start = agent.environment.reset(np.arange(USERS), np.full(USERS, WINDOW))
+    inputs = start, Exploration(tf.zeros([]), tf.zeros([])), tf.constant([1, 2])
+    plain, compiled = agent.play(*inputs), tf.function(agent._play, jit_compile=True)(*inputs)
+    for name in plain:
+        np.testing.assert_allclose(compiled[name], plain[name], atol=1e-3, err_msg=name)
 
 
 def test_priorities_are_the_absolute_td_errors_with_alpha_once():
