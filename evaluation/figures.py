@@ -95,11 +95,14 @@ def item_map(
     panels: int = 8,
     labels: int = 2,
 ) -> Figure:
-    """points [N, 2] once for each of the commonest genres [N, G], its items in colour.
+    """points [N, 2] once for each of the commonest genres [N, G], its items in colour; without
+    genres once, all in colour.
 
     titles: N of them, best known first; the first `labels` of a genre that no panel before shows,
     and that lie apart, are written beside their items.
     """
+    if not genre_names:
+        genres, genre_names = np.ones((len(points), 1), bool), ("all",)
     commonest = np.argsort(-genres.sum(axis=0), kind="stable")[:panels]
     columns = min(4, len(commonest))
     rows = -(-len(commonest) // columns)

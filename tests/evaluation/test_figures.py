@@ -82,6 +82,11 @@ def test_the_map_of_a_single_genre_without_titles():
     assert not panels[0].texts
 
 
+def test_the_map_of_items_without_genres_has_them_all():
+    (axes,) = drawn(figures.item_map(np.zeros((3, 2)), np.zeros((3, 0), bool), (), "uvw"))
+    assert axes.get_title() == "all (3)"
+
+
 def test_rank_changes_join_what_both_lists_hold():
     before, after = np.array([4, 5, 6]), np.array([6, 4, 9])
     names = {item: f"Film {item}" for item in (4, 5, 6, 9)}
