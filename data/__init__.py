@@ -80,7 +80,7 @@ def _find_root(given: str | Path | None) -> Path:
     root = Path(root).expanduser()
     if not root.is_dir():
         raise DataError(
-            f"{source} {quote(str(root))}: no such folder; give the folder that holds "
+            f"{source} {str(root)!r}: no such folder; give the folder that holds "
             "ml-1m/ratings.dat, or leave it out to download the data"
         )
     return root

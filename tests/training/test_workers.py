@@ -354,12 +354,9 @@ def test_one_that_is_stopped_stops_all_with_everything_saved(runs):
     for worker in stopped:
         assert worker.status == 143, worker.err
         assert "stopped by SIGTERM; everything is saved" in worker.err
-        assert worker.err.splitlines()[-1].split() == [
-            "python",
-            "train.py",
-            *runs.flags,
-            "--resume",
-        ]
+        # TensorFlow may still complain about its closed connections afterwards
+        commands = [line.split() for line in worker.err.splitlines()]
+        assert ["python", "train.py", *runs.flags, "--resume"] in commands
     for worker in finished:
         assert worker.status == 0, worker.err
         assert "resumed at step 400" in worker.out
