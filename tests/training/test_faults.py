@@ -31,7 +31,6 @@ def largest_file(size: int) -> Iterator[None]:
 
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written(begun):
     folder = begun.folder.checkpoints
-    begun.restore()
     (before,) = folder.iterdir()
     content = before.read_bytes()
     begun.history.append(begun._iterate())
@@ -85,7 +84,6 @@ def damage(path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(begun: Training, capsys):
-    begun.restore()
     begun.history.append(begun._iterate())
     begun.save()
     expected = [v.numpy() for v in begun.training_agent.learner.variables]
