@@ -140,16 +140,18 @@ def sample(process: int) -> list[Sample]:
 
 def verify(folder: Path, checkpoints: list[int], damaged: list[str]) -> None:
     """Read the newest checkpoint if it is a new one; what does not read is damaged."""
+    newest = max((int(path.stem[-8:]) for path in folder.glob("checkpoint-*.drr")), default=0)
+    if newest in (0, *checkpoints):
+        return
     try:
-        newest = max((path.name for path in folder.glob("checkpoint-*.drr")), default="")
-        if not newest or int(newest[11:19]) in checkpoints:
-            return
         found = load_newest(folder)
     except CheckpointError as error:
         damaged.append(str(error))
         return
-    if found is not None:
+    if found is not None and found[0] >= newest:  # else it fell back to the one before
         checkpoints.append(found[0])
+    else:
+        damaged.append(f"checkpoint {newest}")
 
 
 def by_step(folder: Path) -> dict[str, FloatArray]:

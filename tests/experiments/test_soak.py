@@ -6,6 +6,7 @@ import pytest
 import config as settings
 from experiments import soak
 from experiments.soak import Sample, Watched
+from training.checkpoint import save
 
 ITERATIONS, SECONDS, TRANSITIONS = 200, 2.0, 2560
 
@@ -72,3 +73,20 @@ def test_the_figure_is_drawn(folder, tmp_path):
     found = soak.judge(watched(), rows(), folder)
     soak.plot(watched(), rows(), found, tmp_path / "soak.png")
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_new_checkpoint_is_read_once(tmp_path, capsys):
+    checkpoints, damaged = [], []
+    for step in (0, 3, 3, 6):
+        if step:
+            save(tmp_path, step, {"a": np.arange(step)})
+        soak.verify(tmp_path, checkpoints, damaged)
+    assert (checkpoints, damaged) == ([3, 6], [])
+    path = save(tmp_path, 9, {"a": np.arange(9)})
+    path.write_bytes(path.read_bytes()[:-1])
+    soak.verify(tmp_path, checkpoints, damaged)
+    assert (checkpoints, damaged) == ([3, 6], ["checkpoint 9"])
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    soak.verify(tmp_path, checkpoints, damaged)
+    assert len(damaged) == 2 and "every checkpoint is damaged" in damaged[1]
