@@ -9,6 +9,7 @@ kills itself right before it opens, renames or removes a file there. Exit status
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,17 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import tyro
 
+from embedding.hdf5 import Array, read_hdf5
 from recommender.files import leftovers, write_text
 
 NAME = "run"
 OPERATIONS = ("open", "os.mkdir", "os.remove", "os.rename")
-# A small run with every part of a large one; it saves after each of its ten iterations.
+# A small run with every part of a large one; it saves after every tenth of its hundred iterations.
 SMALL = (
-    *("--dataset", "synthetic", "--device", "cpu", "--steps", "1600"),
+    *("--dataset", "synthetic", "--device", "cpu", "--steps", "16000"),
     *("--embedding.dim", "8", "--env.window", "6", "--env.episode-length", "5"),
     *("--agent.actor-hidden", "16", "--agent.critic-hidden", "16", "--agent.batch-size", "16"),
     *("--agent.counterfactual", "8", "--replay.capacity", "800", "--loop.keep", "best"),
@@ -82,7 +83,8 @@ def main(arguments: Arguments) -> int:
     different = [row for row in found if row["different"]]
     report = {"seconds": seconds, "operations": operations, "points": found}
     write_text(root / "kill_points.json", json.dumps(report, indent=1) + "\n")
-    print(f"{len(found) - len(different)} of {len(found)} resumed runs equal the uninterrupted one")
+    same = len(found) - len(different)
+    print(f"{same} of {len(found)} killed and resumed runs equal the uninterrupted one")
     return int(bool(different))
 
 
@@ -131,7 +133,12 @@ def kill_and_resume(root: Path, point: Point, expected: dict[str, Any]) -> dict[
         time.sleep(point.seconds)
         process.kill()
     process.communicate()
+    if process.returncode == 0 and point.seconds:  # faster than the uninterrupted run: earlier
+        shutil.rmtree(root)
+        return kill_and_resume(root, Point(round(0.9 * point.seconds, 2), 0), expected)
     found = {**point._asdict(), "status": process.returncode, **traces(root / NAME)}
+    if process.returncode != -signal.SIGKILL:
+        return {**found, "different": ["was not killed"]}
     if not (root / NAME / "metrics.json").exists():  # the last file of a finished run
         again = begin(root, 0, resume=(root / NAME / "config.json").exists())
         printed, _ = again.communicate()
@@ -157,20 +164,17 @@ def outcome(root: Path) -> dict[str, Any]:
     """All weights and all metrics of a finished run; times, command and place left out."""
     found: dict[str, Any] = {}
     for path in sorted((root / NAME).glob("[!.]*.weights.h5")):
-        with h5py.File(path, "r") as file:
-            file.visititems(lambda name, node, path=path: collect(found, path, name, node))
+        found |= {
+            f"{path.name}/{name}": node.read()
+            for name, node in read_hdf5(path).items()
+            if isinstance(node, Array)
+        }
     metrics = json.loads((root / NAME / "metrics.json").read_text("utf-8"))
     for report in metrics["results"].values():
         for policy in report["policies"].values():
             policy.pop("seconds", None)
     kept = ("results", "curve", "weights", "seed", "data", "versions", "changed_on_resume")
     return found | {name: metrics[name] for name in kept}
-
-
-def collect(found: dict[str, Any], path: Path, name: str, node: Any) -> None:
-    """Add an array of a weight file."""
-    if isinstance(node, h5py.Dataset):
-        found[f"{path.name}/{name}"] = node[()]
 
 
 def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:

@@ -72,3 +72,43 @@ def test_a_process_dies_right_before_the_file_operation(tmp_path, operation, lef
     assert done.returncode == (-signal.SIGKILL if died else 0), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == left
     assert died or done.stdout == "2\n"
+
+
+class Finishing:
+    """Stands for a run of five seconds: a later kill comes to nothing."""
+
+    returncode: int = 0
+
+    def __init__(self, root: Path, *_: object, **__: object) -> None:
+        (root / kill_points.NAME).mkdir(parents=True)
+        (root / kill_points.NAME / "metrics.json").write_text("{}")
+
+    def kill(self) -> None:
+        self.returncode = -signal.SIGKILL if Finishing.slept < 5 else 0
+
+    def communicate(self) -> tuple[str, str]:
+        return "", ""
+
+    @classmethod
+    def sleep(cls, seconds: float) -> None:
+        cls.slept = seconds
+
+    slept = 0.0
+
+
+@pytest.mark.parametrize(
+    ("point", "status", "seconds", "different"),
+    [
+        (kill_points.Point(4.0, 0), -signal.SIGKILL, 4.0, []),
+        (kill_points.Point(6.0, 0), -signal.SIGKILL, 4.86, []),
+        (kill_points.Point(0.0, 3), 0, 0.0, ["was not killed"]),
+    ],
+)
+def test_a_run_that_ended_before_its_kill_does_not_count(
+    tmp_path, monkeypatch, point, status, seconds, different
+):
+    monkeypatch.setattr(kill_points, "begin", Finishing)
+    monkeypatch.setattr(kill_points.time, "sleep", Finishing.sleep)
+    monkeypatch.setattr(kill_points, "outcome", lambda _: {})
+    found = kill_points.kill_and_resume(tmp_path / "a", point, {})
+    assert (found["status"], found["seconds"], found["different"]) == (status, seconds, different)
