@@ -4,8 +4,8 @@ Users have latent tastes and films have latent traits, both tied to genres and d
 user watches depends on how well known a film is *and* on taste, so popularity is a strong but
 beatable baseline; how a user rates depends on taste, on quality and on chance.
 
-It scales: tastes are factors, users are visited in blocks, and from a large catalogue everybody
-chooses among films drawn by fame, so that time and memory grow with the ratings.
+It scales: tastes are factors, users are visited in blocks, and in a large set everybody chooses
+among films drawn by fame, so that time and memory grow with the ratings.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _PATTERNS = ("The {0} {1}", "{0} {1}", "A {0} {1}", "{1} of the {0}", "My {0} {1
 _EPOCH = 956_703_600  # spring 2000, when MovieLens-1M begins
 _DAY = 86_400
 _CELLS = 1 << 19  # users x films looked at together: bounds memory
-_ALL = 8192  # of a larger catalogue a user considers only some films,
+_ALL = 1 << 25  # where there are more users x films, a user considers only some films,
 _CONSIDERED = 4  # this many times as many as are watched
 
 
@@ -165,7 +165,8 @@ def _watch(
     longest = min(config.longest, config.n_items)
     spread = rng.lognormal(np.log(config.typical), 0.8, config.n_users)
     counts = np.clip(spread, min(config.shortest, longest), longest).astype(np.int64)
-    choose = _among_all if config.n_items <= _ALL else _among_famous
+    everything = config.n_users * config.n_items <= _ALL
+    choose = _among_all if everything else _among_famous
     owners, films = zip(*choose(rng, config, counts, fame, taste), strict=True)
     users = np.concatenate(owners)
     order = np.argsort(users, kind="stable")

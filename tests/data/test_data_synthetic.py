@@ -59,9 +59,7 @@ def considered(monkeypatch: pytest.MonkeyPatch) -> Ratings:
     return make_synthetic(seed=0)
 
 
-def test_from_a_large_catalogue_much_the_same_is_watched(
-    ratings: Ratings, considered: Ratings
-) -> None:
+def test_in_a_large_set_much_the_same_is_watched(ratings: Ratings, considered: Ratings) -> None:
     assert considered.titles != ratings.titles  # drawn after the films that are watched
     np.testing.assert_array_equal(considered.genres, ratings.genres)
     np.testing.assert_array_equal(considered.demographics, ratings.demographics)
