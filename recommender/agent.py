@@ -20,6 +20,7 @@ from replay_buffer.uniform import UniformReplay
 
 if TYPE_CHECKING:
     from recommender.explain import Explanation
+    from recommender.retrieval import Retrieval
 
 
 class Catalogue(Protocol):
@@ -74,6 +75,7 @@ class DRRAgent:
             networks = Networks(config, window, features, seed)
         self.networks, self.features = networks, networks.features
         self._scores = tf.function(self._score_items, reduce_retracing=True)
+        self._actions = tf.function(self.act, reduce_retracing=True)
 
     @property
     def needs_profile(self) -> bool:
@@ -123,8 +125,27 @@ class DRRAgent:
         scores: NDArray[np.float32] = self._scores(observation, few).numpy()
         return scores
 
+    def observe(self, items: NDArray[np.int64], ratings: NDArray[np.float32]) -> Observation:
+        """B unknown users by what is known of them, oldest first: items [B, m], -1 hidden; ratings."""
+        padding = [(0, 0), (max(self.window - items.shape[1], 0), 0)]
+        window = tf.constant(
+            np.pad(items, padding, constant_values=-1)[:, -self.window :], tf.int32
+        )
+        stars = tf.constant(np.pad(ratings, padding)[:, -self.window :], tf.float32)
+        return Observation(
+            users=tf.fill([len(items)], -1),
+            items=window,
+            ratings=stars,
+            seen=window,
+            seen_rewards=tf.zeros_like(stars),
+            profile=tf.constant(self.table.fold_in(items, ratings)) if self.needs_profile else None,
+        )
+
     def recommend(
-        self, history: Iterable[tuple[int | str, float]], k: int = 10
+        self,
+        history: Iterable[tuple[int | str, float]],
+        k: int = 10,
+        retrieval: "Retrieval | None" = None,
     ) -> list[Recommendation]:
         """The k best items for a user who is not in the data.
 
@@ -132,6 +153,7 @@ class DRRAgent:
             history: (original item id, rating) pairs, oldest first; the last n make the state. Of an
                 item given twice the latest rating counts.
             k: length of the list.
+            retrieval: finds candidates without scoring the whole catalogue; may miss some.
 
         Raises:
             ValueError: for an empty history, an unknown item, a rating off the scale, or a k that
@@ -143,18 +165,24 @@ class DRRAgent:
             raise ValueError(f"the history holds all {len(items)} items: nothing is left")
         if not (is_number(k) and k in range(1, remaining + 1)):
             raise ValueError(f"k is {k!r}: choose 1 to {remaining}, the items not in the history")
-        window_items = np.full([1, self.window], -1, np.int32)
-        window_ratings = np.zeros([1, self.window], np.float32)
-        latest = items[-self.window :]
-        window_items[0, -len(latest) :] = latest
-        window_ratings[0, -len(latest) :] = ratings[-self.window :]
-        profile = None
-        if self.needs_profile:
-            profile = self.table.fold_in(np.array([items]), np.array([ratings]))
-        scores = self.scores(np.array([-1]), window_items, window_ratings, profile=profile)[0]
+        observation = self.observe(np.array([items]), np.array([ratings], np.float32))
+        if retrieval is not None:
+            action = self._actions(observation).numpy()
+            found = retrieval.nearest(action, int(k) + len(items))
+            candidates = np.setdiff1d(found[found >= 0], items)
+            if len(candidates) >= k:
+                return self._ranked(candidates, self.table.items[candidates] @ action[0], int(k))
+        scores = self._scores(observation, None).numpy()[0]
         scores[items] = -np.inf
-        best = np.argsort(-scores, kind="stable")[: int(k)]
-        return [self._recommendation(int(item), float(scores[item])) for item in best]
+        return self._ranked(np.arange(len(scores)), scores, int(k))
+
+    def _ranked(
+        self, items: NDArray[np.int64], scores: NDArray[np.float32], k: int
+    ) -> list[Recommendation]:
+        """The k best of ascending items by their scores, ties to the lower one."""
+        best = tf.math.top_k(scores, k).indices.numpy()
+        pairs = zip(items[best].tolist(), scores[best].tolist(), strict=True)
+        return [self._recommendation(item, score) for item, score in pairs]
 
     def explain(
         self, history: Sequence[tuple[int | str, float]], item_id: int | str

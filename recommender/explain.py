@@ -18,8 +18,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recommender.state import Observation
-
 if TYPE_CHECKING:
     from recommender.agent import DRRAgent
 
@@ -77,27 +75,10 @@ def _scores(agent: "DRRAgent", items: list[int], ratings: list[float], item: int
     def value(shown: NDArray[np.bool_]) -> NDArray[np.float64]:
         parts = [shown[start : start + rows] for start in range(0, len(shown), rows)]
         known = [(np.where(part, items, -1), np.where(part, stars, 0)) for part in parts]
-        scores = [tf.matmul(agent.act(_observation(agent, *pair)), vector) for pair in known]
+        scores = [tf.matmul(agent.act(agent.observe(*pair)), vector) for pair in known]
         return np.concatenate(scores).astype(np.float64)[:, 0]
 
     return value
-
-
-def _observation(
-    agent: "DRRAgent", items: NDArray[np.int64], ratings: NDArray[np.float32]
-) -> Observation:
-    """S unknown users by what is known of them, oldest first: items [S, m], -1 hidden; ratings."""
-    padding = [(0, 0), (max(agent.window - items.shape[1], 0), 0)]
-    window = tf.constant(np.pad(items, padding, constant_values=-1)[:, -agent.window :], tf.int32)
-    stars = tf.constant(np.pad(ratings, padding)[:, -agent.window :], tf.float32)
-    return Observation(
-        users=tf.fill([len(items)], -1),
-        items=window,
-        ratings=stars,
-        seen=window,
-        seen_rewards=tf.zeros_like(stars),
-        profile=tf.constant(agent.table.fold_in(items, ratings)) if agent.needs_profile else None,
-    )
 
 
 def shapley(value: Value, n: int) -> NDArray[np.float64]:
