@@ -1,11 +1,11 @@
-"""Tables and plots of docs/performance.md, from what the benchmarks wrote.
+"""Tables and plots of docs/performance.md and docs/scaling.md, from what the benchmarks wrote.
 
-    for name in learner environment replay evaluation profile quality; do
+    for name in learner environment replay evaluation profile quality growth workers; do
         python -m benchmarks.$name --json benchmarks/results/$name.json
     done
     python -m benchmarks.report
 
-A table replaces what stands between `<!-- name -->` and `<!-- end -->` in the page.
+A table replaces what stands between `<!-- name -->` and `<!-- end -->` in its page.
 """
 
 import json
@@ -18,19 +18,31 @@ from typing import Any
 import tyro
 from matplotlib.figure import Figure
 
-from benchmarks import environment, evaluation, learner, profile, quality, replay
+from benchmarks import (
+    environment,
+    evaluation,
+    growth,
+    learner,
+    profile,
+    quality,
+    replay,
+    workers,
+)
 from benchmarks.common import Table, as_markdown
 from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 Tables = Callable[[dict[str, Any]], list[Table]]
-TABLES: dict[str, Tables] = {
-    "learner": learner.tables,
-    "environment": environment.tables,
-    "replay": replay.tables,
-    "evaluation": evaluation.tables,
-    "profile": profile.tables,
-    "quality": quality.tables,
+PAGES: dict[str, dict[str, Tables]] = {
+    "performance": {
+        "learner": learner.tables,
+        "environment": environment.tables,
+        "replay": replay.tables,
+        "evaluation": evaluation.tables,
+        "profile": profile.tables,
+        "quality": quality.tables,
+    },
+    "scaling": {"growth": growth.tables, "workers": workers.tables},
 }
 
 
@@ -38,26 +50,29 @@ TABLES: dict[str, Tables] = {
 class Arguments:
     results: Path = ROOT / "benchmarks" / "results"
     """Folder with NAME.json of the benchmarks; those that are missing keep their old table."""
-    page: Path = ROOT / "docs" / "performance.md"
-    """The page whose tables are replaced."""
-    figures: Path = ROOT / "docs" / "figures"
-    """Folder of the plots."""
+    docs: Path = ROOT / "docs"
+    """Folder of the pages whose tables are replaced; plots go to figures/ in it."""
 
 
 def main(arguments: Arguments) -> None:
     """Replace the tables, draw the plots."""
-    page = arguments.page.read_text("utf-8")
-    arguments.figures.mkdir(parents=True, exist_ok=True)
-    for name, tables in TABLES.items():
-        path = arguments.results / f"{name}.json"
-        if not path.is_file():
-            print(f"{path} is missing: python -m benchmarks.{name} --json {path}")
-            continue
-        figures = json.loads(path.read_text("utf-8"))
-        page = filled(page, name, f"{describe(figures['machine'])}\n\n{text(tables(figures))}")
-        if name in PLOTS:
-            PLOTS[name](figures).savefig(arguments.figures / f"performance-{name}.png")
-    arguments.page.write_text(page, "utf-8")
+    (arguments.docs / "figures").mkdir(parents=True, exist_ok=True)
+    for page, benchmarks in PAGES.items():
+        for name, tables in benchmarks.items():
+            path = arguments.results / f"{name}.json"
+            if path.is_file():
+                insert(arguments.docs, page, name, json.loads(path.read_text("utf-8")), tables)
+            else:
+                print(f"{path} is missing: python -m benchmarks.{name} --json {path}")
+
+
+def insert(docs: Path, page: str, name: str, figures: dict[str, Any], tables: Tables) -> None:
+    """One benchmark's tables, and its plot, into one page."""
+    path = docs / f"{page}.md"
+    content = f"{describe(figures['machine'])}\n\n{text(tables(figures))}"
+    path.write_text(filled(path.read_text("utf-8"), name, content), "utf-8")
+    if name in PLOTS:
+        PLOTS[name](figures).savefig(docs / "figures" / f"{page}-{name}.png")
 
 
 def filled(page: str, name: str, content: str) -> str:
@@ -130,9 +145,33 @@ def plot_quality(figures: dict[str, Any]) -> Figure:
     return figure
 
 
+def plot_growth(figures: dict[str, Any]) -> Figure:
+    """Times of a step against items and users, and what would be linear and flat; peak memory."""
+    figure, axes = new_figure(1, 3, (11, 3.2))
+    first = figures["cases"][0]
+    for axis, place in zip(("items", "users"), axes, strict=False):
+        other = "users" if axis == "items" else "items"
+        cases = [case for case in figures["cases"] if case[other] == first[other]]
+        sizes = [case[axis] for case in cases]
+        for (key, label), colour in zip(growth.STEPS.items(), CYCLE, strict=False):
+            times = [case[key] / first[key] for case in cases]
+            place.plot(sizes, times, "o-", color=colour, label=label)
+        expected = [size / sizes[0] if axis == "items" else 1.0 for size in sizes]
+        place.plot(sizes, expected, "--", color=PLAIN, label="expected")
+        place.set(xscale="log", yscale="log", xlabel=axis, ylabel="time, first = 1")
+        add_legend(place)
+    axes[1].set_ylim(0.1, 10)
+    ratings = [case["ratings"] for case in figures["cases"]]
+    axes[2].plot(ratings, [growth.peak(case) for case in figures["cases"]], "o", color=ACCENT)
+    axes[2].set(xscale="log", xlabel="ratings", ylabel="peak memory, GiB")
+    axes[2].set_ylim(bottom=0)
+    return figure
+
+
 PLOTS: dict[str, Callable[[dict[str, Any]], Figure]] = {
     "learner": plot_learner,
     "environment": plot_environment,
+    "growth": plot_growth,
     "quality": plot_quality,
 }
 

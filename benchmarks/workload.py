@@ -12,6 +12,7 @@ from envs.episodes import draw_starts
 from envs.vector import EnvState, VectorOfflineEnv
 from recommender.agent import TrainingAgent, transition_spec
 from recommender.exploration import schedule
+from recommender.updates import Mean, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from training.devices import on_gpu
 
@@ -19,10 +20,11 @@ from training.devices import on_gpu
 class Workload:
     """Acting, environment, replay and updates of one run, on all users of `ratings`.
 
-    The embedding is random, because its values make no difference to the time.
+    The embedding is random, because its values make no difference to the time. `mean` is over the
+    workers that learn together, see `Learner`.
     """
 
-    def __init__(self, config: Config, ratings: Ratings) -> None:
+    def __init__(self, config: Config, ratings: Ratings, mean: Mean = alone) -> None:
         self.config, self.ratings = config, ratings
         env, replay = config.env, config.replay
         table = embedding.fit(replace(config.embedding, kind="random"), ratings, config.seed)
@@ -41,6 +43,7 @@ class Workload:
             ),
             total_updates=10**6,
             seed=config.seed,
+            mean=mean,
             xla=config.xla(on_gpu()),
         )
         self.users = np.flatnonzero(ratings.lengths > 1)
