@@ -152,11 +152,13 @@ def run(
     from training.health import Diverged
     from training.loop import Training
     from training.report import announce, conclude
+    from training.tasks import check_test_part
 
     advice = f"Start all workers again, to go on, with:\n  {resume_command(argv)}"
     try:
         with one_memory_error(), workers.losses_reported(advice):
             compare_with_origin(folder, ratings, workers, device)
+            check_test_part(config, ratings)
             training = Training(config, ratings, folder, workers)
             if training.restore():
                 print(f"resumed at step {training.iteration * training.per_iteration:,}")

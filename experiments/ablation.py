@@ -1,6 +1,7 @@
 """What each departure from the paper brings: the default recipe with one setting put back.
 
     python -m experiments.ablation --seeds 3 --markdown docs/ablation.md
+    python -m experiments.ablation --preset paper --rows "one user, one update a step"
 
 Every cell (setting, seed) trains at a third of the steps on four fifths of the training users and is
 measured on the held-out fifth; test users are cut off before anything else happens. Finished cells are
@@ -18,11 +19,11 @@ import numpy as np
 import tyro
 
 import config as settings
-from config import Config
+from config import Config, Preset
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
-BASE = "default recipe"
-# row -> settings that replace the default recipe's, as "group.field"
+BASE = "the preset"
+# row -> settings that replace the preset's, as "group.field"
 ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
     "reinforcement off": {"agent.policy_gradient": 0.0},
@@ -46,12 +47,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "gradients not clipped": {"agent.clip_norm": 0.0},
     "uniform replay": {"replay.kind": "uniform"},
 }
-ONE_USER = {"loop.parallel_users": 1, "loop.updates_per_rollout": 20}  # an episode has 20 steps
 # rows with many times the updates of the others, only for those who ask for them by name
 SLOW: dict[str, dict[str, Any]] = {
-    "one user, one update a step": ONE_USER,
-    "one user, one update of 32 a step (earlier repositories)": ONE_USER | {"agent.batch_size": 32},
+    "one user, one update a step": {},
+    "one user, one update of 32 a step (earlier repositories)": {"agent.batch_size": 32},
 }
+MEASURED_ONCE = {"loop.validation_share": 0.2, "loop.evaluations": 1, "loop.checkpoints": 0}
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Arguments:
     """ml-1m, ml-100k or synthetic."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    preset: Preset = "best"
+    """What the rows change: the default recipe, or the plain Algorithm 1."""
     rows: tuple[str, ...] = ()
-    """Rows to train, by name; default all but the slow ones. The default recipe is always among
+    """Rows to train, by name; default all but the slow ones. The preset itself is always among
     them."""
     seeds: int = 3
     """Seeds 0 to this, paired across rows."""
@@ -106,7 +109,16 @@ def chosen_rows(arguments: Arguments) -> list[str]:
 def cell_file(arguments: Arguments, row: str, seed: int) -> Path:
     """The file of a finished cell; its name holds all that the result depends on."""
     name = row.split(" (", maxsplit=1)[0].replace(" ", "-").lower()
-    return arguments.output_root / f"{arguments.dataset}-{arguments.steps}-{name}-{seed}.json"
+    run = f"{arguments.dataset}-{arguments.preset}-{arguments.steps}"
+    return arguments.output_root / f"{run}-{name}-{seed}.json"
+
+
+def settings_of(row: str, config: Config) -> dict[str, Any]:
+    """What a row changes in a preset."""
+    if row in ROWS:
+        return ROWS[row]
+    steps = config.env.episode_length  # of one user between two rounds of updates
+    return SLOW[row] | {"loop.parallel_users": 1, "loop.updates_per_rollout": steps}
 
 
 def changed(config: Config, changes: dict[str, Any]) -> Config:
@@ -131,10 +143,9 @@ def train_cell(row: str, seed: int, arguments: Arguments) -> None:
 
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on
-    config = replace(settings.preset("best"), seed=seed, steps=arguments.steps)
-    config = changed(
-        config, {"loop.validation_share": 0.2, "loop.checkpoints": 0} | (ROWS | SLOW)[row]
-    )
+    config = settings.preset(arguments.preset)
+    config = changed(config, MEASURED_ONCE | settings_of(row, config))
+    config = replace(config, seed=seed, steps=arguments.steps)
     target = cell_file(arguments, row, seed)
     folder = RunFolder(target.with_suffix(""))
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -145,7 +156,7 @@ def train_cell(row: str, seed: int, arguments: Arguments) -> None:
 
 
 def as_markdown(arguments: Arguments) -> str:
-    """Mean per row, and its mean paired difference to the default recipe with the seeds' range."""
+    """Mean per row, and its mean paired difference to the preset; the preset's spread."""
     cells = {
         row: np.array(
             [
@@ -166,7 +177,7 @@ def as_markdown(arguments: Arguments) -> str:
     spread = base.std(axis=0, ddof=1) if arguments.seeds > 1 else None
     if spread is not None:
         texts = [f"{value:.4f}" for value in spread]
-        lines.append(["standard deviation of the default over seeds", *texts])
+        lines.append(["standard deviation of the preset over seeds", *texts])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

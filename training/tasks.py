@@ -72,7 +72,6 @@ class NewUsers:
             f"trained on {len(self.users):,} users with {self.visible.n_ratings:,} ratings, "
             f"validated on {held_out:,}"
         )
-        check_answerable(Catalog(ratings, window=config.known), ratings.name)
         env = config.env
         self.environment = VectorOfflineEnv(
             self.visible, window=env.window, episode_length=env.episode_length
@@ -190,6 +189,12 @@ def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
     if config.new_users:
         return NewUsers(config, ratings, seed)
     return KnownUsers(config, ratings, seed)
+
+
+def check_test_part(config: Config, ratings: Ratings) -> None:
+    """DataError if the final table would have nothing to measure."""
+    if config.new_users:
+        check_answerable(Catalog(ratings, window=config.known), ratings.name)
 
 
 def held_out_users(share: float, n_users: int) -> int:
