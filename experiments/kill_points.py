@@ -69,6 +69,7 @@ def main(arguments: Arguments) -> int:
     root = arguments.output_root
     if root.exists():
         raise SystemExit(f"{root} exists: remove it, or choose another --output-root")
+    root.mkdir(parents=True)  # now, or the first run alone would count it among its operations
     began = time.perf_counter()
     whole = begin(root / "whole", 0)
     printed, _ = whole.communicate()
