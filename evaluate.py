@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -30,10 +30,14 @@ from evaluation.ranking import PolicyError
 from evaluation.report import BOUND, Report, episode, make_console, summarise
 from recommender.files import write_text
 
+if TYPE_CHECKING:
+    from recommender.policy import DRRPolicy
+
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
 DRR = "drr"
 KNOWN = Config().known
+Agents = dict[str, list["DRRPolicy"]]  # one for each run, by the policy's name
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 
 
@@ -50,6 +54,9 @@ class Arguments:
     user's held-out items (the paper's Algorithm 2). simulator: the paper's online evaluation."""
     mode: Literal["inductive", "transductive"] = "inductive"
     """For catalog and session. transductive lets policies see test users' histories: leaky."""
+    agent_mode: Literal["frozen", "online"] = "frozen"
+    """For simulator. online: the runs of --weights go on learning within a session, one update after
+    every answer, and are reset before the next, as in the paper."""
     known: int | None = None
     """For catalog and session, how many of a user's first ratings are known at the start. Default:
     as the first run of --weights was trained for, else 10."""
@@ -107,12 +114,14 @@ def run(arguments: Arguments) -> Report:
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     if max(arguments.ks, default=0) > ratings.n_items:
         raise UsageError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
-    agents = {
+    agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
     }
     protocol = build_protocol(arguments, ratings)
     check_answerable(protocol, ratings.name)
+    if arguments.agent_mode == "online":
+        agents = with_learning(agents, runs, protocol)
     results: dict[str, list[Result]] = {}
     with Console(stderr=True).status("") as status:
         for name in names:
@@ -198,17 +207,33 @@ def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol
         return Rerank(ratings, ks=ks)
     from envs.simulator import Simulator as RatingModel
 
-    return Simulator(ratings, RatingModel(ratings), ks=ks)
+    return Simulator(ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online")
+
+
+def with_learning(
+    agents: Agents, runs: dict[str, list[Path]], protocol: EvaluationProtocol
+) -> Agents:
+    """The agents of the runs, learning within every session."""
+    from training.online import learning, session_log
+
+    log = session_log(protocol)
+    return {
+        name: [
+            learning(agent, _settings(folder), protocol, log)
+            for agent, folder in zip(agents[name], folders, strict=True)
+        ]
+        for name, folders in runs.items()
+    }
 
 
 def _play(
     name: str,
     protocol: EvaluationProtocol,
-    agents: dict[str, list[Policy]],
+    agents: Agents,
     arguments: Arguments,
 ) -> Iterator[Result]:
     """One result per trained run, or the one of a baseline, whose time includes fitting."""
-    for agent in agents.get(name, [None]):
+    for agent in agents.get(name, (None,)):
         began = time.perf_counter()
         policy = agent if agent is not None else baseline(name, protocol, arguments)
         result = protocol.run(policy)
@@ -229,7 +254,7 @@ def baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> P
     )
 
 
-def load_run(name: str, folder: Path, catalogue: Ratings) -> Policy:
+def load_run(name: str, folder: Path, catalogue: Ratings) -> "DRRPolicy":
     """The policy of a trained run; UsageError if its files cannot be used."""
     from recommender import DRRAgent
     from recommender.policy import DRRPolicy
@@ -244,13 +269,7 @@ def _check(arguments: Arguments) -> None:
     """Combinations that tyro cannot see."""
     if arguments.dataset != "csv" and arguments.csv != CsvConfig():
         raise UsageError(f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv")
-    if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
-        raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
-    if arguments.mode == "transductive" and arguments.weights:
-        raise UsageError(
-            "--weights: runs are trained without the test users, so they do not belong in a "
-            "transductive table; leave out --mode transductive"
-        )
+    _check_modes(arguments)
     if arguments.known is not None and arguments.protocol not in NEW_USERS:
         raise UsageError(f"--known is for {' and '.join(NEW_USERS)} only")
     if arguments.known is not None and arguments.known < 1:
@@ -267,6 +286,24 @@ def _check(arguments: Arguments) -> None:
     cache = Path(arguments.cache_dir)
     if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
         raise UsageError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
+
+
+def _check_modes(arguments: Arguments) -> None:
+    """What --mode and --agent-mode go with."""
+    if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
+        raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
+    if arguments.mode == "transductive" and arguments.weights:
+        raise UsageError(
+            "--weights: runs are trained without the test users, so they do not belong in a "
+            "transductive table; leave out --mode transductive"
+        )
+    if arguments.agent_mode == "online" and arguments.protocol != "simulator":
+        raise UsageError(
+            f"--agent-mode online is for --protocol simulator only, not {arguments.protocol}: "
+            "there users answer everything"
+        )
+    if arguments.agent_mode == "online" and not arguments.weights:
+        raise UsageError("--agent-mode online is for trained runs only: add --weights DIR")
 
 
 def _check_writable(path: Path) -> None:

@@ -102,10 +102,13 @@ class Report:
         head = ["policy", *self.keys]
         lines = [head, ["---"] + ["---:"] * len(self.keys)]
         for row in self.rows:
-            cells = (_cell(row, key, self.best(key), "**", "**", " ") for key in self.keys)
-            lines.append([row.name, *(cell.replace("\n", "<br>") for cell in cells)])
+            lines.append([row.name, *(self.markdown_cell(row, key) for key in self.keys)])
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users; mean [95% interval]"
         return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+    def markdown_cell(self, row: Row, key: str) -> str:
+        """One policy's mean with its intervals; the best mean in bold."""
+        return _cell(row, key, self.best(key), "**", "**", " ").replace("\n", "<br>")
 
     def difference_lines(self) -> list[str]:
         """One sentence per trained policy: its paired difference to the best baseline."""

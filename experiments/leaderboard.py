@@ -9,6 +9,7 @@ written to the output folder, and the tables between the markers of docs/results
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import tyro
 
 import evaluate
 from config import Preset
+from recommender.files import write_text
 
 WITH_DRR = ("catalog", "session")
 PROTOCOLS: tuple[evaluate.ProtocolName, ...] = ("catalog", "session", "rerank", "simulator")
@@ -50,24 +52,31 @@ def main(arguments: Arguments) -> None:
                 train(arguments, dataset, preset, seed)
         for protocol in arguments.protocols:
             table = measure(arguments, dataset, protocol)
-            if arguments.docs is not None and arguments.docs.exists():
-                text = insert(arguments.docs.read_text("utf-8"), f"{dataset} {protocol}", table)
-                arguments.docs.write_text(text, encoding="utf-8")
+            fill(arguments.docs, f"{dataset} {protocol}", table)
 
 
 def train(arguments: Arguments, dataset: str, preset: str, seed: int) -> None:
-    """One run in a process of its own, unless it is finished; goes on where it stopped."""
-    folder = arguments.output_root / f"{dataset}-{preset}-seed{seed}"
+    """One run of a preset, as the documented main experiment has it."""
+    options = ["--dataset", dataset, "--preset", preset, "--seed", str(seed)]
+    name = f"{dataset}-{preset}-seed{seed}"
+    train_missing(arguments.output_root, name, options, arguments.data_root)
+
+
+def train_missing(root: Path, name: str, options: Sequence[str], data_root: str | None) -> Path:
+    """The folder of a run, trained in a process of its own unless it is finished; goes on where it
+    stopped."""
+    folder = root / name
     if (folder / "metrics.json").exists():
-        return
-    command = [sys.executable, "train.py", "--dataset", dataset, "--preset", preset]
-    command += ["--seed", str(seed), "--output-root", str(arguments.output_root)]
-    if arguments.data_root is not None:
-        command += ["--data-root", arguments.data_root]
+        return folder
+    command = [sys.executable, "train.py", *options, "--run-name", name]
+    command += ["--output-root", str(root)]
+    if data_root is not None:
+        command += ["--data-root", data_root]
     if (folder / "config.json").exists():
         command.append("--resume")
     print(" ".join(command[1:]), flush=True)
     subprocess.run(command, check=True)
+    return folder
 
 
 def finished(arguments: Arguments, dataset: str) -> tuple[str, ...]:
@@ -95,6 +104,12 @@ def measure(arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName)
         )
     )
     return markdown.read_text("utf-8")
+
+
+def fill(docs: Path | None, name: str, table: str) -> None:
+    """Replace a table of the page, if there is one."""
+    if docs is not None and docs.exists():
+        write_text(docs, insert(docs.read_text("utf-8"), name, table))
 
 
 def insert(page: str, name: str, table: str) -> str:

@@ -23,19 +23,27 @@ class DRRPolicy:
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """Scores of all items [B, I], or of candidates [B, C]."""
-        n = self.agent.window
-        items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]
-        missing = [(0, 0), (n - items.shape[1], 0)]
-        items = np.pad(items, missing, constant_values=-1)
+        items, ratings = self.window(states)
         return self.agent.scores(
             states.users,
             items,
-            np.pad(ratings, missing),
+            ratings,
             shown=states.feedback_items,
-            rewards=states.feedback_rewards(self.agent.catalogue.scale),
+            rewards=self.rewards(states),
             profile=self._profile(states) if self.agent.needs_profile else None,
             candidates=candidates,
         )
+
+    def window(self, states: States) -> tuple[IntArray, FloatArray]:
+        """Items and ratings [B, n] for the agent's own n, left-padded where less is known."""
+        n = self.agent.window
+        items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]
+        missing = [(0, 0), (n - items.shape[1], 0)]
+        return np.pad(items, missing, constant_values=-1), np.pad(ratings, missing)
+
+    def rewards(self, states: States) -> FloatArray:
+        """Rewards [B, t] of what was recommended since the start."""
+        return states.feedback_rewards(self.agent.catalogue.scale)
 
     def _profile(self, states: States) -> FloatArray:
         """The vectors of what was known at the start [B, k], solved once for each start."""

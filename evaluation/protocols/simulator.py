@@ -27,7 +27,8 @@ class Simulator(EvaluationProtocol):
     The window holds the `window` latest visible positives. The answer is the user's rating, early
     or late, where there is one, else the model's, clipped to the scale. `total_reward` is the sum
     over all evaluated users: its per-user values are scaled by their number, so that their mean
-    is the total and an interval over users is one of the total. `reward@T` is per user.
+    is the total and an interval over users is one of the total. `reward@T` is per user. `online`
+    only says, in headings and JSON, that trained policies learn within a session.
     """
 
     name = "simulator"
@@ -42,13 +43,20 @@ class Simulator(EvaluationProtocol):
         window: int = 5,
         fraction: float = 0.8,
         ks: Sequence[int] | None = None,
+        online: bool = False,
     ) -> None:
         self.ks = check_ks(ks or (10,))
+        self.mode = "online" if online else "inductive"
         self.eval_users = np.flatnonzero(ratings.lengths > 0) if eval_users is None else eval_users
         self.visible = split_by_time(ratings, fraction)[0]
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._states = latest_positives(self.visible, self.eval_users, window)
         self._log, self._model = RatingLog(ratings), model
+
+    @property
+    def label(self) -> str:
+        """See EvaluationProtocol.label."""
+        return f"{self.name} ({self.mode})" if self.mode == "online" else self.name
 
     @property
     def headline_keys(self) -> tuple[str, ...]:

@@ -84,6 +84,29 @@ def test_several_runs_of_a_policy_are_seeds(tmp_path, run_folder, fake_runs, cap
     assert "drr - popularity: precision@5" in capsys.readouterr().out
 
 
+def test_online_only_the_runs_learn_from_what_is_visible(
+    tmp_path, run_folder, fake_runs, monkeypatch, capsys
+):
+    asked = []
+
+    def learning(policy, config, protocol, log):
+        assert log.ratings is protocol.visible
+        asked.append((policy, config.protocol, protocol))
+        return policy
+
+    monkeypatch.setattr("training.online.learning", learning)
+    (run_folder / "config.json").write_text('{"protocol": ["simulator"]}')
+    file, rest = tmp_path / "out.json", ["--policies", "random", "--weights", str(run_folder)]
+    common = [*SYNTHETIC, "--protocol", "simulator", "--json", str(file), *rest]
+    assert evaluate.main(common) == 0
+    assert not asked and json.loads(file.read_text())["mode"] == "inductive"
+    assert evaluate.main([*common, "--agent-mode", "online"]) == 0
+    ((policy, settings, protocol),) = asked
+    assert policy.name == "drr" and settings == ("simulator",) and protocol.name == "simulator"
+    assert json.loads(file.read_text())["mode"] == "online"
+    assert "simulator (online)" in capsys.readouterr().out
+
+
 def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, capsys):
     names = evaluate.choose_policies(["all"], "catalog", {})
     assert {"popularity", "ease", "oracle"} <= set(names)
@@ -192,6 +215,9 @@ def test_an_interrupt_exits_with_130(capsys, monkeypatch):
         (["--known", "0"], "--known must be at least 1, got 0"),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
         (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),
+        (["--agent-mode", "online"], "for --protocol simulator only, not catalog"),
+        (["--agent-mode", "online", "--protocol", "rerank"], "simulator only, not rerank"),
+        (["--agent-mode", "online", "--protocol", "simulator"], "only: add --weights DIR"),
         (["--ks", "0"], "--ks must be at least 1"),
         (["--json", "nowhere/out.json"], "no folder nowhere"),
     ],

@@ -1,0 +1,233 @@
+"""The paper's tables and figure with the paper's algorithm: train what is missing, measure, fill in.
+
+    python -m experiments.paper --table 2
+    python -m experiments.paper --figure 7
+
+Every cell (data set, protocol, state, episode length, seed) is a run of its own. Finished ones are kept
+in the output folder, so an interrupted call goes on where it stopped. Tables are written between their
+markers in docs/paper.md, the paper's numbers beside ours.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import evaluate
+from evaluation.figures import ACCENT, new_figure
+from evaluation.report import Report
+from experiments.leaderboard import fill, train_missing
+
+STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
+ONLINE = "-online"  # what learns on within a session
+LENGTH = 10  # T, the paper's on MovieLens
+LENGTHS = (5, 10, 20, 30)  # of figure 7
+USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
+
+
+@dataclass(frozen=True)
+class Study:
+    """One data set of a table: what is measured, and what the paper has for the first keys."""
+
+    dataset: str
+    protocol: evaluate.ProtocolName
+    keys: tuple[str, ...]
+    baselines: tuple[str, ...]
+    paper: dict[str, tuple[float, ...]]
+
+
+def _reranked(dataset: str, popularity: tuple[float, ...], *others: tuple[float, ...]) -> Study:
+    """Precision and NDCG of lists; the paper's popularity is the better of two."""
+    names = ("popularity", "popularity-mean", "pmf", "svd++", *STATES)
+    paper = dict(zip(names, (popularity, popularity, *others), strict=True))
+    keys = ("precision@5", "precision@10", "ndcg_self@5", "ndcg_self@10", "ndcg@5", "ndcg@10")
+    return Study(dataset, "rerank", keys, ("random", *names[:4]), paper)
+
+
+def _simulated(dataset: str, *totals: float) -> Study:
+    """Total rewards."""
+    names = ("linucb", "hlinucb", *(state + ONLINE for state in STATES))
+    paper: dict[str, tuple[float, ...]] = {
+        name: (total,) for name, total in zip(names, totals, strict=True)
+    }
+    baselines = ("random", "popularity", "popularity-mean", *names[:2], "pmf", "mf", "oracle")
+    return Study(dataset, "simulator", ("total_reward", "precision@10"), baselines, paper)
+
+
+TABLES: dict[int, tuple[Study, ...]] = {
+    2: (
+        _reranked(
+            "ml-100k",
+            (0.6933, 0.6012, 0.9104, 0.9008),
+            (0.6988, 0.6194, 0.9095, 0.8968),
+            (0.7034, 0.6255, 0.9125, 0.8991),
+            (0.7185, 0.6387, 0.9147, 0.9004),
+            (0.7263, 0.6448, 0.9076, 0.9015),
+            (0.7417, 0.6536, 0.9183, 0.9062),
+            (0.7887, 0.6935, 0.9255, 0.9046),
+        ),
+    ),
+    4: (
+        _reranked(
+            "ml-1m",
+            (0.7141, 0.6181, 0.8906, 0.8738),
+            (0.7072, 0.6193, 0.8901, 0.8746),
+            (0.7142, 0.6258, 0.9009, 0.8776),
+            (0.7151, 0.6221, 0.8902, 0.8751),
+            (0.7346, 0.6366, 0.8909, 0.8753),
+            (0.7375, 0.6385, 0.8912, 0.8763),
+            (0.7693, 0.6594, 0.9112, 0.8980),
+        ),
+    ),
+    6: (
+        _simulated("ml-100k", 1958, 1475, 2654.5, 2832, 2869, 3251.5),
+        _simulated("ml-1m", 30174, 32785.5, 35860, 36653, 37615, 40588),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train and measure a table or figure of the paper, and write it into docs/paper.md."""
+
+    table: Literal[2, 4, 6] | None = None
+    """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
+    figure: Literal[7] | None = None
+    """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
+    datasets: tuple[Literal["ml-100k", "ml-1m"], ...] = ("ml-100k", "ml-1m")
+    """For table 6, which of its two parts."""
+    seeds: int = 5
+    """Training seeds 0 to this."""
+    online_seeds: int = 5
+    """For table 6, how many of them are measured learning within sessions as well."""
+    steps: int = 20_000
+    """Transitions of one training, with one update each."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    output_root: Path = Path("runs/paper")
+    """Where runs are kept."""
+    docs: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/paper.md")
+    """Page whose tables are replaced; figures are written beside it."""
+
+
+def main(arguments: Arguments) -> None:
+    """Train what is missing, measure, write."""
+    if arguments.table is None and arguments.figure is None:
+        raise SystemExit("nothing to do: give --table 2, 4 or 6, or --figure 7")
+    for study in TABLES[arguments.table] if arguments.table else ():
+        if study.dataset in arguments.datasets or arguments.table != 6:
+            table = as_markdown(measure(arguments, study), study)
+            write(arguments, f"table {arguments.table} {study.dataset}", table)
+    if arguments.figure is not None:
+        report = lengths(arguments)
+        write(arguments, "figure 7", report.as_markdown())
+        draw(report, arguments.docs.with_name("paper-figure-7.png"))
+
+
+def write(arguments: Arguments, name: str, table: str) -> None:
+    """Print a table, and put it between its markers."""
+    print(table)
+    fill(arguments.docs, name, table)
+
+
+def train(arguments: Arguments, study: Study, state: str, seed: int, length: int = LENGTH) -> Path:
+    """The folder of one cell; its name holds all that the result depends on."""
+    kind = state if length == LENGTH else f"{state}-T{length}"
+    name = f"{study.dataset}-{study.protocol}-{kind}-{arguments.steps}-seed{seed}"
+    options = ["--preset", "paper", "--protocol", study.protocol, "--dataset", study.dataset]
+    options += ["--agent.state", state, "--steps", str(arguments.steps), "--seed", str(seed)]
+    options += ["--env.episode-length", str(length)]
+    options += ["--loop.updates-per-rollout", str(USERS_AT_ONCE * length)]
+    options += ["--loop.evaluations", "2", "--loop.checkpoints", "0"]
+    return train_missing(arguments.output_root, name, options, arguments.data_root)
+
+
+def measure(arguments: Arguments, study: Study) -> Report:
+    """Every baseline, and every state with all its seeds; learning within sessions as well."""
+    runs = [
+        (state, seed, train(arguments, study, state, seed))
+        for seed in range(arguments.seeds)
+        for state in STATES
+    ]
+    weights = [f"{state}={folder}" for state, _, folder in runs]
+    report = evaluate.run(question(arguments, study, study.baselines, weights))
+    few = [run for run in runs if run[1] < arguments.online_seeds]
+    if study.protocol != "simulator" or not few:
+        return report
+    weights = [f"{state}{ONLINE}={folder}" for state, _, folder in few]
+    online = replace(question(arguments, study, (), weights), agent_mode="online")
+    return replace(report, rows=(*report.rows, *evaluate.run(online).rows))
+
+
+def question(
+    arguments: Arguments, study: Study, baselines: Iterable[str], weights: Iterable[str]
+) -> evaluate.Arguments:
+    """What `evaluate.py` is asked about a study."""
+    return evaluate.Arguments(
+        protocol=study.protocol,
+        policies=tuple(baselines),
+        weights=tuple(weights),
+        dataset=study.dataset,
+        data_root=arguments.data_root,
+    )
+
+
+def as_markdown(report: Report, study: Study) -> str:
+    """One line per policy; beside ours the paper's number and, in brackets, ours minus it."""
+    printed = len(next(iter(study.paper.values())))
+    head = ["policy"]
+    for place, key in enumerate(study.keys):
+        head += [key, "paper"] if place < printed else [key]
+    rows = {row.name: row for row in report.rows}
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    for name in (*study.baselines, *STATES, *(state + ONLINE for state in STATES)):
+        cells = [name]
+        for place, key in enumerate(study.keys if name in rows else ()):
+            cells.append(report.markdown_cell(rows[name], key))
+            if place < printed:
+                cells.append(beside(rows[name].users[key].mean, study.paper.get(name), place))
+        lines += [cells] if name in rows else []
+    title = f"{report.dataset}, {report.protocol}, {report.n_users:,} users; mean [95% interval]"
+    return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def beside(ours: float, paper: Sequence[float] | None, place: int) -> str:
+    """The paper's number and the difference to it, where it has one."""
+    if paper is None:
+        return ""
+    number = paper[place]
+    form, signed = (",.0f", "+,.0f") if number >= 1 else (".4f", "+.4f")
+    return f"{number:{form}} ({ours - number:{signed}})"
+
+
+def lengths(arguments: Arguments) -> Report:
+    """DRR-ave trained with several episode lengths, all played for the longest of them."""
+    study = TABLES[6][0]
+    weights = [
+        f"T{length:02d}={train(arguments, study, 'drr-ave', seed, length)}"
+        for length in LENGTHS
+        for seed in range(arguments.seeds)
+    ]
+    asked = replace(question(arguments, study, (), weights), ks=LENGTHS)
+    report = evaluate.run(asked)
+    rows = tuple(sorted(report.rows, key=lambda row: row.name))
+    return replace(report, rows=rows, keys=tuple(f"reward@{length}" for length in LENGTHS))
+
+
+def draw(report: Report, path: Path) -> None:
+    """Reward of the first ten steps against the T of the training, intervals over users."""
+    figure, (axes,) = new_figure(1, 1, (5.0, 3.2))
+    estimates = [row.users[f"reward@{LENGTH}"] for row in report.rows]
+    means = [estimate.mean for estimate in estimates]
+    gaps = [[e.mean - e.low for e in estimates], [e.high - e.mean for e in estimates]]
+    axes.errorbar(LENGTHS, means, gaps, color=ACCENT, marker="o", capsize=3)
+    axes.set(xlabel="T in training", ylabel=f"reward of {LENGTH} steps", xticks=LENGTHS)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments, description=__doc__))

@@ -1,0 +1,166 @@
+"""`python -m experiments.paper` and `experiments.splits`: what is asked, trained once, and written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evaluate
+from data.splits import split_by_time
+from evaluation.report import Report, Row
+from evaluation.statistics import Estimate, SeedEstimate
+from experiments import leaderboard, paper, splits
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list[list[str]]:
+    """The commands that would have been run; each leaves a finished run."""
+    commands = []
+
+    def run(command, check):
+        assert check
+        commands.append(command[2:])
+        folder = Path(value(command, "--output-root")) / value(command, "--run-name")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.json").write_text("{}")
+
+    monkeypatch.setattr(leaderboard.subprocess, "run", run)
+    return commands
+
+
+def value(command: list[str], flag: str) -> str:
+    return command[command.index(flag) + 1]
+
+
+def report(question: evaluate.Arguments) -> Report:
+    """A row for every policy asked about: .1, .2, ... for all of its metrics."""
+    runs = dict.fromkeys(run.partition("=")[0] for run in question.weights)
+    keys = ("precision@5", "precision@10", "ndcg_self@5", "ndcg_self@10", "ndcg@5", "ndcg@10")
+    keys += ("total_reward", *(f"reward@{k}" for k in question.ks))
+    rows = []
+    for place, name in enumerate([*question.policies, *runs]):
+        mean = 0.1 * (place + 1)
+        users = {key: Estimate(mean, mean - 0.01, mean + 0.01) for key in keys}
+        several = sum(run.startswith(f"{name}=") for run in question.weights) > 1
+        seeds = {key: SeedEstimate(mean, 0.0, 1.0, mean, 2) for key in keys if several}
+        rows.append(Row(name, users, seeds, {}, 0.0))
+    mode = question.agent_mode
+    return Report("toy", question.protocol, mode, "label", 9, 0, (), tuple(rows), {})
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[evaluate.Arguments]:
+    """What evaluate.py was asked."""
+    questions: list[evaluate.Arguments] = []
+    monkeypatch.setattr(evaluate, "run", lambda q: questions.append(q) or report(q))
+    return questions
+
+
+@pytest.fixture
+def page(tmp_path) -> Path:
+    file = tmp_path / "paper.md"
+    names = ("table 2 ml-100k", "table 6 ml-100k", "table 6 ml-1m", "figure 7")
+    file.write_text("".join(f"<!-- {name} -->\nold\n<!-- end -->\nkept\n" for name in names))
+    return file
+
+
+def arguments(page: Path, **changes) -> paper.Arguments:
+    return paper.Arguments(docs=page, output_root=page.parent / "runs", **changes)
+
+
+def test_a_table_trains_every_state_and_seed_once(trained, asked, page):
+    paper.main(arguments(page, table=2, seeds=2, steps=3000))
+    assert len(trained) == 8 and len({value(c, "--run-name") for c in trained}) == 8
+    assert {(value(c, "--agent.state"), value(c, "--seed")) for c in trained} == {
+        (state, seed) for state in paper.STATES for seed in "01"
+    }
+    for command in trained:
+        assert value(command, "--protocol") == "rerank" and value(command, "--steps") == "3000"
+        assert value(command, "--preset") == "paper" and value(command, "--dataset") == "ml-100k"
+        assert (
+            value(command, "--loop.updates-per-rollout") == "320"
+        )  # one for each of 32 x 10 steps
+    paper.main(arguments(page, table=2, seeds=2, steps=3000))
+    assert len(trained) == 8
+    paper.main(arguments(page, table=2, seeds=3, steps=3000))
+    assert len(trained) == 12
+    assert len(asked[-1].weights) == 12 and asked[-1].agent_mode == "frozen"
+
+
+def test_an_unfinished_run_goes_on(trained, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    leaderboard.train_missing(tmp_path, "run", ["--seed", "1"], "data-root")
+    assert trained[0][-1] == "--resume" and value(trained[0], "--data-root") == "data-root"
+
+
+def test_the_tables_stand_between_their_markers_beside_the_papers_numbers(trained, asked, page):
+    paper.main(arguments(page, table=2, seeds=2))
+    text = page.read_text()
+    assert text.count("old") == 3 and text.count("kept") == 4
+    (line,) = [line for line in text.splitlines() if line.startswith("| pmf ")]
+    cells = [cell.strip() for cell in line.split("|")[2:-1]]
+    assert cells[:2] == ["0.4000 [.390 .410]", "0.6988 (-0.2988)"]
+    assert cells[2:4] == ["0.4000 [.390 .410]", "0.6194 (-0.2194)"]
+    assert len(cells) == 10 and "(" not in "".join(cells[8:])  # standard NDCG is not in the paper
+    (line,) = [line for line in text.splitlines() if line.startswith("| random ")]
+    assert line.split("|")[3].strip() == ""
+    (line,) = [line for line in text.splitlines() if line.startswith("| drr-ave ")]
+    assert "**0.9000** [.890 .910]<br>2 seeds [.000 1.00] | 0.7887 (+0.1113)" in line
+
+
+def test_table_6_measures_frozen_and_learning_runs(trained, asked, page):
+    paper.main(arguments(page, table=6, seeds=2, online_seeds=1, datasets=("ml-100k",)))
+    frozen, online = asked
+    assert (frozen.agent_mode, online.agent_mode) == ("frozen", "online")
+    assert len(frozen.weights) == 8 and len(online.weights) == 4 and online.policies == ()
+    text = page.read_text()
+    assert "| drr-ave | " in text and "| drr-ave-online | " in text and text.count("old") == 3
+    assert "3,252" in text and "1,958" in text
+    paper.main(arguments(page, table=6, seeds=2, online_seeds=0, datasets=("ml-1m",)))
+    assert len(asked) == 3
+
+
+def test_figure_7_varies_the_episode_length_alone(trained, asked, page):
+    paper.main(arguments(page, figure=7, seeds=1))
+    assert [value(c, "--env.episode-length") for c in trained] == ["5", "10", "20", "30"]
+    assert [value(c, "--loop.updates-per-rollout") for c in trained] == ["160", "320", "640", "960"]
+    assert asked[0].ks == (5, 10, 20, 30)
+    assert "| T05 | 0.1000" in page.read_text()
+    assert page.with_name("paper-figure-7.png").read_bytes().startswith(b"\x89PNG")
+    # T = 10 is the cell of table 6
+    paper.main(arguments(page, table=6, seeds=1, online_seeds=0, datasets=("ml-100k",)))
+    assert len(trained) == 4 + 3
+
+
+def test_without_a_choice_there_is_nothing_to_do(page):
+    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, or --figure 7"):
+        paper.main(arguments(page))
+
+
+def test_a_shuffled_log_holds_the_same_ratings_user_by_user(tiny):
+    mixed = splits.shuffled(tiny, np.random.default_rng(0))
+    for user in range(tiny.n_users):
+        row = tiny.row(user)
+        before = sorted(zip(tiny.items[row].tolist(), tiny.values[row].tolist(), strict=True))
+        after = sorted(zip(mixed.items[row].tolist(), mixed.values[row].tolist(), strict=True))
+        assert before == after
+    assert (mixed.items != tiny.items).mean() > 0.5
+
+
+def test_enough_are_ten_hidden_ratings(tiny, monkeypatch):
+    monkeypatch.setattr(splits, "ENOUGH", 5)
+    hidden = split_by_time(tiny)[1].lengths
+    assert splits.with_enough(tiny).tolist() == np.flatnonzero(hidden >= 5).tolist()
+    assert 0 < len(splits.with_enough(tiny)) < tiny.n_users
+
+
+def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(splits, "ENOUGH", 5)
+    rows = splits.measure(tiny, splits.Arguments(cache_dir=tmp_path))
+    assert len(rows) == 4 and all(len(cells) == len(splits.POLICIES) for cells in rows.values())
+    study = replace(paper.TABLES[2][0], dataset="toy")
+    lines = splits.as_markdown(study, rows).splitlines()
+    assert lines[2].startswith("| the paper |  | 0.6933 / 0.6012 | 0.6933 / 0.6012 | 0.6988 / ")
+    assert len(lines) == 7

@@ -1,0 +1,24 @@
+"""What trained runs need to go on learning within the sessions of an evaluation."""
+
+from config import Config
+from envs.simulator import Simulator as RatingModel
+from envs.vector import VectorOfflineEnv
+from evaluation.protocols.base import EvaluationProtocol
+from recommender.online import OnlinePolicy
+from recommender.policy import DRRPolicy
+from training.devices import on_gpu
+
+
+def session_log(protocol: EvaluationProtocol) -> VectorOfflineEnv:
+    """What updates may ask: the visible ratings, and where these are silent a factorisation of them,
+    never the protocol's, as in the training."""
+    table = RatingModel(protocol.visible).table
+    return VectorOfflineEnv(protocol.visible, episode_length=protocol.steps, simulator=table)
+
+
+def learning(
+    policy: DRRPolicy, config: Config, protocol: EvaluationProtocol, log: VectorOfflineEnv
+) -> OnlinePolicy:
+    """The policy of a run trained with `config`, learning within every session of `protocol`."""
+    start, compiled = protocol.start(), config.xla(on_gpu()).updates
+    return OnlinePolicy(policy.agent, log, start, protocol.steps, policy.name, jit_compile=compiled)
