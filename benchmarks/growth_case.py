@@ -5,6 +5,7 @@ python -m benchmarks.growth_case 6000 4000 200000 --json case.json
 
 import contextlib
 import dataclasses
+import io
 import resource
 import sys
 import tempfile
@@ -103,27 +104,32 @@ def measure(case: Case, config: Config) -> dict[str, Any]:
 
 def seconds_to_parse(ratings: Ratings) -> float:
     """Seconds to read the ratings back from a CSV file, as `--dataset csv` does."""
-    columns = ("user", "item", "rating", "timestamp")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
-        path.write_text(f"{','.join(columns)}\n")
-        for begin in range(0, ratings.n_ratings, ROWS):
-            part = slice(begin, begin + ROWS)
-            values = (
-                ratings.user_ids[ratings.users[part]],
-                ratings.item_ids[ratings.items[part]],
-                ratings.values[part],
-                ratings.timestamps[part],
-            )
-            frame = pd.DataFrame(dict(zip(columns, values, strict=True)))
-            frame.to_csv(path, mode="a", header=False, index=False)
+        write_csv(ratings, path)
         began = time.perf_counter()
-        with contextlib.redirect_stderr(None):  # how the file was understood
+        with contextlib.redirect_stderr(io.StringIO()):  # how the file was understood
             found = read_interactions(path)
         seconds = time.perf_counter() - began
     if found.n_ratings != ratings.n_ratings:
         raise RuntimeError(f"{found.n_ratings} of {ratings.n_ratings} ratings were read")
     return seconds
+
+
+def write_csv(ratings: Ratings, path: Path) -> None:
+    """A file for `train.py --dataset csv --csv.path PATH`."""
+    columns = ("user", "item", "rating", "timestamp")
+    path.write_text(f"{','.join(columns)}\n")
+    for begin in range(0, ratings.n_ratings, ROWS):
+        part = slice(begin, begin + ROWS)
+        values = (
+            ratings.user_ids[ratings.users[part]],
+            ratings.item_ids[ratings.items[part]],
+            ratings.values[part],
+            ratings.timestamps[part],
+        )
+        frame = pd.DataFrame(dict(zip(columns, values, strict=True)))
+        frame.to_csv(path, mode="a", header=False, index=False)
 
 
 def step_times(training: Any, repeats: int) -> dict[str, float]:

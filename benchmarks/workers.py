@@ -1,4 +1,5 @@
 """What several workers gain and cost on this machine: episodes, updates, and the collective alone.
+And what one of many would compute: an update of its share of the batch.
 
     python -m benchmarks.workers --json workers.json
 
@@ -21,15 +22,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 import config as settings
-from benchmarks.common import DataArguments, Table, conclude, load_ratings, write_json
+from benchmarks.common import (
+    DataArguments,
+    Table,
+    conclude,
+    load_ratings,
+    median_seconds,
+    write_json,
+)
 from training.workers import Workers, from_environment
 
+if TYPE_CHECKING:
+    from benchmarks.workload import Workload
+
 REDUCTIONS = 20  # in one compiled call
+UPDATES = 8  # likewise
+SHARES = (1, 2, 4, 8, 16, 32)  # workers among which a batch could be divided
 ONE_THREAD = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
@@ -95,10 +108,11 @@ def measure(workers: Workers, arguments: Arguments) -> dict[str, Any]:
         "one number": reductions(workers, 1),
     }
     seconds = {
-        name: median_seconds(call, workers, arguments.repeats) for name, call in calls.items()
+        name: seconds_together(call, workers, arguments.repeats) for name, call in calls.items()
     }
     transitions = config.loop.parallel_users * config.env.episode_length
-    return {
+    alone = {} if workers.size > 1 else {"share_ms": share_times(workload, arguments.repeats)}
+    return alone | {
         "batch": share.agent.batch_size,
         "floats": floats,
         "steps_per_s": transitions / seconds["episodes"],
@@ -108,7 +122,7 @@ def measure(workers: Workers, arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def median_seconds(call: Callable[[], Any], workers: Workers, repeats: int) -> float:
+def seconds_together(call: Callable[[], Any], workers: Workers, repeats: int) -> float:
     """Of one call that all workers make at once, after a first one that is not counted."""
     call()
     times = []
@@ -118,6 +132,19 @@ def median_seconds(call: Callable[[], Any], workers: Workers, repeats: int) -> f
         call()
         times.append(time.perf_counter() - began)
     return statistics.median(times)
+
+
+def share_times(workload: "Workload", repeats: int) -> dict[str, float]:
+    """Milliseconds of an update of a batch divided among 1, 2, ... workers, without the others."""
+    learner, size = workload.agent.learner, workload.config.agent.batch_size
+    calls = {
+        str(count): partial(
+            learner.update_many, workload.batches(UPDATES, size // count), workload.seed()
+        )
+        for count in SHARES
+    }
+    seconds = median_seconds(calls, repeats)
+    return {count: 1000 * value / UPDATES for count, value in seconds.items()}
 
 
 def reductions(workers: Workers, floats: int) -> Callable[[], Any]:
@@ -142,7 +169,21 @@ def tables(figures: dict[str, Any]) -> list[Table]:
     columns = ["workers", "batch of each", "env steps/s", "updates/s"]
     columns += [f"ms per mean of {floats:,} floats", "of one"]
     rows = [[int(size), *(each[name] for name in names)] for size, each in found.items()]
-    return [Table("Workers of one thread each on this machine", columns, rows)]
+    measured = [Table("Workers of one thread each on this machine", columns, rows)]
+    return measured + [alone(found["1"])] if "1" in found else measured
+
+
+def alone(figures: dict[str, Any]) -> Table:
+    """What one of several workers computes, without the others."""
+    whole = figures["share_ms"]["1"]
+    return Table(
+        "An update of one worker's share of the batch, without the others",
+        ["workers", "batch of each", "ms", "at most x faster"],
+        [
+            [int(count), figures["batch"] // int(count), each, whole / each]
+            for count, each in figures["share_ms"].items()
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -29,10 +29,15 @@ def small(monkeypatch, tiny_root):
     tf.config.run_functions_eagerly(False)
 
 
-def test_one_worker_measures_episodes_updates_and_reductions(small):
+def test_one_worker_measures_episodes_updates_reductions_and_shares(small, monkeypatch):
+    monkeypatch.setattr(workers, "SHARES", (1, 4))
+    monkeypatch.setattr(workers, "UPDATES", 1)
     figures = workers.measure(ALONE, small)
     assert figures["batch"] == 8 and figures["floats"] > 10_000
-    assert all(value > 0 for value in figures.values())
+    shares = figures.pop("share_ms")
+    assert set(shares) == {"1", "4"} and min(*shares.values(), *figures.values()) > 0
+    _, alone = workers.tables({"workers": {"1": figures | {"share_ms": {"1": 6.0, "4": 2.0}}}})
+    assert alone.rows == [[1, 8, 6.0, 1.0], [4, 2, 2.0, 3.0]]
 
 
 class Process:
