@@ -91,6 +91,7 @@ class DelimitedFile:
             na_filter=False,
             quoting=_quoting(self.delimiter),
             encoding=self.encoding,
+            compression=None,  # whatever the file is called: its lines were checked as they are
             chunksize=ROWS_PER_BLOCK,
         ) as reader:
             for block in reader:
@@ -131,6 +132,8 @@ class ParquetFile:
 def open_table(path: Path, *, header: bool = True, delimiter: str | None = None) -> Table:
     """The file as a table; DataError if it cannot be read or a line does not fit the others."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block for ever
+            raise DataError(f"{path}: is a pipe or device; give a file")
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
         if is_parquet:

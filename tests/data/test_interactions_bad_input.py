@@ -1,5 +1,6 @@
 """Files that cannot be meant: one message with file, line, value and what to do."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +179,21 @@ def test_one_column_of_titles(tmp_path: Path) -> None:
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     refusal(tmp_path / "absent.csv", "no such file; check --csv.path")
     refusal(tmp_path, r"cannot be read \(Is a directory\)")
+
+
+def test_a_pipe_instead_of_a_file_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    refusal(tmp_path / "x.csv", "is a pipe or device; give a file")
+    titles = "is a pipe or device"
+    with pytest.raises(DataError, match=titles):
+        read_interactions(write(tmp_path / "y.csv", GOOD), titles=tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.zip", "x.csv.zst", "x.tar.xz"])
+def test_the_name_does_not_decide_how_a_file_is_read(tmp_path: Path, name: str) -> None:
+    expected = read_interactions(write(tmp_path / "x.csv", GOOD))
+    found = read_interactions(write(tmp_path / name, GOOD))
+    assert found.fingerprint() == expected.fingerprint()
 
 
 def test_parquet_rows_are_named(tmp_path: Path) -> None:
