@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from data.errors import printable
 from data.ratings import Ratings
 from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.policy import FloatArray
@@ -179,7 +180,8 @@ def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, us
         answer = " " if np.isnan(rating) else _rating(rating)
         mark = "liked" if rating >= catalogue.positive_threshold else ""
         lines.append(f"    {rank:2d} {answer:>4s} {mark:5s} {describe(catalogue, int(item))}")
-    return "\n".join([*lines, f"  {_episode_measures(catalogue, protocol, result, user)}"])
+    lines.append(f"  {_episode_measures(catalogue, protocol, result, user)}")
+    return printable("\n".join(lines))
 
 
 def describe(catalogue: Ratings, item: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from data.errors import printable
 from data.explore.section import Missing, Section
 
 Sections = Mapping[str, Section | Missing]
@@ -41,7 +42,7 @@ def as_text(dataset: str, sections: Sections) -> str:
             for note in _notes(sections)
         ),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    return printable("\n".join(lines).rstrip() + "\n")
 
 
 def as_html(dataset: str, sections: Sections, pictures: Mapping[str, bytes]) -> str:

@@ -126,6 +126,12 @@ def test_titles_cannot_break_the_page():
     assert "has no &lt;i&gt;" in html
 
 
+def test_titles_cannot_command_the_terminal():
+    section = Section("a \x1b[2J b", ("\x9b31m",))
+    text = page.as_text("x\x07y", {"Some part": section, "Other": Missing("\x1b]0;\x07")})
+    assert "a \ufffd[2J b" in text and text.replace("\n", "").isprintable()
+
+
 def test_numbers_of_the_text_are_numbers_of_the_data(small):
     (size,) = item_findings.size(small).text[:1]
     assert numbers(size) == ["300", f"{small.n_ratings:,}", "80", "0", "0"]

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,13 @@ def test_an_episode_shows_history_and_what_was_liked(toy):
     dcg = sum(1 / math.log2(rank + 2) for rank in np.flatnonzero(hits))
     assert f"precision@5 {hits.mean():.2f}   DCG {dcg:.3f}" in text
     assert f"reward {result.rewards[0].sum():+.1f}" in text
+
+
+def test_titles_cannot_command_the_terminal(toy):
+    hostile = replace(toy, titles=("\x1b[2J\r\x9b31m",) * toy.n_items)
+    session = Session(hostile, window=4, ks=(5,))
+    text = episode(hostile, session, session.run(session.oracle()), 0)
+    assert "\ufffd[2J\ufffd\ufffd31m" in text and text.replace("\n", "").isprintable()
 
 
 def test_describe_names_title_and_genres(toy):
