@@ -136,7 +136,7 @@ def kill_and_resume(root: Path, point: Point, expected: dict[str, Any]) -> dict[
     process.communicate()
     if process.returncode == 0 and point.seconds:  # faster than the uninterrupted run: earlier
         shutil.rmtree(root)
-        return kill_and_resume(root, Point(round(0.9 * point.seconds, 2), 0), expected)
+        return kill_and_resume(root, Point(round(point.seconds / 2, 2), 0), expected)
     found = {**point._asdict(), "status": process.returncode, **traces(root / NAME)}
     if process.returncode != -signal.SIGKILL:
         return {**found, "different": ["was not killed"]}

@@ -102,6 +102,8 @@ def test_file_of_a_trained_keras_3_model(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)  # shuffling: determinism forbids random numbers without a seed
     earlier.fit(state, np.zeros((4, K)), verbose=0)
     earlier.save_weights(tmp_path / "actor.weights.h5")
+    with h5py.File(tmp_path / "actor.weights.h5") as file:
+        assert len(file["optimizer/vars"]) > 6  # ignored, though their shapes are the layers'
     model = actor()
     load_weights(model, tmp_path / "actor.weights.h5")
     np.testing.assert_array_equal(model(state), earlier(state))
