@@ -17,12 +17,14 @@ import evaluate
 from config import CsvConfig
 from data import DataError, Ratings, load_dataset
 from evaluation import probes
+from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.ranking import PolicyError
 from evaluation.report import describe
 from training.devices import select_device
 
-SHARED = ("protocol", "dataset", "data_root", "csv", "cache_dir", "seed")  # with evaluate.py
+# with evaluate.py
+SHARED = ("protocol", "weights", "policies", "dataset", "data_root", "csv", "cache_dir", "seed")
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,23 @@ def run(arguments: Arguments) -> str:
     """Play the policies and describe the chosen users, in Markdown."""
     if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
         raise evaluate.UsageError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
-    runs = evaluate.parse_weights(arguments.weights, arguments.protocol)
+    given = evaluate.Arguments(**{name: getattr(arguments, name) for name in SHARED})
+    ratings, protocol, policies = prepare(given)
+    _, results = probes.compare(ratings.name, protocol, policies)
+    key = protocol.headline_keys[0]
+    text = cases(ratings, protocol, results, key, arguments.quantiles, arguments.first)
+    return f"# {ratings.name}, {protocol.label}\n\n{text}"
+
+
+def prepare(given: evaluate.Arguments) -> tuple[Ratings, EvaluationProtocol, list[Policy]]:
+    """The data, the protocol, and the policies ready to play: the first run of each name first."""
+    runs = evaluate.parse_weights(given.weights, given.protocol)
     if runs:
         select_device("auto")
-    given = evaluate.Arguments(**{name: getattr(arguments, name) for name in SHARED})
     asked = evaluate.with_settings_of(runs, given)
     ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
     protocol = evaluate.build_protocol(asked, ratings)
-    chosen = evaluate.choose_policies(arguments.policies, arguments.protocol, runs)
+    chosen = evaluate.choose_policies(given.policies, given.protocol, runs)
     names = (*runs, *(name for name in chosen if name not in runs))
     policies = [
         evaluate.load_run(name, runs[name][0], ratings)
@@ -85,15 +96,25 @@ def run(arguments: Arguments) -> str:
         else evaluate.baseline(name, protocol, asked)
         for name in names
     ]
-    _, results = probes.compare(ratings.name, protocol, policies)
-    key = protocol.headline_keys[0]
-    users = probes.at_quantiles(results[names[0]].per_user[key], arguments.quantiles)
-    cases = [
-        f"The user at quantile {quantile:g} of {names[0]}'s {key}.\n\n"
-        + case(ratings, protocol, results, user, arguments.first)
-        for quantile, user in zip(arguments.quantiles, users, strict=True)
-    ]
-    return f"# {ratings.name}, {protocol.label}\n\n" + "\n".join(cases)
+    return ratings, protocol, policies
+
+
+def cases(
+    catalogue: Ratings,
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Result],
+    key: str,
+    quantiles: Sequence[float],
+    first: int,
+) -> str:
+    """The users who stand at the quantiles of the first policy's `key`, one after the other."""
+    name, result = next(iter(results.items()))
+    users = probes.at_quantiles(result.per_user[key], quantiles)
+    return "\n".join(
+        f"The user at quantile {quantile:g} of {name}'s {key}, {result.per_user[key][user]:.3g}.\n\n"
+        + case(catalogue, protocol, results, user, first)
+        for quantile, user in zip(quantiles, users, strict=True)
+    )
 
 
 def case(
