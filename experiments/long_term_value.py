@@ -34,7 +34,7 @@ class Arguments:
     """Others to compare it with."""
     quantiles: tuple[float, ...] = (1.0, 0.5, 0.0)
     """Sessions shown: the best, the median and the worst user by the run's total reward."""
-    first: int = 8
+    first: int = 6
     """Recommendations shown of each of them."""
     dataset: str = "auto"
     """auto (the data of the run), or what train.py --dataset takes."""
@@ -86,7 +86,7 @@ def run(arguments: Arguments) -> str:
         f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals over users"
     )
     FigureCanvasAgg(figure)
-    figure.savefig(arguments.figure)
+    figure.savefig(arguments.figure, dpi=80)
     two = {name: results[name] for name in (agent.name, static.name)}
     key, shown = f"reward@{protocol.steps}", (arguments.quantiles, arguments.first)
     parts = {
