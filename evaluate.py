@@ -312,6 +312,8 @@ def _check_writable(path: Path) -> None:
         raise UsageError(f"cannot write {path}: no folder {path.parent}")
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder")
+    if path.exists() and not path.is_file():  # the rename that ends the writing would replace it
+        raise UsageError(f"cannot write {path}: it is a pipe or device; name a file")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: no permission in {path.parent}")
 

@@ -146,6 +146,15 @@ def test_a_table_that_cannot_be_written_is_said_before_the_work(capsys, monkeypa
     )
 
 
+def test_a_pipe_or_device_is_not_replaced_by_a_table(capsys, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    message = failure(capsys, "--markdown", str(tmp_path / "pipe"))
+    assert (
+        message == f"evaluate: cannot write {tmp_path}/pipe: it is a pipe or device; name a file\n"
+    )
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_failed_write_keeps_the_earlier_table(capsys, monkeypatch, tmp_path):
     file = tmp_path / "out.json"
     file.write_text("earlier")
