@@ -12,14 +12,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import tyro
 
 import evaluate
-from config import Preset
+from config import NEW_USERS, Preset
 from recommender.files import write_text
 
-WITH_DRR = ("catalog", "session")
 PROTOCOLS: tuple[evaluate.ProtocolName, ...] = ("catalog", "session", "rerank", "simulator")
 
 
@@ -47,19 +47,28 @@ def main(arguments: Arguments) -> None:
     """Every data set: train what is missing, then one table per protocol."""
     arguments.output_root.mkdir(parents=True, exist_ok=True)
     for dataset in arguments.datasets:
-        for preset in arguments.presets:
-            for seed in range(arguments.seeds):
-                train(arguments, dataset, preset, seed)
         for protocol in arguments.protocols:
+            for preset in arguments.presets:
+                for seed in range(arguments.seeds):
+                    train(arguments, dataset, protocol, preset, seed)
             table = measure(arguments, dataset, protocol)
             fill(arguments.docs, f"{dataset} {protocol}", table)
 
 
-def train(arguments: Arguments, dataset: str, preset: str, seed: int) -> None:
-    """One run of a preset, as the documented main experiment has it."""
+def train(
+    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName, preset: Preset, seed: int
+) -> None:
+    """One run of a preset; `catalog` and `session` share theirs, the main experiment."""
     options = ["--dataset", dataset, "--preset", preset, "--seed", str(seed)]
-    name = f"{dataset}-{preset}-seed{seed}"
+    if protocol not in NEW_USERS:
+        options += ["--protocol", protocol]
+    name = f"{group(dataset, protocol, preset)}-seed{seed}"
     train_missing(arguments.output_root, name, options, arguments.data_root)
+
+
+def group(dataset: str, protocol: evaluate.ProtocolName, preset: Preset) -> str:
+    """What the names of the runs that one row of a table is made of begin with."""
+    return "-".join([dataset, *([] if protocol in NEW_USERS else [protocol]), preset])
 
 
 def train_missing(root: Path, name: str, options: Sequence[str], data_root: str | None) -> Path:
@@ -79,12 +88,15 @@ def train_missing(root: Path, name: str, options: Sequence[str], data_root: str 
     return folder
 
 
-def finished(arguments: Arguments, dataset: str) -> tuple[str, ...]:
+def finished(
+    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName
+) -> tuple[str, ...]:
     """`NAME=DIR` of every finished run: drr for the default preset, drr-paper for the paper's."""
     runs = []
-    for metrics in sorted(arguments.output_root.glob(f"{dataset}-*-seed*/metrics.json")):
-        preset = metrics.parent.name.removeprefix(f"{dataset}-").partition("-")[0]
-        runs.append(f"{'drr' if preset == 'best' else f'drr-{preset}'}={metrics.parent}")
+    for preset in get_args(Preset):
+        name = "drr" if preset == "best" else f"drr-{preset}"
+        found = arguments.output_root.glob(f"{group(dataset, protocol, preset)}-seed*/metrics.json")
+        runs += [f"{name}={metrics.parent}" for metrics in sorted(found)]
     return tuple(runs)
 
 
@@ -96,7 +108,7 @@ def measure(arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName)
         evaluate.Arguments(
             protocol=protocol,
             policies=("all",),
-            weights=finished(arguments, dataset) if protocol in WITH_DRR else (),
+            weights=finished(arguments, dataset, protocol),
             dataset=dataset,
             data_root=arguments.data_root,
             json=base.with_suffix(".json"),

@@ -1,0 +1,42 @@
+"""Which runs the leaderboard trains for a table, and which become its rows."""
+
+import pytest
+
+from experiments import leaderboard
+from experiments.leaderboard import Arguments
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(leaderboard.subprocess, "run", lambda command, check: seen.append(command))
+    return seen
+
+
+def options(command: list[str]) -> str:
+    return " ".join(command[2 : command.index("--output-root")])
+
+
+def test_new_users_share_a_run_and_known_users_have_their_own(tmp_path, commands):
+    arguments = Arguments(output_root=tmp_path)
+    for protocol in ("catalog", "session", "rerank"):
+        leaderboard.train(arguments, "ml-100k", protocol, "best", 3)
+    both, same, own = map(options, commands)
+    assert both == same == "--dataset ml-100k --preset best --seed 3 --run-name ml-100k-best-seed3"
+    assert own.endswith("--protocol rerank --run-name ml-100k-rerank-best-seed3")
+
+
+def test_a_table_has_the_finished_runs_of_its_protocol(tmp_path):
+    for name in ("best-seed0", "best-seed1", "paper-seed0", "rerank-best-seed0"):
+        (tmp_path / f"ml-1m-{name}").mkdir()
+        (tmp_path / f"ml-1m-{name}" / "metrics.json").touch()
+    (tmp_path / "ml-1m-best-seed2").mkdir()  # not finished
+
+    def rows(protocol) -> list[str]:
+        found = leaderboard.finished(Arguments(output_root=tmp_path), "ml-1m", protocol)
+        return [run.replace(f"{tmp_path}/ml-1m-", "") for run in found]
+
+    assert rows("catalog") == ["drr=best-seed0", "drr=best-seed1", "drr-paper=paper-seed0"]
+    assert rows("session") == rows("catalog")
+    assert rows("rerank") == ["drr=rerank-best-seed0"]
+    assert rows("simulator") == []
