@@ -5,9 +5,9 @@
 Starts `train.py` with more steps than fit in the time, as dense in evaluations and checkpoints as the
 default run, watches it from outside, and ends it with SIGTERM. Growth and slowdown compare the last
 quarter with the first one after the replay is full. Of the largest |Q|, the last quarter's median
-counts: each iteration's is the most extreme of half a million predictions, which scatter around targets
-that are themselves never beyond the bound. Needs Linux (/proc) and a quiet machine: other
-processes slow the run down, though not in processor time. Exit status 1 where a check fails.
+counts: each value is the mean over an iteration's batches of the most extreme of 512 predictions, which
+scatter around targets that are themselves never beyond the bound. Needs Linux (/proc) and a quiet
+machine: other processes slow the run down. Exit status 1 where a check fails.
 """
 
 import json

@@ -61,6 +61,15 @@ def test_what_is_wrong_is_named(folder, broken, check):
     assert failed(soak.judge(*broken, folder)) == [check]
 
 
+def test_one_extreme_q_is_noise_and_is_reported(folder):
+    once = rows()
+    once["q_max"][-1] = 2.5
+    found = soak.judge(watched(), once, folder)
+    assert failed(found) == []
+    assert found["largest |Q| of any iteration"] == 2.5
+    assert 0 < found["iterations above the bound"] < 0.02
+
+
 def test_the_run_is_the_default_one_but_longer():
     command = soak.train_command(soak.Arguments(minutes=60))
     assert command[command.index("--steps") + 1] == "24000000"
