@@ -154,6 +154,11 @@ class AgentConfig:
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
+    positives_only: bool = False
+    """Mask what the window holds of items the user did not like (the paper's windows hold none; in
+    catalog and session a user's first ratings do)."""
+    train_state: bool = True
+    """Train the state representation; without, it stays as it was initialised."""
     refused: bool = True
     """Add to the state what was refused in this episode, which equation 1 forgets (paper: no)."""
     separate_states: bool = True
@@ -171,6 +176,9 @@ class AgentConfig:
     """Units of the critic's ReLU layers."""
     critics: int = 2
     """1: the paper. 2: twins; the target takes the smaller (Fujimoto et al., 2018)."""
+    algorithm: Literal["ddpg", "td3"] = "ddpg"
+    """ddpg: the paper's. td3 (Fujimoto et al., 2018): with twin critics, noise on the target action,
+    and an actor and targets that move after every second update of the critics."""
     critic_action: Literal["item", "proto"] = "item"
     """What the critic sees as the action: the embedding of the recommended item, or the actor's
     output vector (the paper). With item, the target uses the best item left for the target actor."""
@@ -190,6 +198,9 @@ class AgentConfig:
     loss. 0: the paper (policy gradient alone)."""
     policy_gradient: float = 5.0
     """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
+    actor_gradient: Literal["policy", "stored"] = "policy"
+    """Where the policy gradient takes the slope of Q: at pi(s), as equation 3 does, or at the action
+    that was stored, as some earlier repositories do."""
     dropout: float = 0.5
     """Dropout rate on the state during updates."""
     item_dropout: float = 0.2
@@ -225,6 +236,12 @@ class AgentConfig:
             value = getattr(self, name)
             _require(1 <= value <= 65536, _flag("agent", name), value, "1 to 65536")
         _require(self.critics in (1, 2), "agent.critics", self.critics, "1 or 2")
+        _require(
+            self.algorithm == "ddpg" or self.critics == 2,
+            "agent.critics",
+            self.critics,
+            "2 with --agent.algorithm td3: it takes the smaller of twins",
+        )
         _require(0 <= self.discount < 1, "agent.discount", self.discount, "0 up to, not with, 1")
         for name in ("tau", "actor_lr", "critic_lr"):
             value = getattr(self, name)
@@ -443,7 +460,7 @@ class Config:
             return Xla(updates=everything, episodes=everything)
         agent = self.agent
         draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
-        return Xla(updates=not draws, episodes=False)
+        return Xla(updates=not (draws or agent.algorithm == "td3"), episodes=False)
 
 
 NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")

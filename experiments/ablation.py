@@ -23,6 +23,9 @@ from config import Config, Preset
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
 BASE = "the preset"
+TD3 = {"agent.critics": 2, "agent.algorithm": "td3"}  # in this order: td3 refuses one critic
+NO_NOISE = {"agent.noise": 0.0, "agent.noise_end": 0.0}
+NO_EPSILON = {"agent.epsilon": 0.0, "agent.epsilon_end": 0.0}
 # row -> settings that replace the preset's, as "group.field"
 ROWS: dict[str, dict[str, Any]] = {
     BASE: {},
@@ -33,6 +36,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "refused items not in the state (paper)": {"agent.refused": False},
     "no counterfactual items (paper)": {"agent.counterfactual": 0},
     "one critic (paper)": {"agent.critics": 1},
+    "TD3 (delayed actor, smoothed target actions)": TD3,
+    "gradient at the stored action (earlier repositories)": {"agent.actor_gradient": "stored"},
+    "state representation not trained": {"agent.train_state": False},
+    "window of positives only": {"agent.positives_only": True},
+    "no exploration": NO_NOISE | NO_EPSILON,
+    "no noise": NO_NOISE,
+    "no epsilon": NO_EPSILON,
     "targets not clipped (paper)": {"agent.clip_target": False},
     "MLP critic (paper)": {"agent.critic": "mlp"},
     "tanh actor without skip (paper)": {"agent.actor_output": "tanh"},
@@ -42,6 +52,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "no dropout (paper)": {"agent.dropout": 0.0, "agent.item_dropout": 0.0},
     "first windows only": {"env.random_start": 0.0},
     "PMF embedding (paper)": {"embedding.kind": "pmf"},
+    "user-movie embedding (earlier repositories)": {"embedding.kind": "user-movie"},
+    "movie-genre embedding (earlier repositories)": {"embedding.kind": "movie-genre"},
+    "random embedding": {"embedding.kind": "random"},
     "online actor deployed (paper)": {"agent.average_actor": False},
     "constant learning rates": {"agent.lr_schedule": "constant"},
     "gradients not clipped": {"agent.clip_norm": 0.0},

@@ -151,7 +151,7 @@ class StateRepresentation(keras.Model):
         self.size = self.represent.size(window, k) + (k + 1 if config.refused else 0)
         self.item_dropout = config.item_dropout
         self._features = features
-        self._kind = config.user_vector
+        self._kind, self._positives_only = config.user_vector, config.positives_only
         learned = self.represent.needs_user and config.user_vector == "learned"
         self.item_weights = (
             ItemWeights(window, config.item_weights == "position-rating", features.scale)
@@ -166,6 +166,8 @@ class StateRepresentation(keras.Model):
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
         """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
         mask = tf.cast(observation.items >= 0, tf.float32)  # [B, n]
+        if self._positives_only:
+            mask *= tf.cast(observation.ratings > sum(self._features.scale) / 2, tf.float32)
         if keep is not None:
             mask = mask * keep
         ids = tf.where(mask > 0, observation.items, self._features.n_items)

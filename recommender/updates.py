@@ -23,6 +23,8 @@ from recommender.state import Features, Observation, StateRepresentation
 
 # Scores of a residual actor's start, per star of predicted rating: as logits, one star must matter.
 SHARPNESS = 10.0
+# TD3: standard deviation and limit of the noise on the target action; critic updates per actor's
+SMOOTHING, LARGEST_SMOOTHING, DELAY = 0.2, 0.5, 2
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
 
 Mean = Callable[[list[tf.Tensor]], list[tf.Tensor]]
@@ -185,7 +187,8 @@ class Learner:
         self.target = Networks(config, window, features, seed)
         self.target.copy_from(self.online)
         self._actor_variables, self._critic_variables = self._trainable()
-        self.actor_optimizer = self._optimizer(config.actor_lr, total_updates)
+        delay = DELAY if config.algorithm == "td3" else 1
+        self.actor_optimizer = self._optimizer(config.actor_lr, total_updates // delay)
         self.critic_optimizer = self._optimizer(config.critic_lr, total_updates)
         self.actor_optimizer.build(self._actor_variables)
         self.critic_optimizer.build(self._critic_variables)
@@ -193,10 +196,11 @@ class Learner:
 
     def _trainable(self) -> tuple[list[Any], list[Any]]:
         online = self.online
-        actor = list(online.actor.trainable_variables)
-        if online.critic_state is not online.actor_state:
-            actor = online.actor_state.trainable_variables + actor
-        critic = list(online.critic_state.trainable_variables)
+        actor, critic = list(online.actor.trainable_variables), []
+        if self.config.train_state:
+            critic += online.critic_state.trainable_variables
+            if online.critic_state is not online.actor_state:
+                actor = online.actor_state.trainable_variables + actor
         for model in online.critics:
             critic += model.trainable_variables
         return actor, critic
@@ -245,13 +249,15 @@ class Learner:
         """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
         observation = Observation.of(batch)
         # y = r + gamma Q'(s', pi'(s'))
-        targets = self._td_target(batch)
+        targets = self._td_target(batch, seed + [0, 12])
         # Critic: equation (4), weighted by the replay's importance weights
         td_error, critic_loss, q = self._update_critic(batch, observation, targets, seed)
         # Actor: equation (3), at a = pi(s)
-        actor_loss, action = self._update_actor(observation, seed + [0, 8])
+        actor_loss, action = self._update_actor(batch, observation, seed + [0, 8])
         # theta' <- tau theta + (1 - tau) theta'
-        soft_update(self.target.variables, self.online.variables, self.config.tau)
+        self._when_due(
+            lambda: soft_update(self.target.variables, self.online.variables, self.config.tau)
+        )
         scalars = {
             "critic_loss": critic_loss,
             "actor_loss": actor_loss,
@@ -260,6 +266,12 @@ class Learner:
             "action": tf.reduce_mean(action),
         }
         return td_error, scalars
+
+    def _when_due(self, change: Callable[[], None]) -> None:
+        """The actor and the targets change with every update of the critics; in TD3 with every
+        second."""
+        if self.config.algorithm == "ddpg" or self.critic_optimizer.iterations % DELAY == 0:
+            change()
 
     def _legal(self, observation: Observation) -> Legal:
         """What may be shown to the users, block by block."""
@@ -270,7 +282,7 @@ class Learner:
 
         return legal
 
-    def _td_target(self, batch: dict[str, tf.Tensor]) -> Targets:
+    def _td_target(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> Targets:
         config, reward = self.config, batch["reward"]
         following = Observation(
             users=batch["users"],
@@ -280,6 +292,9 @@ class Learner:
             seen_rewards=tf.concat([batch["seen_rewards"], reward[:, None]], axis=1),
         )
         action = self.target.act(following)
+        if config.algorithm == "td3":
+            noise = SMOOTHING * tf.random.stateless_normal(tf.shape(action), seed)
+            action += tf.clip_by_value(noise, -LARGEST_SMOOTHING, LARGEST_SMOOTHING)
         if config.critic_action == "item":
             score = scorer(action, self.features.items, self._legal(following))
             action = tf.gather(self.features.items, best_item(score, self.features.n_items))
@@ -317,7 +332,7 @@ class Learner:
         if config.critic_action == "item":
             actions = tf.gather(self.features.items, items)  # [B, 1 + C, k]
         else:
-            actions = tf.cast(batch["action"], tf.float32)[:, None]
+            actions = self._stored(batch)[:, None]
         with tf.GradientTape() as tape:
             state = self._perturbed(online.critic_state, observation, seed + [0, 1])
             loss, q = 0.0, []
@@ -330,6 +345,12 @@ class Learner:
         self.critic_optimizer.apply(gradients, self._critic_variables)
         return error[:, 0], loss / len(online.critics), tf.stack(q, axis=1)
 
+    def _stored(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The actions of the transitions, as the critic sees them: [B, k]."""
+        if self.config.critic_action == "item":
+            return tf.gather(self.features.items, batch["item"])
+        return tf.cast(batch["action"], tf.float32)
+
     def _draw_items(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """C items per state, or all that are always left, from the actor's softmax, as `top_items`."""
         action, n_items = self.online.act(observation), self.features.n_items
@@ -339,7 +360,7 @@ class Learner:
         return top_items(noisy, n_items, count, ordered=False)
 
     def _update_actor(
-        self, observation: Observation, seed: tf.Tensor
+        self, batch: dict[str, tf.Tensor], observation: Observation, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         config, online = self.config, self.online
         own_state = online.actor_state is not online.critic_state
@@ -356,13 +377,15 @@ class Learner:
             if config.policy_gradient:
                 # the mean item under the softmax of the scores: what the actor would show
                 shown = mean_item if config.critic_action == "item" else action
+                if config.actor_gradient == "stored":  # its value, with the gradient of pi(s)
+                    shown += tf.stop_gradient(self._stored(batch) - shown)
                 q = online.value(online.critics[0], observation, critic_state, shown)
                 loss -= config.policy_gradient * tf.reduce_mean(q)
             if config.imitation:
                 usable = (positives >= 0) & ~among(positives, observation.seen)
                 loss += config.imitation * imitation_loss(log_policy, usable, self.mean)
         gradients = self.mean(tape.gradient(loss, self._actor_variables))
-        self.actor_optimizer.apply(gradients, self._actor_variables)
+        self._when_due(lambda: self.actor_optimizer.apply(gradients, self._actor_variables))
         return loss, action
 
     def _perturbed(

@@ -272,10 +272,17 @@ def test_settings_cannot_be_changed():
         Config().seed = 1
 
 
+def test_td3_needs_twins():
+    with pytest.raises(ConfigError, match=r"agent\.critics is 1, expected 2 with --agent"):
+        AgentConfig(algorithm="td3", critics=1)
+
+
 def test_xla_compiles_all_on_a_gpu_and_what_draws_nothing_on_a_cpu():
     best, paper = preset("best"), preset("paper")
     assert best.xla(gpu=False) == (False, False) and paper.xla(gpu=False) == (True, False)
     assert best.xla(gpu=True) == paper.xla(gpu=True) == (True, True)
+    td3 = replace(paper, agent=replace(paper.agent, algorithm="td3", critics=2))
+    assert td3.xla(gpu=False) == (False, False)  # it draws noise
     for choice, expected in (("on", True), ("off", False)):
         config = replace(best, loop=replace(best.loop, jit=choice))
         assert config.xla(gpu=False) == config.xla(gpu=True) == (expected, expected)

@@ -162,6 +162,16 @@ def test_the_start_was_not_refused():
     np.testing.assert_array_equal(state[3 * toys.K :], 0)
 
 
+def test_a_window_of_positives_masks_the_others():
+    mixed = toys.observation([[3, 5, 7], [1, 2, 4]], [[5, 3, 4], [1, 2, 3]])
+    liked = toys.observation([[3, -1, 7], [-1, -1, -1]], [[5, 0, 4], [0, 0, 0]])
+    every, positive = module("drr-ave"), module("drr-ave", positives_only=True)
+    for model in (every, positive):
+        randomise(model)
+    np.testing.assert_array_equal(positive(mixed), every(liked))
+    assert not np.allclose(every(mixed), every(liked))
+
+
 def test_a_stranger_has_no_demographics():
     model = module("drr-ave")
     randomise(model)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import toys
 
 from envs.vector import VectorOfflineEnv
+from recommender.softmax import softmax_policy
 from recommender.state import Observation
 from recommender.updates import SHARPNESS, Learner, Networks, among, imitation_loss, soft_update
 
@@ -93,7 +94,7 @@ SETTINGS = {
 @pytest.mark.parametrize("config", SETTINGS.values(), ids=SETTINGS.keys())
 def test_the_td_target_is_its_formula(config):
     learner, batch = scrambled(config), toys.batch(config, 16)
-    targets = learner._td_target(batch)
+    targets = learner._td_target(batch, SEED)
     expected, continuation = td_target(learner, batch)
     assert targets.target.shape == (16,)
     np.testing.assert_allclose(targets.target, expected, rtol=1e-4, atol=1e-5)
@@ -105,7 +106,7 @@ def test_the_clip_is_what_rewards_and_discount_allow():
     learner = scrambled(replace(BEST, discount=0.5))
     learner.target.critics[0].baseline.bias.assign([-100.0])
     batch = toys.batch(BEST) | {"terminated": tf.zeros([8])}
-    target = learner._td_target(batch).target
+    target = learner._td_target(batch, SEED).target
     np.testing.assert_array_equal(target, np.full(8, -2.0))
 
 
@@ -183,6 +184,43 @@ def test_the_actors_gradient_is_taken_where_the_policy_is_now():
     learner.update(batch, SEED)
     for got, want in zip(learner.actor_optimizer.gradients, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+
+
+def test_the_ablation_takes_the_gradient_at_the_stored_action():
+    for config in (PAPER, replace(BEST, imitation=0.0)):
+        learner = recorded(scrambled(replace(config, actor_gradient="stored")))
+        batch, online = toys.batch(config), learner.online
+        observation, actor = observed(batch), online.actor
+        state = online.critic_state(observation)
+        at = tf.constant(stored_action(learner, batch))
+        with tf.GradientTape() as inner:
+            inner.watch(at)
+            q = online.critics[0](state, at)
+        slope = inner.gradient(q, at) * (-config.policy_gradient / 8)
+        with tf.GradientTape() as outer:
+            action = online.act(observation)
+            if config.critic_action == "item":
+                legal = learner._legal(observation)
+                _, action = softmax_policy(
+                    action, learner.features.items, legal, batch["users"][:, None]
+                )
+        expected = outer.gradient(action, actor.trainable_variables, output_gradients=slope)
+        learner.update(batch, SEED)
+        found = learner.actor_optimizer.gradients[-len(expected) :]
+        for got, want in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_a_frozen_state_representation_does_not_learn(separate):
+    config = replace(BEST, separate_states=separate, train_state=False)
+    learner = toys.learner(config)
+    states = [v for module in learner.online.states for v in module.variables]
+    heads = [*learner.online.actor.variables, *learner.online.critics[0].variables]
+    before = arrays(states), arrays(heads)
+    learner.update(toys.batch(config), SEED)
+    assert all(equal(before[0], arrays(states)))
+    assert not any(equal(before[1], arrays(heads)))
 
 
 @pytest.mark.parametrize("config", [PAPER, BEST], ids=["paper", "best"])
@@ -314,6 +352,43 @@ def test_many_updates_in_one_call_are_those_updates_one_by_one_and_traced_once()
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
     compiled.update_many(toys.stacked(batches[::-1]), tf.constant([9, 9]))
     assert compiled.update_many.experimental_get_tracing_count() == 1
+
+
+TD3 = replace(PAPER, algorithm="td3", critics=2)
+
+
+def test_the_actor_and_the_targets_of_td3_move_with_every_second_update():
+    learner, moved = toys.learner(TD3), []
+    parts = (learner.online.actor, learner.online.critics[1], learner.target)
+    for step in range(4):
+        before = [arrays(part.variables) for part in parts]
+        learner.update_many(toys.stacked([toys.batch(TD3, seed=step)]), SEED)
+        now = [arrays(part.variables) for part in parts]
+        moved.append([not all(equal(*pair)) for pair in zip(before, now, strict=True)])
+    assert moved == [[False, True, False], [True, True, True]] * 2
+
+
+def test_td3_smooths_the_target_action_within_limits(monkeypatch):
+    actions = []
+    learner, batch = scrambled(TD3), toys.batch(TD3, 64)
+    value = learner.target.value
+    monkeypatch.setattr(
+        learner.target,
+        "value",
+        lambda critic, seen, state, action: (
+            actions.append(action) or value(critic, seen, state, action)
+        ),
+    )
+    smoothed = learner._td_target(batch, SEED).target
+    noise = actions[0] - learner.target.act(next_observation(batch))
+    assert np.abs(noise).max() == pytest.approx(0.5, abs=1e-5)
+    assert 0.15 < np.std(noise) < 0.25 and abs(np.mean(noise)) < 0.05
+    np.testing.assert_array_equal(learner._td_target(batch, SEED).target, smoothed)
+    assert not np.allclose(learner._td_target(batch, SEED + 1).target, smoothed)
+    monkeypatch.setattr("recommender.updates.SMOOTHING", 0.0)
+    plain = scrambled(replace(TD3, algorithm="ddpg"))
+    expected = plain._td_target(batch, SEED).target
+    np.testing.assert_array_equal(learner._td_target(batch, SEED).target, expected)
 
 
 RESIDUAL = replace(BEST, user_vector="pretrained", residual=True)
