@@ -8,7 +8,7 @@ in the output folder, so an interrupted call goes on where it stopped. Tables ar
 markers in docs/paper.md, the paper's numbers beside ours.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,9 +23,17 @@ from experiments.leaderboard import fill, train_missing
 
 STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
-LENGTH = 10  # T, the paper's on MovieLens
-LENGTHS = (5, 10, 20, 30)  # of figure 7
+LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
+LENGTH = 10
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
+# Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "drr-ave": (),
+    "discount-0": ("--agent.discount", "0"),
+    "actor-rate-x10": ("--agent.actor-lr", "1e-3"),
+    "linear-actor": ("--agent.actor-output", "linear-skip"),
+    "biased-mf": ("--embedding.kind", "mf"),
+}
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ class Arguments:
     """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
+    variants: bool = False
+    """DRR-ave of table 2 with one setting changed."""
     datasets: tuple[Literal["ml-100k", "ml-1m"], ...] = ("ml-100k", "ml-1m")
     """For table 6, which of its two parts."""
     seeds: int = 5
@@ -115,16 +125,20 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Train what is missing, measure, write."""
-    if arguments.table is None and arguments.figure is None:
-        raise SystemExit("nothing to do: give --table 2, 4 or 6, or --figure 7")
+    if not (arguments.table or arguments.figure or arguments.variants):
+        raise SystemExit("nothing to do: give --table 2, 4 or 6, --figure 7 or --variants")
     for study in TABLES[arguments.table] if arguments.table else ():
         if study.dataset in arguments.datasets or arguments.table != 6:
             table = as_markdown(measure(arguments, study), study)
             write(arguments, f"table {arguments.table} {study.dataset}", table)
-    if arguments.figure is not None:
+    if arguments.figure:
         report = lengths(arguments)
         write(arguments, "figure 7", report.as_markdown())
         draw(report, arguments.docs.with_name("paper-figure-7.png"))
+    if arguments.variants:
+        report = evaluate.run(changed(arguments, TABLES[2][0], VARIANTS))
+        keys = ("precision@5", "precision@10", "ndcg@5", "ndcg@10")
+        write(arguments, "variants", replace(report, keys=keys).as_markdown())
 
 
 def write(arguments: Arguments, name: str, table: str) -> None:
@@ -133,22 +147,33 @@ def write(arguments: Arguments, name: str, table: str) -> None:
     fill(arguments.docs, name, table)
 
 
-def train(arguments: Arguments, study: Study, state: str, seed: int, length: int = LENGTH) -> Path:
+def train(
+    arguments: Arguments, study: Study, state: str, seed: int, name: str, changes: Sequence[str]
+) -> Path:
     """The folder of one cell; its name holds all that the result depends on."""
-    kind = state if length == LENGTH else f"{state}-T{length}"
-    name = f"{study.dataset}-{study.protocol}-{kind}-{arguments.steps}-seed{seed}"
+    name = f"{study.dataset}-{study.protocol}-{name}-{arguments.steps}-seed{seed}"
     options = ["--preset", "paper", "--protocol", study.protocol, "--dataset", study.dataset]
     options += ["--agent.state", state, "--steps", str(arguments.steps), "--seed", str(seed)]
-    options += ["--env.episode-length", str(length)]
-    options += ["--loop.updates-per-rollout", str(USERS_AT_ONCE * length)]
-    options += ["--loop.evaluations", "2", "--loop.checkpoints", "0"]
+    options += ["--loop.evaluations", "2", "--loop.checkpoints", "0", *changes]
     return train_missing(arguments.output_root, name, options, arguments.data_root)
+
+
+def changed(
+    arguments: Arguments, study: Study, variants: Mapping[str, Sequence[str]]
+) -> evaluate.Arguments:
+    """The question about DRR-ave with changed settings, {name: flags}, every seed trained."""
+    weights = [
+        f"{name}={train(arguments, study, 'drr-ave', seed, name, changes)}"
+        for seed in range(arguments.seeds)
+        for name, changes in variants.items()
+    ]
+    return question(arguments, study, (), weights)
 
 
 def measure(arguments: Arguments, study: Study) -> Report:
     """Every baseline, and every state with all its seeds; learning within sessions as well."""
     runs = [
-        (state, seed, train(arguments, study, state, seed))
+        (state, seed, train(arguments, study, state, seed, state, ()))
         for seed in range(arguments.seeds)
         for state in STATES
     ]
@@ -205,16 +230,17 @@ def beside(ours: float, paper: Sequence[float] | None, place: int) -> str:
 
 def lengths(arguments: Arguments) -> Report:
     """DRR-ave trained with several episode lengths, all played for the longest of them."""
-    study = TABLES[6][0]
-    weights = [
-        f"T{length:02d}={train(arguments, study, 'drr-ave', seed, length)}"
+    variants = {
+        "drr-ave" if length == LENGTH else f"drr-ave-T{length}": (
+            *("--env.episode-length", str(length)),
+            *("--loop.updates-per-rollout", str(USERS_AT_ONCE * length)),
+        )
         for length in LENGTHS
-        for seed in range(arguments.seeds)
-    ]
-    asked = replace(question(arguments, study, (), weights), ks=LENGTHS)
-    report = evaluate.run(asked)
-    rows = tuple(sorted(report.rows, key=lambda row: row.name))
-    return replace(report, rows=rows, keys=tuple(f"reward@{length}" for length in LENGTHS))
+    }
+    report = evaluate.run(replace(changed(arguments, TABLES[6][0], variants), ks=LENGTHS))
+    rows = {row.name: row for row in report.rows}
+    keys = tuple(f"reward@{length}" for length in LENGTHS)
+    return replace(report, rows=tuple(rows[name] for name in variants), keys=keys)
 
 
 def draw(report: Report, path: Path) -> None:

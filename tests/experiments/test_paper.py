@@ -78,9 +78,6 @@ def test_a_table_trains_every_state_and_seed_once(trained, asked, page):
     for command in trained:
         assert value(command, "--protocol") == "rerank" and value(command, "--steps") == "3000"
         assert value(command, "--preset") == "paper" and value(command, "--dataset") == "ml-100k"
-        assert (
-            value(command, "--loop.updates-per-rollout") == "320"
-        )  # one for each of 32 x 10 steps
     paper.main(arguments(page, table=2, seeds=2, steps=3000))
     assert len(trained) == 8
     paper.main(arguments(page, table=2, seeds=3, steps=3000))
@@ -127,15 +124,26 @@ def test_figure_7_varies_the_episode_length_alone(trained, asked, page):
     assert [value(c, "--env.episode-length") for c in trained] == ["5", "10", "20", "30"]
     assert [value(c, "--loop.updates-per-rollout") for c in trained] == ["160", "320", "640", "960"]
     assert asked[0].ks == (5, 10, 20, 30)
-    assert "| T05 | 0.1000" in page.read_text()
+    assert "| drr-ave-T5 | 0.1000" in page.read_text()
     assert page.with_name("paper-figure-7.png").read_bytes().startswith(b"\x89PNG")
     # T = 10 is the cell of table 6
     paper.main(arguments(page, table=6, seeds=1, online_seeds=0, datasets=("ml-100k",)))
     assert len(trained) == 4 + 3
 
 
+def test_variants_change_one_setting_each_and_share_the_cell_of_table_2(trained, asked, page):
+    paper.main(arguments(page, variants=True, seeds=1))
+    ends = [command[command.index("--loop.checkpoints") + 2 :] for command in trained]
+    assert [end[: end.index("--run-name")] for end in ends] == [
+        list(changes) for changes in paper.VARIANTS.values()
+    ]
+    assert len(asked[0].weights) == len(paper.VARIANTS)
+    paper.main(arguments(page, table=2, seeds=1))
+    assert len(trained) == len(paper.VARIANTS) + 3
+
+
 def test_without_a_choice_there_is_nothing_to_do(page):
-    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, or --figure 7"):
+    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, --figure 7 or --variants"):
         paper.main(arguments(page))
 
 
