@@ -12,6 +12,7 @@ from recommender.state import Features, Observation
 from recommender.updates import Learner, Log
 
 Fields = dict[str, np.ndarray]  # of one transition, each [1, ...]
+Tensors = dict[str, tf.Tensor]
 
 
 class OnlinePolicy(DRRPolicy):
@@ -48,31 +49,36 @@ class OnlinePolicy(DRRPolicy):
         )
         for networks in (self.learner.online, self.learner.target):
             networks.copy_from(agent.networks)
-        self._trained = [np.copy(variable.numpy()) for variable in self.learner.variables]
+        self._trained = [tf.identity(variable) for variable in self.learner.variables]
         deployed = self.learner.target if config.average_actor else self.learner.online
         catalogue, window = agent.catalogue, agent.window
         mine = DRRAgent(config, agent.table, catalogue, window=window, networks=deployed)
         super().__init__(mine, name)
-        self._act, self._steps = tf.function(mine.act), steps
+        self._steps = steps
+        self._begin, self._continue = tf.function(self._reset), tf.function(self._learn)
         self._session: list[Fields] = []
-        self._updates = 0
 
-    def reset(self) -> None:
-        """Back to the trained parameters, bit for bit, with nothing remembered."""
+    def _reset(self, now: Tensors) -> tf.Tensor:
+        """Back to the trained parameters, bit for bit; then pi(s) [1, k]."""
         for variable, value in zip(self.learner.variables, self._trained, strict=True):
             variable.assign(value)
-        self._session, self._updates = [], 0
+        return self.agent.act(Observation.of(now))
+
+    def _learn(self, batch: Tensors, seed: tf.Tensor, now: Tensors) -> tf.Tensor:
+        """One update; then pi(s) [1, k]."""
+        self.learner.update_many(batch, seed)
+        return self.agent.act(Observation.of(now))
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores; of one user, who answered what was scored best the last time."""
-        if states.feedback_items.shape[1]:
-            self._hear(states)
-            self._learn()
-        else:
-            self.reset()
         now = self._observed(states)
-        fields = {name: tf.constant(value) for name, value in now.items()}
-        action: FloatArray = self._act(Observation.of(fields)).numpy()
+        if not states.feedback_items.shape[1]:
+            self._session = []
+            action = self._begin(_tensors(now)).numpy()
+        else:
+            self._hear(states)
+            seed = tf.constant([0, 16 * len(self._session)], tf.int32)
+            action = self._continue(_tensors(self._batch()), seed, _tensors(now)).numpy()
         self._session.append(now | {"action": action.astype(np.float16)})
         return take(action @ self.agent.table.items.T, candidates)
 
@@ -99,18 +105,18 @@ class OnlinePolicy(DRRPolicy):
             "terminated": np.zeros(1, np.float32),
         }
 
-    def _learn(self) -> None:
-        """One update on a batch in which the session's transitions take turns."""
+    def _batch(self) -> Fields:
+        """A batch in which the session's transitions take turns, fields [1, B, ...]."""
         turns = np.arange(self.agent.config.batch_size) % len(self._session)
         batch = {
-            name: tf.constant(
-                np.concatenate([fields[name] for fields in self._session])[turns][None]
-            )
+            name: np.concatenate([fields[name] for fields in self._session])[turns][None]
             for name in self._session[0]
         }
-        batch["weights"] = tf.ones([1, len(turns)])
-        self.learner.update_many(batch, tf.constant([0, 16 * self._updates], tf.int32))
-        self._updates += 1
+        return batch | {"weights": np.ones([1, len(turns)], np.float32)}
+
+
+def _tensors(fields: Fields) -> Tensors:
+    return {name: tf.constant(value) for name, value in fields.items()}
 
 
 def _features(agent: DRRAgent, start: States) -> Features:
