@@ -70,14 +70,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> str:
     """Play the policies and describe the chosen users, in Markdown."""
-    if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
-        raise evaluate.UsageError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
+    check_quantiles(arguments.quantiles)
     given = evaluate.Arguments(**{name: getattr(arguments, name) for name in SHARED})
     ratings, protocol, policies = prepare(given)
     _, results = probes.compare(ratings.name, protocol, policies)
     key = protocol.headline_keys[0]
     text = cases(ratings, protocol, results, key, arguments.quantiles, arguments.first)
     return f"# {ratings.name}, {protocol.label}\n\n{text}"
+
+
+def check_quantiles(quantiles: Sequence[float]) -> None:
+    """UsageError where one is none."""
+    if not all(0 <= quantile <= 1 for quantile in quantiles):
+        raise evaluate.UsageError(f"--quantiles {quantiles}: must be from 0 to 1")
 
 
 def prepare(given: evaluate.Arguments) -> tuple[Ratings, EvaluationProtocol, list[Policy]]:

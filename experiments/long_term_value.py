@@ -20,8 +20,8 @@ from config import CsvConfig
 from data import DataError
 from evaluation import long_term, probes
 from evaluation.ranking import PolicyError
-from experiments.case_study import cases, prepare
-from experiments.leaderboard import insert
+from experiments.case_study import cases, check_quantiles, prepare
+from experiments.leaderboard import fill
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> str:
     """Play, draw and describe; returns what goes into the page."""
+    check_quantiles(arguments.quantiles)
     ratings, protocol, (agent, *others) = prepare(
         evaluate.Arguments(
             protocol="session",
@@ -94,11 +95,8 @@ def run(arguments: Arguments) -> str:
         "variety": long_term.variety_table(results, protocol.visible),
         "sessions": cases(ratings, protocol, two, key, *shown),
     }
-    if arguments.docs is not None:
-        page = arguments.docs.read_text("utf-8")
-        for name, text in parts.items():
-            page = insert(page, name, text)
-        arguments.docs.write_text(page, encoding="utf-8")
+    for name, text in parts.items():
+        fill(arguments.docs, name, text)
     return "\n".join(parts.values())
 
 

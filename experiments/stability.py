@@ -19,6 +19,7 @@ import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import config as settings
+import evaluate
 from config import Preset
 from evaluation.curves import CurveRow, points, strategies
 from evaluation.policy import FloatArray
@@ -27,6 +28,7 @@ from experiments.strategies import read
 from training import health
 
 KEYS = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
+MEASURED: evaluate.ProtocolName = "catalog"  # and with it session: one run serves both
 DIVERGED = 1  # train.py's exit status, which other failures while it runs share
 
 
@@ -64,16 +66,13 @@ def main(arguments: Arguments) -> None:
     figure.savefig(arguments.figures / f"stability-{arguments.dataset}.png", dpi=80)
     text = table(runs, [curve for _, curve in curves], arguments.seeds - len(runs))
     print(text)
-    if arguments.docs is not None:
-        page = arguments.docs.read_text("utf-8")
-        page = leaderboard.insert(page, f"{arguments.dataset} stability", text)
-        arguments.docs.write_text(page, encoding="utf-8")
+    leaderboard.fill(arguments.docs, f"{arguments.dataset} stability", text)
 
 
 def completed(arguments: Arguments, board: leaderboard.Arguments, seed: int) -> bool:
     """Train the seed if it is not finished; False where train.py stopped itself."""
     try:
-        leaderboard.train(board, arguments.dataset, arguments.preset, seed)
+        leaderboard.train(board, arguments.dataset, MEASURED, arguments.preset, seed)
     except subprocess.CalledProcessError as error:
         if error.returncode != DIVERGED:
             raise
@@ -83,7 +82,8 @@ def completed(arguments: Arguments, board: leaderboard.Arguments, seed: int) -> 
 
 
 def run_folder(arguments: Arguments, seed: int) -> Path:
-    return arguments.output_root / f"{arguments.dataset}-{arguments.preset}-seed{seed}"
+    group = leaderboard.group(arguments.dataset, MEASURED, arguments.preset)
+    return arguments.output_root / f"{group}-seed{seed}"
 
 
 def table(runs: Sequence[Path], curves: Sequence[Sequence[CurveRow]], stopped: int) -> str:

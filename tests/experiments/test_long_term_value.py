@@ -59,7 +59,8 @@ def test_the_page_has_tables_and_the_best_median_and_worst_user(flags, tiny_root
     assert "| drr | drr-static |" in capsys.readouterr().out
 
 
-def test_a_page_that_is_not_there_is_one_line(flags, tmp_path, capsys):
-    assert long_term_value.main([*flags, "--docs", str(tmp_path / "none.md")]) == 2
+@pytest.mark.parametrize("wrong", [("--quantiles", "2"), ("--weights", "nowhere")])
+def test_what_cannot_be_played_is_one_line(wrong, flags, capsys):
+    assert long_term_value.main([*flags, *wrong]) == 2
     error = capsys.readouterr().err
-    assert "none.md" in error and error.count("\n") == 1
+    assert wrong[1] in error and error.count("\n") == 1

@@ -84,15 +84,15 @@ def test_a_run_that_would_be_stopped_today_has_diverged(arguments, monkeypatch):
 def test_missing_seeds_are_trained_and_those_that_stop_are_counted(arguments, monkeypatch, capsys):
     trained = []
 
-    def train(_, dataset, preset, seed):
-        trained.append((dataset, preset, seed))
+    def train(_, dataset, protocol, preset, seed):
+        trained.append((dataset, protocol, preset, seed))
         if seed == 1:
             raise subprocess.CalledProcessError(1, "train.py")
         write_run(arguments.output_root, seed, 0.5)
 
     monkeypatch.setattr(leaderboard, "train", train)
     stability.main(arguments)
-    assert trained == [("ml-1m", "best", seed) for seed in range(3)]
+    assert trained == [("ml-1m", "catalog", "best", seed) for seed in range(3)]
     found = cells(arguments.docs)
     assert (found["seeds"], found["diverged"]) == ("3", "1")
     assert "seed 1 did not finish" in capsys.readouterr().err
