@@ -56,11 +56,12 @@ def _reranked(dataset: str, popularity: tuple[float, ...], *others: tuple[float,
 
 
 def _simulated(dataset: str, *totals: float) -> Study:
-    """Total rewards."""
-    names = ("linucb", "hlinucb", *(state + ONLINE for state in STATES))
+    """Total rewards; the paper's agents learn within a session."""
+    names = ("linucb", "hlinucb", *STATES)
     paper: dict[str, tuple[float, ...]] = {
         name: (total,) for name, total in zip(names, totals, strict=True)
     }
+    paper |= {state + ONLINE: paper[state] for state in STATES}
     baselines = ("random", "popularity", "popularity-mean", *names[:2], "pmf", "mf", "oracle")
     return Study(dataset, "simulator", ("total_reward", "precision@10"), baselines, paper)
 

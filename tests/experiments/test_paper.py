@@ -157,17 +157,18 @@ def test_a_shuffled_log_holds_the_same_ratings_user_by_user(tiny):
     assert (mixed.items != tiny.items).mean() > 0.5
 
 
-def test_enough_are_ten_hidden_ratings(tiny, monkeypatch):
-    monkeypatch.setattr(splits, "ENOUGH", 5)
+def test_users_are_chosen_by_their_hidden_ratings(tiny):
     hidden = split_by_time(tiny)[1].lengths
-    assert splits.with_enough(tiny).tolist() == np.flatnonzero(hidden >= 5).tolist()
-    assert 0 < len(splits.with_enough(tiny)) < tiny.n_users
+    assert splits.with_hidden(tiny, 5).tolist() == np.flatnonzero(hidden >= 5).tolist()
+    assert 0 < len(splits.with_hidden(tiny, 5)) < tiny.n_users
+    assert len(splits.with_hidden(tiny, 0)) == (tiny.lengths > 0).sum()
 
 
 def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(splits, "ENOUGH", 5)
+    monkeypatch.setattr(splits, "LEAST", (0, 5))
     rows = splits.measure(tiny, splits.Arguments(cache_dir=tmp_path))
     assert len(rows) == 4 and all(len(cells) == len(splits.POLICIES) for cells in rows.values())
+    assert next(iter(rows)) == f"last fifth, {(tiny.lengths > 0).sum()} users with 0 or more"
     study = replace(paper.TABLES[2][0], dataset="toy")
     lines = splits.as_markdown(study, rows).splitlines()
     assert lines[2].startswith("| the paper |  | 0.6933 / 0.6012 | 0.6933 / 0.6012 | 0.6988 / ")
