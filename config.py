@@ -166,7 +166,7 @@ class AgentConfig:
     actor_hidden: int = 256
     """Units of the actor's two ReLU layers (not stated in the paper; the earlier repos use 128)."""
     residual: bool = False
-    """Learn what to add to the pretrained factorisation: pi(s) = 10 u + actor(s), and Q(s, a) = the
+    """Learn what to add to the pretrained factorisation: pi(s) = 50 u + actor(s), and Q(s, a) = the
     reward that u . a predicts + critic(s, a), both networks starting at zero (paper: no)."""
     actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
     """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
@@ -518,8 +518,8 @@ _PAPER = Config(
     loop=LoopConfig(parallel_users=32, updates_per_rollout=320),
 )
 
-# Known users, the paper's n and T. The agent starts as the blend and learns in small steps: on held-out
-# training time, larger ones, dropout and imitation made the blend worse.
+# rerank and simulator: the paper's n and T. The agent starts as a blend of factorisations and learns in
+# small steps; on held-out training time larger ones, dropout and imitation made the blend worse.
 _RERANK = Config(
     protocol=("rerank",),
     steps=30_000,
@@ -533,17 +533,13 @@ _RERANK = Config(
         policy_gradient=1.0,
         dropout=0.0,
         item_dropout=0.0,
-        actor_lr=2e-5,
-        critic_lr=5e-4,
-        noise=0.3,
-        noise_end=0.1,
+        actor_lr=1e-4,
+        critic_lr=1e-3,
     ),
     loop=LoopConfig(validation_share=0.1, keep="best"),
 )
 _SIMULATOR = dataclasses.replace(
-    _RERANK,
-    protocol=("simulator",),
-    agent=dataclasses.replace(_RERANK.agent, actor_lr=1e-5),
+    _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)
 )
 
 
