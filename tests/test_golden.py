@@ -38,8 +38,8 @@ def assert_same_answers(found: dict, expected: dict) -> None:
     np.testing.assert_allclose(*sums, rtol=1e-4, atol=1e-3)
 
 
-def test_the_first_version_and_the_release_are_among_them() -> None:
-    assert {"0.1-best", "0.1-paper", "ml-1m"} <= {run.name for run in RUNS}
+def test_the_first_version_and_the_releases_are_among_them() -> None:
+    assert {"0.1-best", "0.1-paper", "ml-1m", "ml-100k"} <= {run.name for run in RUNS}
 
 
 @pytest.mark.parametrize("run", RUNS, ids=[run.name for run in RUNS])
