@@ -51,29 +51,34 @@ def load_ratings(arguments: DataArguments) -> Ratings:
     return make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
 
 
-def median_seconds(calls: Mapping[Key, Callable[[], Any]], repeats: int) -> dict[Key, float]:
+def median_seconds(
+    calls: Mapping[Key, Callable[[], Any]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[Key, float]:
     """Median seconds of one call of each, after a first one that is not counted.
 
     The calls take turns, so that a slow spell of the machine hits all of them and ratios hold.
+    `time.process_time` as the clock: of all threads, which other processes hardly change.
     """
     counts = {name: _calls_at_once(call) for name, call in calls.items()}
     times: dict[Key, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            times[name].append(_seconds(call, counts[name]) / counts[name])
+            times[name].append(_seconds(call, counts[name], clock) / counts[name])
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def _calls_at_once(call: Callable[[], Any]) -> int:
     call()  # compiles, fills caches
-    return 1 + int(SHORTEST / max(_seconds(call, 1), 1e-9))
+    return 1 + int(SHORTEST / max(_seconds(call, 1, time.perf_counter), 1e-9))
 
 
-def _seconds(call: Callable[[], Any], count: int) -> float:
-    began = time.perf_counter()
+def _seconds(call: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
+    began = clock()
     for _ in range(count):
         call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def machine() -> dict[str, Any]:

@@ -8,7 +8,8 @@ process of its own (benchmarks/growth_case.py). The stages are those of train.py
 settings: reading the data, the embedding, environment steps and updates, a checkpoint, a ranked
 list, and, with `pip install faiss-cpu`, approximate retrieval. Then what growth costs: the time of
 a step with n times the items over n times the time, and the time with n times the users over the
-same time; both are 1 where cost grows as it should.
+same time; both are 1 where cost grows as it should. Times of steps are CPU times of all threads
+together, so that they compare though the sets take their turns on a machine that is not idle.
 
 A set that the JSON file holds already is not measured again, so an interrupted call goes on.
 """
@@ -53,8 +54,8 @@ ROWS = {
     "parse_s": "read from CSV, s",
     "embedding_s": "embedding, s",
     "prepare_s": "agent, environment, s",
-    "transition_us": "environment step, us",
-    "update_ms": "update, ms",
+    "transition_us": "environment step, CPU us",
+    "update_ms": "update, CPU ms",
     "list_ms": "ranked list, ms",
     "checkpoint_s": "checkpoint, s",
 }
@@ -133,7 +134,7 @@ def tables(figures: Figures) -> list[Table]:
             ],
         ),
         Table(
-            "Growth of a step's time: with items over linear, with users over constant",
+            "Growth of a step's CPU time: with items over linear, with users over constant",
             ["against the first", *STEPS.values()],
             [
                 [f"{times} {axis}", *(row[step] for step in STEPS)]

@@ -157,8 +157,8 @@ def plot_growth(figures: dict[str, Any]) -> Figure:
             times = [case[key] / first[key] for case in cases]
             place.plot(sizes, times, "o-", color=colour, label=label)
         expected = [size / sizes[0] if axis == "items" else 1.0 for size in sizes]
-        place.plot(sizes, expected, "--", color=PLAIN, label="expected")
-        place.set(xscale="log", yscale="log", xlabel=axis, ylabel="time, first = 1")
+        place.plot(sizes, expected, "--", color="gray", label="expected")
+        place.set(xscale="log", yscale="log", xlabel=axis, ylabel="CPU time, first = 1")
         add_legend(place)
     axes[1].set_ylim(0.1, 10)
     ratings = [case["ratings"] for case in figures["cases"]]

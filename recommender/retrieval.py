@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 LINKS = 32  # neighbours of an item in the graph
 BUILD_BREADTH = 200  # items looked at while one is added
-SEARCH_BREADTH = 128  # and while one request is answered, at least
+SEARCH_BREADTH = 128  # and while one request is answered, at least,
+BREADTH_OF_EACH = 10  # or for each item wanted: the graph is poor where few vectors are much longer
 
 FloatArray = NDArray[np.float32]
 
@@ -40,7 +41,8 @@ class Retrieval:
 
     def nearest(self, actions: FloatArray, count: int) -> NDArray[np.int64]:
         """About the `count` best items for actions [B, k], -1 where fewer were found: [B, count]."""
-        breadth = self._faiss.SearchParametersHNSW(efSearch=max(SEARCH_BREADTH, 2 * count))
+        looked_at = max(SEARCH_BREADTH, BREADTH_OF_EACH * count)
+        breadth = self._faiss.SearchParametersHNSW(efSearch=looked_at)
         queries = np.ascontiguousarray(actions, np.float32)
         found: NDArray[np.int64] = self._index.search(queries, count, params=breadth)[1]
         return found

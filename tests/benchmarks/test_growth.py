@@ -88,7 +88,7 @@ def test_the_tables_and_the_json_show_ratios_to_the_first_case(asked, tmp_path, 
         "users": {"8 x": {"transition_us": 1.2, "update_ms": pytest.approx(1.1)}},
     }
     shown = capsys.readouterr().out
-    assert all(text in shown for text in ("update, ms", "4 x items", "8 x users", "recall@100"))
+    assert all(text in shown for text in ("update, CPU ms", "4 x items", "8 x users", "recall@100"))
 
 
 def test_what_the_file_holds_is_not_measured_again(asked, tmp_path):
