@@ -31,7 +31,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "drr-ave": (),
     "discount-0": ("--agent.discount", "0"),
     "actor-rate-x10": ("--agent.actor-lr", "1e-3"),
-    "linear-actor": ("--agent.actor-output", "linear-skip"),
     "biased-mf": ("--embedding.kind", "mf"),
 }
 
