@@ -73,9 +73,10 @@ class Arguments(CommonArguments):
 def main(arguments: Arguments) -> None:
     """Measure, write after every set, print."""
     found = {tuple(case["size"]): case for case in measured(arguments.json)}
-    cases: list[Figures] = []
-    for size in arguments.sizes + (LARGE if arguments.large else ()):
-        cases.append(found.get(size) or run_case(size, arguments.repeats))
+    sizes = arguments.sizes + (LARGE if arguments.large else ())
+    for size in sizes:
+        found[size] = found.get(size) or run_case(size, arguments.repeats)
+        cases = [found[each] for each in sizes if each in found]
         growth = {axis: growth_along(axis, cases) for axis in ("items", "users")}
         figures = {"cases": cases, "growth": growth}
         write_json(arguments.json, figures)

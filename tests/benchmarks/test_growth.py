@@ -102,6 +102,17 @@ def test_what_the_file_holds_is_not_measured_again(asked, tmp_path):
     assert set(written["growth"]["users"]) == {"8 x"}
 
 
+def test_an_interrupted_call_loses_nothing_that_the_file_holds(asked, tmp_path, monkeypatch):
+    file = tmp_path / "growth.json"
+    first, second, third, _ = FOUND
+    growth.main(growth.Arguments(json=file, sizes=(third,)))
+    monkeypatch.delitem(FOUND, second)
+    with pytest.raises(KeyError):
+        growth.main(growth.Arguments(json=file, sizes=(first, second, third)))
+    written = json.loads(file.read_text())
+    assert [tuple(case["size"]) for case in written["cases"]] == [first, third]
+
+
 def test_the_plot(asked, tmp_path):
     file = tmp_path / "growth.json"
     growth.main(growth.Arguments(json=file, sizes=tuple(FOUND)))
