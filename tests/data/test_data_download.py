@@ -78,7 +78,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Served]:
     return answer
 
 
-def refuses(archive: Archive, root: Path, message: str) -> None:
+def assert_refused(archive: Archive, root: Path, message: str) -> None:
     with pytest.raises(DownloadError, match=message):
         download_archive(archive, root)
     assert list(root.iterdir()) == []  # nothing half-written stays behind
@@ -111,13 +111,13 @@ def test_the_pinned_archives_are_https() -> None:
 def test_wrong_checksum(root: Path, members: Members, serve, kind: str) -> None:
     content = zip_of(members)
     serve(content)
-    refuses(archive_of(content, **{kind: "0" * 32}), root, f"{kind} [0-9a-f]+ of .* expected 0000")
+    assert_refused(archive_of(content, **{kind: "0" * 32}), root, f"{kind} [0-9a-f]+ of .* expected 0000")
 
 
 def test_truncated_download(root: Path, members: Members, serve) -> None:
     content = zip_of(members)
     serve(content[:-100])
-    refuses(archive_of(content), root, "truncated or altered")
+    assert_refused(archive_of(content), root, "truncated or altered")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_truncated_download(root: Path, members: Members, serve) -> None:
 def test_connection_lost_midway(root: Path, members: Members, serve, error: Exception) -> None:
     content = zip_of(members)
     serve(content[:50], fails=error)
-    refuses(archive_of(content), root, r"ml-1m\.zip: .*; try again later")
+    assert_refused(archive_of(content), root, r"ml-1m\.zip: .*; try again later")
 
 
 def test_interrupt_leaves_nothing(root: Path, serve) -> None:
@@ -139,10 +139,10 @@ def test_interrupt_leaves_nothing(root: Path, serve) -> None:
 
 
 def test_only_https(root: Path, serve) -> None:
-    refuses(archive_of(b"", url="http://files.example.org/ml-1m.zip"), root, "only https")
-    refuses(archive_of(b"", url="file:///etc/passwd"), root, "only https")
+    assert_refused(archive_of(b"", url="http://files.example.org/ml-1m.zip"), root, "only https")
+    assert_refused(archive_of(b"", url="file:///etc/passwd"), root, "only https")
     serve(b"", url="http://elsewhere.example.org/x")
-    refuses(archive_of(b""), root, "redirected to 'http://elsewhere")
+    assert_refused(archive_of(b""), root, "redirected to 'http://elsewhere")
 
 
 class Redirecting(BaseHTTPRequestHandler):
@@ -175,20 +175,20 @@ def test_a_refused_redirect_is_said_once(root: Path, monkeypatch: pytest.MonkeyP
         raise DownloadError(f"{url}: redirected to 'http://x', no https")
 
     monkeypatch.setattr(module, "open_url", refuse)
-    refuses(archive_of(b""), root, f"^{URL}: redirected to 'http://x', no https$")
+    assert_refused(archive_of(b""), root, f"^{URL}: redirected to 'http://x', no https$")
 
 
 def test_connecting_is_given_up_in_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.05)
     monkeypatch.setattr(module, "open_url", lambda url, timeout: time.sleep(1))
     started = time.monotonic()
-    refuses(archive_of(b""), root, "no connection within 0.05 s")
+    assert_refused(archive_of(b""), root, "no connection within 0.05 s")
     assert time.monotonic() - started < 0.9
 
 
 def test_endless_download(root: Path, serve) -> None:
     serve(b"x" * 300_000)
-    refuses(archive_of(b"", most_bytes=100_000), root, "larger than 100000 bytes")
+    assert_refused(archive_of(b"", most_bytes=100_000), root, "larger than 100000 bytes")
 
 
 def linked(name: str, kind: int = stat.S_IFLNK) -> zipfile.ZipInfo:
@@ -217,14 +217,14 @@ def linked(name: str, kind: int = stat.S_IFLNK) -> zipfile.ZipInfo:
 def test_hostile_member(root: Path, members: Members, serve, member, message: str) -> None:
     content = zip_of({**members, member: b"/etc"})
     serve(content)
-    refuses(archive_of(content), root, message)
+    assert_refused(archive_of(content), root, message)
 
 
 def test_zip_bomb(root: Path, members: Members, serve) -> None:
     content = zip_of({**members, "ml-1m/bomb": b"\0" * 5_000_000})
     assert len(content) < 20_000
     serve(content)
-    refuses(
+    assert_refused(
         archive_of(content, most_unpacked_bytes=1_000_000), root, "more than the 1000000 allowed"
     )
 
@@ -233,7 +233,7 @@ def test_zip_bomb_that_lies_about_its_size(root: Path, members: Members, serve) 
     content = zip_of({**members, "ml-1m/bomb": b"\0" * 5_000_000})
     content = content.replace((5_000_000).to_bytes(4, "little"), (5).to_bytes(4, "little"))
     serve(content)
-    refuses(archive_of(content, most_unpacked_bytes=1_000_000), root, "damaged archive|allowed")
+    assert_refused(archive_of(content, most_unpacked_bytes=1_000_000), root, "damaged archive|allowed")
 
 
 def test_damaged_archives(root: Path, members: Members, serve) -> None:
@@ -241,14 +241,14 @@ def test_damaged_archives(root: Path, members: Members, serve) -> None:
     middle = len(content) // 3
     for bad in (b"", b"<html>", content[:-30], content[:middle] + b"XXXX" + content[middle + 4 :]):
         serve(bad)
-        refuses(archive_of(bad), root, r"ml-1m\.zip: ")
+        assert_refused(archive_of(bad), root, r"ml-1m\.zip: ")
 
 
 def test_archive_without_a_needed_file(root: Path, members: Members, serve) -> None:
     del members["ml-1m/users.dat"]
     content = zip_of(members)
     serve(content)
-    refuses(archive_of(content), root, "holds no ml-1m/users.dat")
+    assert_refused(archive_of(content), root, "holds no ml-1m/users.dat")
 
 
 def test_a_finished_folder_of_another_process_is_used(root: Path, members: Members, serve) -> None:

@@ -17,11 +17,11 @@ RECIPES = re.findall(r"\| `(--csv\.[^`]* [^`]*)`", PAGE)
 def test_the_shop_is_the_one_in_the_text(tmp_path, capsys):
     script = tmp_path / "shop.py"
     script.write_text(
-        PAGE.split("```python\n")[1].split("```")[0].replace("/tmp/shop", str(tmp_path))
+        PAGE.split("```python\n")[1].split("```")[0].replace("data/shop", str(tmp_path))
     )
     runpy.run_path(str(script))
     flags = re.search(r"python train.py (--dataset csv.*?)\n```", PAGE, re.DOTALL)[1]
-    flags = flags.replace("\\\n", "").replace("/tmp/shop", str(tmp_path))
+    flags = flags.replace("\\\n", "").replace("data/shop", str(tmp_path))
     asked = train.parse(shlex.split(flags)).csv
     ratings = read_interactions(
         asked.path,
@@ -29,7 +29,7 @@ def test_the_shop_is_the_one_in_the_text(tmp_path, capsys):
             name: getattr(asked, name) for name in ("user", "item", "rating", "timestamp", "titles")
         },
     )
-    assert f"/tmp/shop{capsys.readouterr().err.removeprefix(str(tmp_path))}" in PAGE
+    assert f"data/shop{capsys.readouterr().err.removeprefix(str(tmp_path))}" in PAGE
     assert (tmp_path / "books.csv").read_text().startswith(PAGE.split("```\n")[2].split("```")[0])
     assert ratings.user_ids[-400] == "C1600" and "Paper Witness (1987)" in ratings.titles
 
