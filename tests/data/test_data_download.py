@@ -111,7 +111,9 @@ def test_the_pinned_archives_are_https() -> None:
 def test_wrong_checksum(root: Path, members: Members, serve, kind: str) -> None:
     content = zip_of(members)
     serve(content)
-    assert_refused(archive_of(content, **{kind: "0" * 32}), root, f"{kind} [0-9a-f]+ of .* expected 0000")
+    assert_refused(
+        archive_of(content, **{kind: "0" * 32}), root, f"{kind} [0-9a-f]+ of .* expected 0000"
+    )
 
 
 def test_truncated_download(root: Path, members: Members, serve) -> None:
@@ -233,7 +235,9 @@ def test_zip_bomb_that_lies_about_its_size(root: Path, members: Members, serve) 
     content = zip_of({**members, "ml-1m/bomb": b"\0" * 5_000_000})
     content = content.replace((5_000_000).to_bytes(4, "little"), (5).to_bytes(4, "little"))
     serve(content)
-    assert_refused(archive_of(content, most_unpacked_bytes=1_000_000), root, "damaged archive|allowed")
+    assert_refused(
+        archive_of(content, most_unpacked_bytes=1_000_000), root, "damaged archive|allowed"
+    )
 
 
 def test_damaged_archives(root: Path, members: Members, serve) -> None:
