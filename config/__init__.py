@@ -1,0 +1,39 @@
+"""Every knob of a run: frozen dataclasses, documented, validated once, saved beside the weights.
+
+The defaults are the documented main experiment (``--preset best``); ``--preset paper`` is the
+plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immediate.
+
+    settings  a run, and what its groups must agree on    agent, groups  the groups of settings
+    presets   what --preset means                         files          reading and writing JSON
+    checks    how a value is refused
+"""
+
+from config.agent import AgentConfig, State
+from config.checks import ConfigError
+from config.files import from_json, load, read_json, to_json
+from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
+from config.presets import preset
+from config.settings import NEW_USERS, Config, Dataset, Device, Preset, Protocol, Xla
+
+__all__ = [
+    "NEW_USERS",
+    "AgentConfig",
+    "Config",
+    "ConfigError",
+    "CsvConfig",
+    "Dataset",
+    "Device",
+    "EmbeddingConfig",
+    "EnvConfig",
+    "LoopConfig",
+    "Preset",
+    "Protocol",
+    "ReplayConfig",
+    "State",
+    "Xla",
+    "from_json",
+    "load",
+    "preset",
+    "read_json",
+    "to_json",
+]

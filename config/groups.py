@@ -1,0 +1,143 @@
+"""The other groups of settings: the user's own data, embedding, environment, replay and loop."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from config.checks import flag, require
+
+
+@dataclass(frozen=True)
+class CsvConfig:
+    """Your own data, with --dataset csv: one rating, count or event per row (docs/domains.md)."""
+
+    path: str | None = None
+    """The file: CSV or the like, or Parquet."""
+    user: str = "user"
+    """Column of the users' ids, numbers or text. Columns go by their name in the first line, or,
+    with --csv.no-header, by their number, from 1."""
+    item: str = "item"
+    """Column of the items' ids, numbers or text."""
+    rating: str = "rating"
+    """Column of the ratings, or of the counts."""
+    timestamp: str | None = None
+    """Column of the times: numbers, or dates such as 2024-05-31. Default: `timestamp` if there is
+    such a column, else the rows are taken to be in order of time."""
+    feedback: Literal["ratings", "counts", "events"] = "ratings"
+    """ratings: opinions on a scale. counts: how often, such as plays; more is better. events: no
+    values, each row is one purchase or click. Counts and events are rewarded by their logarithm."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest possible rating, with reward -1 and 1. Default: those in the file."""
+    positive: float | None = None
+    """Smallest rating or count of an item that the user likes. Default: three quarters up the
+    scale, which is 4 on 1 to 5; any count."""
+    titles: str | None = None
+    """File with the items' ids in its first column and their titles in the second."""
+    header: bool = True
+    """Whether the first line of the files names the columns."""
+    delimiter: Literal["comma", "semicolon", "tab", "bar", "space"] | None = None
+    """What separates the columns. Default: the first of comma, semicolon, tab and bar in the file."""
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """Item (and user) vectors, fitted on the training users only and frozen afterwards."""
+
+    kind: Literal["svd", "pmf", "mf", "user-movie", "movie-genre", "random"] = "svd"
+    """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
+    a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
+    control."""
+    dim: int = 100
+    """k, the size of an embedding and of the action (paper, section V: 100)."""
+    members: int = 1
+    """Factorisations of kind mf that share the k components; their mean is a blend."""
+
+    def __post_init__(self) -> None:
+        require(2 <= self.dim <= 4096, "embedding.dim", self.dim, "2 to 4096")
+        require(
+            1 <= self.members <= self.dim // 2,
+            "embedding.members",
+            self.members,
+            f"1 to {self.dim // 2}, so that each has two of the {self.dim} components",
+        )
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The offline environment in which the agent is trained."""
+
+    window: int = 10
+    """n, items in the state (paper: 5; the catalog protocol shows a test user's first 10)."""
+    episode_length: int = 20
+    """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
+    random_start: float = 0.7
+    """Share of episodes that start from a random window of the user's history instead of the first."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.window <= 1000, "env.window", self.window, "1 to 1000 items")
+        require(
+            1 <= self.episode_length <= 1000, "env.episode-length", self.episode_length, "1 to 1000"
+        )
+        require(0 <= self.random_start <= 1, "env.random-start", self.random_start, "0 to 1")
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Experience replay; transitions hold ids, the state is recomputed from them."""
+
+    kind: Literal["prioritized", "uniform"] = "prioritized"
+    """prioritized: Schaul et al. (2016), as the paper uses. uniform: a control."""
+    capacity: int = 200_000
+    """Transitions kept; the oldest are overwritten."""
+    alpha: float = 0.6
+    """Exponent of the priority (|TD error| + epsilon); applied once."""
+    beta: float = 0.4
+    """First exponent of the importance weights; annealed to 1 by the end of training."""
+    epsilon: float = 1e-2
+    """Added to |TD error|, so that nothing has probability zero."""
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.capacity <= 10**9,
+            "replay.capacity",
+            self.capacity,
+            "at least 1 transition, at most 1000000000",
+        )
+        require(0 <= self.alpha <= 1, "replay.alpha", self.alpha, "0 to 1")
+        require(0 <= self.beta <= 1, "replay.beta", self.beta, "0 to 1")
+        require(0 < self.epsilon < 1e6, "replay.epsilon", self.epsilon, "a number above 0")
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How environment steps and updates are interleaved, logged and saved."""
+
+    parallel_users: int = 128
+    """Users that the vectorised environment steps at once."""
+    updates_per_rollout: int = 32
+    """Updates after each episode of all parallel users, in one compiled call."""
+    jit: Literal["auto", "on", "off"] = "auto"
+    """Compile episodes and updates with XLA. auto: both on a GPU; on a CPU, where XLA draws random
+    numbers slowly, only updates that draw none (no imitation, counterfactual items or dropout)."""
+    warmup: int = 2_000
+    """Transitions collected before the first update."""
+    validation_share: float = 0.05
+    """Share of the training users held out for the learning curve, 2,000 users at most; nothing is
+    fitted on them."""
+    evaluations: int = 10
+    """Points of the learning curve."""
+    checkpoints: int = 5
+    """Checkpoints over the run; the last two are kept."""
+    keep: Literal["last", "best"] = "last"
+    """Weights that the run ends with. best: those of the learning curve's best point, by the first
+    metric of the first protocol, on validation users (catalog: precision@5)."""
+
+    def __post_init__(self) -> None:
+        for name in ("parallel_users", "updates_per_rollout", "evaluations"):
+            value = getattr(self, name)
+            require(1 <= value <= 65536, flag("loop", name), value, "at least 1, at most 65536")
+        updates = self.updates_per_rollout
+        require(updates <= 1024, "loop.updates-per-rollout", updates, "at most 1024")
+        share = self.validation_share
+        require(0 < share < 1, "loop.validation-share", share, "above 0 and below 1")
+        require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
+        require(0 <= self.checkpoints <= 65536, "loop.checkpoints", self.checkpoints, "0 or more")

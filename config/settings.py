@@ -1,0 +1,157 @@
+"""The whole settings of a run, and what its groups must agree on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from config.agent import AgentConfig
+from config.checks import require
+from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
+
+Dataset = Literal["auto", "ml-1m", "ml-100k", "jester", "yahoo-r3", "lastfm", "synthetic", "csv"]
+Protocol = Literal["catalog", "session", "rerank", "simulator"]
+Preset = Literal["best", "paper"]
+Device = Literal["auto", "cpu", "gpu"]
+
+MOST_WEIGHTS = 1 << 28  # of one layer: 1 GiB
+MOST_ROWS = 1 << 24  # transitions of all updates after one rollout
+
+NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")
+
+
+def _is_folder_name(name: str) -> bool:
+    one = name not in ("", "..") and Path(name).name == name
+    return one and name.isprintable() and len(name.encode()) <= 200
+
+
+class Xla(NamedTuple):
+    """What XLA compiles; the rest runs as TensorFlow graphs."""
+
+    updates: bool = False
+    episodes: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train DRR (Liu et al., arXiv:1810.12027), a deep reinforcement learning recommender.
+
+    Bare, this is the documented main experiment. Everything is written to
+    OUTPUT_ROOT/RUN_NAME: weights, config.json, metrics.json, TensorBoard scalars, progress.png.
+    """
+
+    dataset: Dataset = "auto"
+    """auto: ml-1m from the data root, else downloaded, else (no network) the synthetic set. csv:
+    your own file, --csv.path. The others: folders of the data root (docs/domains.md)."""
+    data_root: str | None = None
+    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
+    protocol: tuple[Protocol, ...] = ("catalog", "session")
+    """What the run is trained and measured for: catalog and session (new users), or rerank or
+    simulator alone (known users, split in time; they have defaults of their own)."""
+    known: int = 10
+    """In catalog and session, how many of a new user's first ratings are known at the start. Where
+    histories are short, fewer leave more to recommend."""
+    preset: Preset = "best"
+    """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
+    device: Device = "auto"
+    """auto: the first GPU if TensorFlow sees one, else the CPU."""
+    seed: int = 0
+    """The one root seed; every source of randomness is spawned from it."""
+    steps: int = 150_000
+    """Environment transitions in total."""
+    run_name: str | None = None
+    """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
+    output_root: str = "save_weights"
+    """Folder of all runs."""
+    resume: bool = False
+    """Go on from the run's last checkpoint, with the settings saved there."""
+    csv: CsvConfig = field(default_factory=CsvConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    env: EnvConfig = field(default_factory=EnvConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        require(
+            self.dataset == "csv" or self.csv == CsvConfig(),
+            "dataset",
+            self.dataset,
+            "csv, since there are --csv settings",
+        )
+        require(
+            1 <= self.steps <= 10**10,
+            "steps",
+            self.steps,
+            "at least 1 transition, at most 10000000000",
+        )
+        require(
+            self.loop.warmup < self.steps,
+            "loop.warmup",
+            self.loop.warmup,
+            f"below --steps {self.steps}: nothing would be learned",
+        )
+        require(1 <= self.known <= 1000, "known", self.known, "1 to 1000 ratings")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        episode = self.loop.parallel_users * self.env.episode_length
+        require(
+            self.replay.capacity >= episode,
+            "replay.capacity",
+            self.replay.capacity,
+            f"at least loop.parallel-users x env.episode-length = {episode}",
+        )
+        name = self.run_name
+        require(
+            name is None or _is_folder_name(name),
+            "run-name",
+            name,
+            "the name of one folder; use --output-root to put it elsewhere",
+        )
+        self._check_sizes()
+        alone = len(self.protocol) == 1
+        require(
+            alone or set(self.protocol) == set(NEW_USERS),
+            "protocol",
+            self.protocol,
+            "catalog, session or both; rerank or simulator alone: they split the data otherwise",
+        )
+        require(
+            self.agent.user_vector != "pretrained" or not self.new_users,
+            "agent.user-vector",
+            self.agent.user_vector,
+            "learned or fold-in with --protocol catalog session: new users have no vector",
+        )
+
+    def _check_sizes(self) -> None:
+        """Sizes that would fill the memory of any machine, refused before anything is built."""
+        n, agent = self.env.window, self.agent
+        blocks = {"drr-ave": 3, "drr-n": n}.get(agent.state, n + n * (n - 1) // 2)
+        widest = max(agent.actor_hidden, agent.critic_hidden, self.embedding.dim)
+        weights = max(blocks * self.embedding.dim, widest) * widest
+        require(
+            weights <= MOST_WEIGHTS,
+            "agent.state, agent.actor-hidden and agent.critic-hidden",
+            (agent.state, agent.actor_hidden, agent.critic_hidden),
+            f"layers of at most {MOST_WEIGHTS} weights, not {weights}: lower one of them, "
+            "--env.window or --embedding.dim",
+        )
+        rows = self.loop.updates_per_rollout * agent.batch_size
+        require(
+            rows <= MOST_ROWS,
+            "agent.batch-size",
+            agent.batch_size,
+            f"at most {MOST_ROWS} transitions with loop.updates-per-rollout together, not {rows}",
+        )
+
+    @property
+    def new_users(self) -> bool:
+        """Whether the run is for users who were not trained on; else for their later ratings."""
+        return set(self.protocol) <= set(NEW_USERS)
+
+    def xla(self, gpu: bool) -> Xla:
+        """What XLA compiles, on a GPU or on a CPU."""
+        if self.loop.jit != "auto" or gpu:
+            everything = self.loop.jit != "off"
+            return Xla(updates=everything, episodes=everything)
+        agent = self.agent
+        draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
+        return Xla(updates=not (draws or agent.algorithm == "td3"), episodes=False)
