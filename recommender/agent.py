@@ -12,9 +12,10 @@ from config import AgentConfig, Xla
 from embedding.table import EmbeddingTable
 from recommender.exploration import Exploration, explore
 from recommender.history import is_number, parse, place
+from recommender.networks import Networks
 from recommender.ranking import Block
 from recommender.state import Features, Observation
-from recommender.updates import Learner, Mean, Networks, alone
+from recommender.updates import Learner, Mean, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 

@@ -8,9 +8,10 @@ import tensorflow as tf
 import toys
 
 from envs.vector import VectorOfflineEnv
+from recommender.networks import SHARPNESS, Networks
 from recommender.softmax import softmax_policy
 from recommender.state import Observation
-from recommender.updates import SHARPNESS, Learner, Networks, among, imitation_loss, soft_update
+from recommender.updates import Learner, among, imitation_loss, soft_update
 
 SEED = tf.constant([3, 5])
 PLAIN = {"dropout": 0.0, "item_dropout": 0.0}
