@@ -1,14 +1,13 @@
 """SASRec: self-attention over the history (Kang and McAuley, 2018), with a full softmax."""
 
 from collections.abc import Iterator
-from typing import Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from baselines.matrices import positive_counts
-from baselines.supervised import reinitialise, restore_weights, train, weights_as_arrays
+from baselines.supervised import SupervisedNetwork
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 from evaluation.policy import FloatArray, IntArray, States, take
@@ -63,7 +62,7 @@ class SelfAttention(keras.Model):
         return tf.matmul(vectors, table, transpose_b=True) + self.bias
 
 
-class SASRec:
+class SASRec(SupervisedNetwork):
     """scores = logits after the last item of the history, rated answers included.
 
     Trained on stretches of at most `length` ratings of a user, which end anywhere in a share
@@ -93,46 +92,21 @@ class SASRec:
         self.horizon, self.steps, self.random_start = horizon, steps, random_start
         self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
 
-    def fit(self, ratings: Ratings) -> Self:
-        """`steps` batches of sequences."""
-        rng = np.random.default_rng(self.seed)
-        self._build(ratings)
-        reinitialise(self.network, rng)
-        self._start_from_svd(ratings)
-        train(
-            self.network,
-            self._loss,
-            self._batches(ratings, rng),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        return self
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything fitted, for the cache."""
-        return weights_as_arrays(self.network)
-
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """What `arrays` gave after fitting the same ratings."""
-        self._build(ratings)
-        restore_weights(self.network, arrays)
-        return self
-
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         items, ratings = _latest(states, self.length)
         vectors = self.network(items, self._levels(ratings))[:, -1]  # [B, k]
         return take(self.network.logits(vectors).numpy(), candidates)
 
-    def _build(self, ratings: Ratings) -> None:
+    def build(self, ratings: Ratings) -> None:
         self.scale = ratings.scale
         self.network = SelfAttention(
             ratings.n_items, self.length, self.k, self.blocks, self.dropout, self.seed
         )
 
-    def _start_from_svd(self, ratings: Ratings) -> None:
+    def initialise(self, ratings: Ratings, rng: np.random.Generator) -> None:
         """Item vectors by SVD and log-popularity as their bias: minutes less of training."""
+        super().initialise(ratings, rng)
         vectors = fit_svd(ratings, self.k).items
         vectors = INITIAL_SCALE * vectors / max(float(vectors.std()), 1e-12)
         padding = np.zeros((1, self.k), np.float32)
@@ -144,7 +118,7 @@ class SASRec:
         levels = np.rint((ratings - low) / (high - low) * (LEVELS - 1))
         return np.clip(levels, 0, LEVELS - 1).astype(np.int32)
 
-    def _loss(
+    def loss(
         self, items: tf.Tensor, levels: tf.Tensor, places: tf.Tensor, targets: tf.Tensor
     ) -> tf.Tensor:
         """items, levels [B, L]; places [B, P]; targets [B, P, TARGETS], -1: none."""
@@ -157,7 +131,7 @@ class SASRec:
         real = tf.cast(labels[:, 0] >= 0, tf.float32)
         return tf.reduce_sum(losses * real) / tf.maximum(tf.reduce_sum(real), 1.0)
 
-    def _batches(
+    def batches(
         self, ratings: Ratings, rng: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, ...]]:
         """items, levels [B, L]; places [B, P]; targets [B, P, TARGETS]."""

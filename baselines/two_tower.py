@@ -1,20 +1,13 @@
 """A supervised two-tower network over DRR's own state: what imitation alone reaches."""
 
 from collections.abc import Iterator
-from typing import Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from baselines.matrices import as_matrix, positives
-from baselines.supervised import (
-    reinitialise,
-    restore_weights,
-    softmax_loss,
-    train,
-    weights_as_arrays,
-)
+from baselines.supervised import SupervisedNetwork, softmax_loss
 from config import AgentConfig
 from data.ratings import Ratings
 from embedding.svd import fit_svd
@@ -57,7 +50,7 @@ class UserTower(keras.Model):
         return self.vector(hidden) + self.direct(state)
 
 
-class TwoTower:
+class TwoTower(SupervisedNetwork):
     """scores = tower(state) . item vector + item bias, by softmax cross-entropy on later positives.
 
     A training example is a user's window (his first, or in a share `random_start` a random one)
@@ -92,37 +85,12 @@ class TwoTower:
         self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, refused=False)
         self.seed = seed
 
-    def fit(self, ratings: Ratings) -> Self:
-        """Item vectors by SVD, then `steps` batches of users."""
-        rng = np.random.default_rng(self.seed)
-        self._build(ratings)
-        reinitialise(self.tower, rng)
-        train(
-            self.tower,
-            self._loss,
-            self._batches(ratings, rng),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        return self
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything fitted but the SVD, for the cache."""
-        return weights_as_arrays(self.tower)
-
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """What `arrays` gave after fitting the same ratings."""
-        self._build(ratings)
-        restore_weights(self.tower, arrays)
-        return self
-
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         items, ratings = self._fitted(states.window_items), self._fitted(states.window_ratings)
         keep = np.ones(items.shape, np.float32)
-        vectors = self.tower(states.users.astype(np.int32), items, ratings, keep).numpy()
-        return take(vectors @ self.items.T + self.tower.bias.numpy(), candidates)
+        vectors = self.network(states.users.astype(np.int32), items, ratings, keep).numpy()
+        return take(vectors @ self.items.T + self.network.bias.numpy(), candidates)
 
     def _fitted(self, window: np.ndarray) -> np.ndarray:
         """The protocol's window [B, m] cut or left-padded to the network's n."""
@@ -131,13 +99,13 @@ class TwoTower:
         padded = np.pad(window, ((0, 0), (missing, 0)), constant_values=fill)
         return padded[:, padded.shape[1] - self.window :]
 
-    def _build(self, ratings: Ratings) -> None:
+    def build(self, ratings: Ratings) -> None:
         table = fit_svd(ratings, self.k)
         self.items = table.items  # [I, k]
         features = Features(table, ratings.demographics, ratings.scale)
-        self.tower = UserTower(self.config, self.window, features, self.seed)
+        self.network = UserTower(self.config, self.window, features, self.seed)
 
-    def _loss(
+    def loss(
         self,
         users: tf.Tensor,
         items: tf.Tensor,
@@ -146,11 +114,11 @@ class TwoTower:
         allowed: tf.Tensor,
         targets: tf.Tensor,
     ) -> tf.Tensor:
-        vectors = self.tower(users, items, ratings, keep, training=True)
-        logits = tf.matmul(vectors, self.items, transpose_b=True) + self.tower.bias
+        vectors = self.network(users, items, ratings, keep, training=True)
+        logits = tf.matmul(vectors, self.items, transpose_b=True) + self.network.bias
         return softmax_loss(logits, allowed, targets)
 
-    def _batches(
+    def batches(
         self, ratings: Ratings, rng: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, ...]]:
         """users [B], items, ratings, keep [B, n], allowed, targets [B, I]."""
