@@ -19,6 +19,7 @@ import tyro
 from rich.console import Console
 
 from config import Config, ConfigError, CsvConfig, load
+from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
@@ -91,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
     try:
         run(arguments)
+    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
+        raise
     except (UsageError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
@@ -367,4 +370,5 @@ def _write(report: Report, arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

@@ -22,6 +22,7 @@ import tyro
 
 import config as settings
 from config import Config, ConfigError, CsvConfig, Dataset
+from config.command_line import until_nobody_reads
 from training.signals import Interrupted, stop_at_once
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ def run(
         return fail(error, 2)
     except (Diverged, ClusterError, CheckpointError, EmbeddingError) as error:
         return fail(error, 1)
+    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
+        raise
     except OSError as error:
         hint = "free space or check permissions, then go on with --resume: checkpoints are intact"
         return fail(OSError(f"{error}; {hint}"), 1)
@@ -200,4 +203,5 @@ def fail(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

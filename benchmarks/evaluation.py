@@ -19,6 +19,7 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
+from config.command_line import until_nobody_reads
 from data import Ratings
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol
@@ -131,4 +132,5 @@ def show_help() -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

@@ -22,6 +22,7 @@ import tyro
 
 from benchmarks.common import median_seconds, write_json
 from config import Config
+from config.command_line import until_nobody_reads
 from data import Ratings, read_interactions
 from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
@@ -232,4 +233,5 @@ def main(case: Case) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Case, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Case, description=__doc__))

@@ -16,6 +16,7 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings
+from config.command_line import until_nobody_reads
 
 COMPILED = ("play", "update")
 
@@ -112,4 +113,5 @@ class Clock:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from benchmarks.common import Table, conclude
+from config.command_line import until_nobody_reads
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = (("catalog", "precision@5"), ("session", "reward@10"))
@@ -82,4 +83,5 @@ def train(steps: int, arguments: Arguments) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

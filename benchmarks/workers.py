@@ -35,6 +35,7 @@ from benchmarks.common import (
     median_seconds,
     write_json,
 )
+from config.command_line import until_nobody_reads
 from training.workers import Workers, from_environment
 
 if TYPE_CHECKING:
@@ -187,4 +188,5 @@ def alone(figures: dict[str, Any]) -> Table:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

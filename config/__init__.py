@@ -5,7 +5,7 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 
     settings  a run, and what its groups must agree on    agent, groups  the groups of settings
     presets   what --preset means                         files          reading and writing JSON
-    checks    how a value is refused
+    checks    how a value is refused                      command_line   how commands end
 """
 
 from config.agent import AgentConfig, State

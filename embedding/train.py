@@ -12,6 +12,7 @@ import numpy as np
 
 import embedding
 from config import ConfigError, EmbeddingConfig
+from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
 from embedding.ridge import FloatArray, padded_positions
@@ -172,6 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)
+    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
+        raise
     except (DataError, UsageError, ConfigError, FileExistsError) as error:
         return fail(error, 2)
     except (OSError, ValueError, MemoryError) as error:
@@ -186,4 +189,5 @@ def fail(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

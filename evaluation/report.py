@@ -120,10 +120,17 @@ class Report:
         ]
 
 
+class ReportConsole(Console):
+    """Leaves a closed pipe to the command; Rich would end it with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
     """A console for reports; a file or a pipe is wide, so that no column is folded."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=160, highlight=False)
+    console = ReportConsole(highlight=False)
+    return console if console.is_terminal else ReportConsole(width=160, highlight=False)
 
 
 def summarise(

@@ -18,6 +18,7 @@ import tyro
 
 import evaluate
 from config import NEW_USERS, Preset
+from config.command_line import until_nobody_reads
 from recommender.files import write_text
 
 PROTOCOLS: tuple[evaluate.ProtocolName, ...] = ("catalog", "session", "rerank", "simulator")
@@ -131,4 +132,5 @@ def insert(page: str, name: str, table: str) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import evaluate
 from config import CsvConfig
+from config.command_line import until_nobody_reads
 from data import DataError
 from evaluation import long_term, probes
 from evaluation.ranking import PolicyError
@@ -55,10 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     try:
-        print(run(arguments))
+        page = run(arguments)
     except (evaluate.UsageError, DataError, PolicyError, OSError) as error:
         print(f"long_term_value: {error}", file=sys.stderr)
         return 2
+    print(page)
     return 0
 
 
@@ -101,4 +103,5 @@ def run(arguments: Arguments) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from baselines import registry
+from config.command_line import until_nobody_reads
 from data import Ratings, load_dataset
 from evaluation.policy import IntArray
 from evaluation.protocols.rerank import Rerank
@@ -103,4 +104,5 @@ def as_markdown(study: Study, rows: dict[str, list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import tyro
 
 from config import CsvConfig
+from config.command_line import until_nobody_reads
 from data import DataError, load_dataset
 from data.explore import draw, findings, page
 
@@ -52,4 +53,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())
