@@ -94,6 +94,18 @@ class States:
         """n."""
         return int(self.window_items.shape[1])
 
+    def widened(self, window: int) -> Self:
+        """The states with room for `window` items, before the first recommendation.
+
+        What is known stays as it is; what is liked then fills the room before anything drops out.
+        """
+        missing = [(0, 0), (max(window - self.window, 0), 0)]
+        return replace(
+            self,
+            window_items=np.pad(self.window_items, missing, constant_values=PADDING),
+            window_ratings=np.pad(self.window_ratings, missing),
+        )
+
     def feedback_rewards(self, scale: tuple[float, float]) -> FloatArray:
         """Rewards [B, t] of what was recommended since the start; -0.5 where it was not rated."""
         rewards = rating_to_reward(self.feedback_ratings, scale)
@@ -151,6 +163,7 @@ class Policy(Protocol):
 
     A policy may also have `users_per_batch`, the most users it wants to be asked about at once:
     1 for one that learns within each session. A session begins where `feedback_items` is [B, 0].
+    And it may have `min_window`: a protocol whose window is shorter leaves room for that many items.
     """
 
     @property

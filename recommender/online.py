@@ -84,7 +84,7 @@ class OnlinePolicy(DRRPolicy):
 
     def _observed(self, states: States) -> Fields:
         """The fields of the state, as the training stores them."""
-        items, ratings = self.window(states)
+        items, ratings = self.latest(states)
         shown, rewards = states.feedback_items, self.rewards(states)
         ahead = [(0, 0), (0, self._steps - shown.shape[1])]
         starts = np.zeros_like(ratings)

@@ -23,7 +23,7 @@ class DRRPolicy:
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """Scores of all items [B, I], or of candidates [B, C]."""
-        items, ratings = self.window(states)
+        items, ratings = self.latest(states)
         return self.agent.scores(
             states.users,
             items,
@@ -34,7 +34,12 @@ class DRRPolicy:
             candidates=candidates,
         )
 
-    def window(self, states: States) -> tuple[IntArray, FloatArray]:
+    @property
+    def min_window(self) -> int:
+        """n: a session that starts with fewer items has room for what is liked in it."""
+        return self.agent.window
+
+    def latest(self, states: States) -> tuple[IntArray, FloatArray]:
         """Items and ratings [B, n] for the agent's own n, left-padded where less is known."""
         n = self.agent.window
         items, ratings = states.window_items[:, -n:], states.window_ratings[:, -n:]

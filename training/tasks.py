@@ -83,9 +83,8 @@ class NewUsers:
     def begin(self, rng: np.random.Generator, count: int) -> EnvState:
         """See Task."""
         env = self._config.env
-        users, starts = draw_starts(
-            rng, self.visible, self.users, env.window, env.random_start, count
-        )
+        known = min(env.window, self._config.known)  # as the protocols begin: the rest has room
+        users, starts = draw_starts(rng, self.visible, self.users, known, env.random_start, count)
         return self.environment.reset(users, starts)
 
     def validation(self) -> list[EvaluationProtocol]:

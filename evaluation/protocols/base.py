@@ -161,6 +161,7 @@ class EvaluationProtocol(ABC):
     def _play(self, policy: Policy, rows: IntArray) -> tuple[IntArray, FloatArray]:
         """Recommended items and the answers, both [B, T]."""
         states, candidates = self._states.select(rows), self._candidates(rows)
+        states = states.widened(getattr(policy, "min_window", 0))
         blocked = self._blocked(states, candidates)
         if policy.adaptive and self.sequential:
             return self._play_adaptive(policy, states, candidates, blocked)

@@ -59,6 +59,19 @@ def test_only_a_shift_moves_the_window(states):
     assert later.items.tolist() == states.items.tolist()
 
 
+def test_a_widened_window_fills_up_before_anything_drops_out(states):
+    wide, shift = states.widened(states.window + 2), np.ones(states.n_users, bool)
+    before = states.window_items
+    np.testing.assert_array_equal(wide.window_items[:, :2], -1)
+    np.testing.assert_array_equal(wide.window_items[:, 2:], before)
+    np.testing.assert_array_equal(wide.window_ratings[:, 2:], states.window_ratings)
+    for item in (5, 6):
+        wide = wide.after(np.full(states.n_users, item), np.full(states.n_users, 4.0), shift)
+    np.testing.assert_array_equal(wide.window_items[:, :-2], before)
+    np.testing.assert_array_equal(wide.window_items[:, -2:], [[5, 6]] * states.n_users)
+    np.testing.assert_array_equal(states.widened(1).window_items, before)  # never shorter
+
+
 def test_profile_adds_rated_feedback_only(states):
     later = states.after(np.array([7, 0, -1]), np.array([4.0, np.nan, np.nan]), np.ones(3, bool))
     expected = np.zeros((3, 10))

@@ -134,6 +134,20 @@ def test_users_per_batch_limits_what_is_asked_at_once(toy, tied):
     assert len(alone.asked) == 6 * session.n_users
 
 
+def test_a_policy_with_a_longer_window_keeps_what_was_known(toy, tied):
+    session = Session(toy, window=WINDOW, ks=(6,))
+    policy = tied(adaptive=True)
+    policy.min_window = WINDOW + 6
+    result = session.run(policy)
+    start, (last, _) = session.start(), policy.asked[-1]
+    liked = (result.rewards[:, :-1] > 0).sum(axis=1)
+    assert liked.any()
+    for user, count in enumerate(liked):
+        known = start.window_items[user][start.window_items[user] >= 0].tolist()
+        window = last.window_items[user][last.window_items[user] >= 0].tolist()
+        assert window[: len(known)] == known and len(window) == len(known) + count
+
+
 def test_adaptive_twin_of_a_constant_policy_changes_nothing(toy):
     class Constant:
         name, adaptive = "constant", False
