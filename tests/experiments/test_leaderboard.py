@@ -20,10 +20,17 @@ def options(command: list[str]) -> str:
 def test_new_users_share_a_run_and_known_users_have_their_own(tmp_path, commands):
     arguments = Arguments(output_root=tmp_path)
     for protocol in ("catalog", "session", "rerank"):
-        leaderboard.train(arguments, "ml-100k", protocol, "best", 3)
+        leaderboard.train(arguments, "ml-1m", protocol, "best", 3)
     both, same, own = map(options, commands)
-    assert both == same == "--dataset ml-100k --preset best --seed 3 --run-name ml-100k-best-seed3"
-    assert own.endswith("--protocol rerank --run-name ml-100k-rerank-best-seed3")
+    assert both == same == "--dataset ml-1m --preset best --seed 3 --run-name ml-1m-best-seed3"
+    assert own.endswith("--protocol rerank --run-name ml-1m-rerank-best-seed3")
+
+
+def test_a_small_data_set_has_its_own_number_of_steps(tmp_path, commands):
+    for protocol, preset in (("session", "best"), ("session", "paper"), ("rerank", "best")):
+        leaderboard.train(Arguments(output_root=tmp_path), "ml-100k", protocol, preset, 0)
+    steps = f"--steps {leaderboard.STEPS['ml-100k']}"
+    assert [steps in options(command) for command in commands] == [True, False, False]
 
 
 def test_a_table_has_the_finished_runs_of_its_protocol(tmp_path):
