@@ -46,7 +46,7 @@ class EmbeddingConfig:
     """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
     a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
     control."""
-    dim: int = 100
+    dim: int = 200
     """k, the size of an embedding and of the action (paper, section V: 100)."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
@@ -65,8 +65,9 @@ class EmbeddingConfig:
 class EnvConfig:
     """The offline environment in which the agent is trained."""
 
-    window: int = 10
-    """n, items in the state (paper: 5; the catalog protocol shows a test user's first 10)."""
+    window: int = 20
+    """n, items in the state (paper: 5). An episode for new users begins with --known of them; what is
+    liked fills the room, and only then drops the oldest out (equation 1)."""
     episode_length: int = 20
     """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
     random_start: float = 0.7

@@ -22,7 +22,7 @@ def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
 _PAPER = Config(
     preset="paper",
     steps=50_000,
-    embedding=EmbeddingConfig(kind="pmf"),
+    embedding=EmbeddingConfig(kind="pmf", dim=100),
     env=EnvConfig(window=5, episode_length=10, random_start=0.0),
     agent=AgentConfig(
         user_vector="fold-in",
@@ -65,7 +65,7 @@ _PAPER = Config(
 _RERANK = Config(
     protocol=("rerank",),
     steps=30_000,
-    embedding=EmbeddingConfig(kind="mf", members=5),
+    embedding=EmbeddingConfig(kind="mf", dim=100, members=5),
     env=EnvConfig(window=5, episode_length=10),
     agent=AgentConfig(
         user_vector="pretrained",

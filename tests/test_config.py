@@ -93,7 +93,7 @@ ABSURD = {
     ),
     "pairs of items": (
         {"agent": AgentConfig(state="drr-p"), "env": EnvConfig(window=1000)},
-        "not 12812800000: lower one of them, --env.window or --embedding.dim",
+        "not 25625600000: lower one of them, --env.window or --embedding.dim",
     ),
     "linear skip": (
         {"agent": AgentConfig(state="drr-n"), "env": EnvConfig(window=1000),
