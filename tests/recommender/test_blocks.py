@@ -12,9 +12,9 @@ import toys
 
 from envs.vector import VectorOfflineEnv
 from recommender import ranking
-from recommender.agent import TrainingAgent, transition_spec
 from recommender.exploration import Exploration
 from recommender.state import Observation
+from recommender.training_agent import TrainingAgent, transition_spec
 from recommender.updates import Learner
 from replay_buffer.uniform import UniformReplay
 
