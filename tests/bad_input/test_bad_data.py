@@ -1,0 +1,180 @@
+"""Bad ratings, movies and users through the commands: which status, which message, nothing left.
+
+What each reader refuses in detail is in its own tests; here is what a user of the commands sees.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from refusals import COMMANDS, ROOT, Ended, assert_refused, call, snapshot
+
+import embedding.train
+import evaluate
+import train as training
+
+Bytes = Callable[[bytes], bytes | None]
+
+
+def line(number: int, new: bytes) -> Bytes:
+    """Another line in place of one of the file's."""
+
+    def change(content: bytes) -> bytes:
+        lines = content.split(b"\n")
+        lines[number - 1] = new
+        return b"\n".join(lines)
+
+    return change
+
+
+def of_user_1(content: bytes) -> bytes:
+    return b"".join(row for row in content.splitlines(True) if row.startswith(b"1::"))
+
+
+def first_of_each(content: bytes) -> bytes:
+    rows = content.splitlines(True)
+    return b"".join({row.split(b"::")[0]: row for row in rows[::-1]}.values())
+
+
+R, M, U = (rf"{name}\.dat" for name in ("ratings", "movies", "users"))
+FAULTS: dict[str, tuple[str, Bytes, str]] = {
+    "missing": ("ratings", lambda _: None, rf"{R}: missing"),
+    "empty": ("ratings", lambda _: b"", rf"{R}: empty"),
+    "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}:\d+: 3 field.*value '"),
+    "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}:\d+: looks cut off, value '"),
+    "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: 1 field.*value '1,"),
+    "tabs": ("ratings", lambda c: c.replace(b"::", b"\t"), rf"{R}:1: 1 field"),
+    "UTF-16": ("ratings", lambda c: c.decode().encode("utf-16"), rf"{R}:1: NUL byte"),
+    "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: NUL byte, value"),
+    "header": ("ratings", line(1, b"user::movie::rating::time"), rf"{R}:1: user .*value 'user'"),
+    "negative user": ("ratings", line(2, b"-1::2::3::1"), rf"{R}:2: user .*value '-1'"),
+    "huge user": ("ratings", line(2, b"9" * 30 + b"::2::3::1"), rf"{R}:2: user .*value '999"),
+    "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value 999"),
+    "negative movie": ("ratings", line(2, b"1::-2::3::1"), rf"{R}:2: movie .*value '-2'"),
+    "huge movie": ("ratings", line(2, b"1::%d::3::1" % 2**63), rf"{R}:2: movie .*'92233720"),
+    "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value 999"),
+    "rating 0": ("ratings", line(2, b"1::2::0::1"), rf"{R}:2: rating out of range, value 0"),
+    "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating out of range, value 6"),
+    "rating nan": ("ratings", line(2, b"1::2::nan::1"), rf"{R}:2: rating .*value 'nan'"),
+    "rating 3.5": ("ratings", line(2, b"1::2::3.5::1"), rf"{R}:2: rating .*value '3.5'"),
+    "no time": ("ratings", line(2, b"1::2::3::"), rf"{R}:2: timestamp .*value ''"),
+    "duplicate": (
+        "ratings", lambda c: c + c.splitlines(True)[0],
+        rf"{R}:\d+: user 1 rated movie \d+ already in line 1, value '1::",
+    ),
+    "one user": ("ratings", of_user_1, rf"{R}: ratings of 1 user only"),
+    "one rating each": ("ratings", first_of_each, rf"{R}: no user has two ratings or more"),
+    "no movies": ("movies", lambda _: None, rf"{M}: missing"),
+    "movies cut": ("movies", lambda c: c[:-7], rf"{M}:\d+: 2 field.*value '"),
+    "movie id": ("movies", line(4, b"x::T::Drama"), rf"{M}:4: movie id .*value 'x'"),
+    "movie twice": ("movies", line(4, b"1::T::Drama"), rf"{M}:4: movie listed twice, value 1"),
+    "movies UTF-16": ("movies", lambda c: c.decode().encode("utf-16"), rf"{M}:1: NUL byte"),
+    "no users": ("users", lambda _: None, rf"{U}: missing"),
+    "user id": ("users", line(4, b"x::F::1::10::0"), rf"{U}:4: user id .*value 'x'"),
+    "user twice": ("users", line(4, b"1::F::1::10::0"), rf"{U}:4: user listed twice, value 1"),
+    "gender": ("users", line(4, b"4::X::1::10::0"), rf"{U}:4: unknown gender, value 'X'"),
+    "age": ("users", line(4, b"4::F::2::10::0"), rf"{U}:4: unknown age, value '2'"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tiny_root: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny data set, to be damaged."""
+    return shutil.copytree(tiny_root, tmp_path / "root")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", FAULTS)
+def test_bad_data_are_refused_by_every_command(root, tmp_path, command: str, case: str) -> None:
+    name, change, says = FAULTS[case]
+    path = root / "ml-1m" / f"{name}.dat"
+    content = change(path.read_bytes())
+    path.unlink() if content is None else path.write_bytes(content)
+    before = snapshot(tmp_path)
+    ended = COMMANDS[command](root, tmp_path / "out")
+    assert_refused(ended, rf"^{command}: {root}/ml-1m/{says}")
+    assert snapshot(tmp_path) == before and list(tmp_path.iterdir()) == [root]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_data_root_that_is_none_is_named(tmp_path, monkeypatch, command: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for place in (tmp_path / "file", tmp_path / "absent"):
+        ended = COMMANDS[command](place, tmp_path / "out")
+        assert_refused(ended, f"^{command}: --data-root '{place}': no such folder; give the folder")
+    monkeypatch.setenv("DRR_DATA_ROOT", str(tmp_path / "file"))
+    mains = {"train": training.main, "evaluate": evaluate.main}
+    main = mains.get(command, embedding.train.main)
+    assert_refused(call(main, "--dataset", "ml-1m"), r"\$DRR_DATA_ROOT '.*/file': no such folder")
+
+
+def shuffled(content: bytes) -> bytes:
+    """Users in another order, each one's rows as they are: equal times keep their order."""
+    rows = content.splitlines(True)
+    users = sorted({row.split(b"::")[0] for row in rows}, reverse=True)
+    return b"".join(row for user in users for row in rows if row.startswith(user + b"::"))
+
+
+DRESS: dict[str, Bytes] = {
+    "unsorted": shuffled,
+    "CRLF": lambda content: content.replace(b"\n", b"\r\n"),
+    "a BOM": lambda content: b"\xef\xbb\xbf" + content,
+    "no last newline": lambda content: content.rstrip(b"\n"),
+    "blank lines at the end": lambda content: content + b"\n\n",
+}
+
+
+@pytest.mark.parametrize("dress", DRESS)
+def test_another_dress_gives_the_same_result(tiny_root, root, tmp_path, dress: str) -> None:
+    path = root / "ml-1m" / "ratings.dat"
+    path.write_bytes(DRESS[dress](path.read_bytes()))
+    tables = []
+    for place, out in ((tiny_root, tmp_path / "a"), (root, tmp_path / "b")):
+        assert COMMANDS["evaluate"](place, out).status == 0
+        tables.append(out.with_suffix(".json").read_bytes())
+    assert tables[0] == tables[1]
+
+
+def test_short_histories_are_accepted(root, tmp_path) -> None:
+    path = root / "ml-1m" / "ratings.dat"
+    rows = path.read_bytes().splitlines(True)
+    few = [row for row in rows if not row.startswith((b"2::", b"3::"))]
+    short = [row for row in rows if row.startswith(b"2::")][:1]  # user 3 has none at all
+    path.write_bytes(b"".join(few + short))
+    assert COMMANDS["evaluate"](root, tmp_path / "out").status == 0
+
+
+STARTED = {
+    "train": ("train.py", "--dataset", "ml-1m", "--data-root", "{root}", "--output-root", "{out}"),
+    "evaluate": ("evaluate.py", "--dataset", "ml-1m", "--data-root", "{root}"),
+    "embedding.train": ("-m", "embedding.train", "--dataset", "ml-1m", "--data-root", "{root}"),
+}
+
+
+@pytest.fixture(scope="module")
+def started(tiny_root, tmp_path_factory) -> Iterator[dict[str, subprocess.Popen]]:
+    """All at once, each in its own process."""
+    place = tmp_path_factory.mktemp("started")
+    root = shutil.copytree(tiny_root, place / "root")
+    path = root / "ml-1m" / "ratings.dat"
+    path.write_bytes(line(2, b"1::2::6::1")(path.read_bytes()))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    yield {
+        name: subprocess.Popen(
+            [sys.executable, *(word.format(root=root, out=place / "out") for word in words)],
+            cwd=ROOT, env=os.environ, **pipes,
+        )
+        for name, words in STARTED.items()
+    }  # fmt: skip
+    assert list(place.iterdir()) == [root]
+
+
+@pytest.mark.parametrize("command", STARTED)
+def test_the_status_of_the_process_is_that_of_the_command(started, command: str) -> None:
+    out, err = started[command].communicate(timeout=120)
+    ended = Ended(started[command].returncode, out, err)
+    assert_refused(ended, rf"^{command}: .*ratings\.dat:2: rating out of range, value 6")
