@@ -1,198 +1,245 @@
-"""What each departure from the paper brings: the default recipe with one setting put back.
+"""What each choice brings: a preset with one setting changed, in named comparisons (studies).
 
-    python -m experiments.ablation --seeds 3 --markdown docs/ablation.md
-    python -m experiments.ablation --preset paper --rows "one user, one update a step"
+    python -m experiments.ablation --study replay
+    python -m experiments.ablation --preset paper --dataset ml-100k
+    python -m experiments.ablation --rows "discount 0" "no noise" --seeds 1
 
-Every cell (setting, seed) trains at a third of the steps on four fifths of the training users and is
-measured on the held-out fifth; test users are cut off before anything else happens. Finished cells are
-kept in the output folder, so an interrupted call goes on where it stopped.
+Every cell (row, seed) trains at a third of the default's steps on four fifths of the training users and
+is measured on the held-out fifth; test users are cut off before anything else happens. Finished cells
+are kept in the output folder, so that an interrupted call goes on where it stopped. A study's table and
+figure go between its markers of docs/ablations.md and to docs/figures.
 """
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import tyro
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import config as settings
-from config import Config, Preset
+from config import Config, ConfigError, Preset
+from config.command_line import until_nobody_reads
+from evaluation.curves import CurveRow, strategies
+from evaluation.policy import FloatArray
+from evaluation.statistics import over_seeds
+from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, changed, row_config, rows_of
+from experiments.leaderboard import fill
+from recommender.files import write_text
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
-BASE = "the preset"
-TD3 = {"agent.critics": 2, "agent.algorithm": "td3"}  # in this order: td3 refuses one critic
-NO_NOISE = {"agent.noise": 0.0, "agent.noise_end": 0.0}
-NO_EPSILON = {"agent.epsilon": 0.0, "agent.epsilon_end": 0.0}
-# row -> settings that replace the preset's, as "group.field"
-ROWS: dict[str, dict[str, Any]] = {
-    BASE: {},
-    "reinforcement off": {"agent.policy_gradient": 0.0},
-    "imitation off": {"agent.imitation": 0.0},
-    "discount 0": {"agent.discount": 0.0},
-    "discount 0.9 (paper)": {"agent.discount": 0.9},
-    "refused items not in the state (paper)": {"agent.refused": False},
-    "no counterfactual items (paper)": {"agent.counterfactual": 0},
-    "one critic (paper)": {"agent.critics": 1},
-    "TD3 (delayed actor, smoothed target actions)": TD3,
-    "gradient at the stored action (earlier repositories)": {"agent.actor_gradient": "stored"},
-    "state representation not trained": {"agent.train_state": False},
-    "window of positives only": {"agent.positives_only": True},
-    "no exploration": NO_NOISE | NO_EPSILON,
-    "no noise": NO_NOISE,
-    "no epsilon": NO_EPSILON,
-    "targets not clipped (paper)": {"agent.clip_target": False},
-    "MLP critic (paper)": {"agent.critic": "mlp"},
-    "tanh actor without skip (paper)": {"agent.actor_output": "tanh"},
-    "one state module (paper)": {"agent.separate_states": False},
-    "user vector folded in (paper)": {"agent.user_vector": "fold-in"},
-    "item weights by position only (paper)": {"agent.item_weights": "position"},
-    "no dropout (paper)": {"agent.dropout": 0.0, "agent.item_dropout": 0.0},
-    "first windows only": {"env.random_start": 0.0},
-    "PMF embedding (paper)": {"embedding.kind": "pmf"},
-    "user-movie embedding (earlier repositories)": {"embedding.kind": "user-movie"},
-    "movie-genre embedding (earlier repositories)": {"embedding.kind": "movie-genre"},
-    "random embedding": {"embedding.kind": "random"},
-    "online actor deployed (paper)": {"agent.average_actor": False},
-    "constant learning rates": {"agent.lr_schedule": "constant"},
-    "gradients not clipped": {"agent.clip_norm": 0.0},
-    "uniform replay": {"replay.kind": "uniform"},
-}
-# rows with many times the updates of the others, only for those who ask for them by name
-SLOW: dict[str, dict[str, Any]] = {
-    "one user, one update a step": {},
-    "one user, one update of 32 a step (earlier repositories)": {"agent.batch_size": 32},
-}
-MEASURED_ONCE = {"loop.validation_share": 0.2, "loop.evaluations": 1, "loop.checkpoints": 0}
+MEASURED = {"loop.validation_share": 0.2, "loop.evaluations": 5, "loop.checkpoints": 0}
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train every row of the ablation for every seed, then print the table."""
+    """Train the rows of one or more studies for every seed; print, draw and file the results."""
 
-    dataset: str = "ml-1m"
-    """ml-1m, ml-100k or synthetic."""
+    study: tuple[Study, ...] = ()
+    """Comparisons to make. Default: all but `updates`, whose rows have many times the updates."""
+    rows: tuple[str, ...] = ()
+    """Instead of a study, any rows, by name; their table is only printed."""
+    dataset: Literal["ml-1m", "ml-100k", "synthetic"] = "ml-1m"
+    """Data set, as train.py takes it."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     preset: Preset = "best"
     """What the rows change: the default recipe, or the plain Algorithm 1."""
-    rows: tuple[str, ...] = ()
-    """Rows to train, by name; default all but the slow ones. The preset itself is always among
-    them."""
     seeds: int = 3
     """Seeds 0 to this, paired across rows."""
     steps: int = 50_000
-    """Transitions of one training, a third of the default."""
+    """Transitions of one training."""
     output_root: Path = Path("runs/ablation")
     """Where finished cells are kept, one JSON file each."""
-    markdown: Path | None = None
-    """Write the table here."""
+    figures: Path = Path("docs/figures")
+    """Folder for ablation-DATASET-PRESET-STUDY.png."""
+    docs: Path | None = Path("docs/ablations.md")
+    """Page whose tables are replaced."""
     cell: tuple[str, int] | None = None
     """Train only this row with this seed (how the command calls itself)."""
 
 
+@dataclass(frozen=True)
+class Cell:
+    """What is kept of one training."""
+
+    final: dict[str, float]
+    """KEYS at the last point of the curve; empty if training was stopped because it diverged."""
+    curve: list[CurveRow]
+
+
 def main(arguments: Arguments) -> None:
-    """All cells, each in a process of its own so that memory is given back; then the table."""
+    """One cell, or chosen rows, or study after study."""
     if arguments.cell is not None:
-        return train_cell(*arguments.cell, arguments)
+        train_cell(*arguments.cell, arguments)
+    elif arguments.rows:
+        print(as_markdown(finished(chosen_rows(arguments), arguments)))
+    else:
+        for study in arguments.study or [name for name in STUDIES if name not in SLOW]:
+            compare(study, arguments)
+
+
+def compare(study: Study, arguments: Arguments) -> None:
+    """Train what is missing of a study; print its table, draw its figure, put both on the page."""
+    rows = finished(rows_of(study, arguments.preset), arguments)
+    text = f"{caption(arguments)}\n\n{as_markdown(rows)}"
+    print(f"{study}: {text}", flush=True)
+    figure = draw(rows, arguments, study)
+    if arguments.docs is not None:
+        link = os.path.relpath(figure, arguments.docs.parent)
+        name = f"{arguments.dataset} {arguments.preset} {study}"
+        fill(arguments.docs, name, f"{text}\n![{name}: learning curves]({link})\n")
+
+
+def chosen_rows(arguments: Arguments) -> tuple[str, ...]:
+    """The preset and the rows asked for; SystemExit where that cannot be."""
+    if arguments.study:
+        raise SystemExit("--study and --rows are both given: give one of them")
+    for row in arguments.rows:
+        if row not in ROWS:
+            raise SystemExit(f"row {row!r} is unknown; choose from: {'; '.join(ROWS)}")
+    return tuple(dict.fromkeys((BASE, *arguments.rows)))
+
+
+def finished(rows: Sequence[str], arguments: Arguments) -> dict[str, list[Cell]]:
+    """The cells of rows, one per seed. Each that is missing is trained in a process of its own, so
+    that its memory is given back."""
     for seed in range(arguments.seeds):
-        for row in chosen_rows(arguments):
-            if not cell_file(arguments, row, seed).exists():
+        for row in rows:
+            if read_cell(row, seed, arguments) is None:
                 print(f"{row}, seed {seed}", flush=True)
                 command = [sys.executable, "-m", "experiments.ablation", *sys.argv[1:]]
                 subprocess.run([*command, "--cell", row, str(seed)], check=True)
-    table = as_markdown(arguments)
-    print(table)
-    if arguments.markdown is not None:
-        arguments.markdown.write_text(table, encoding="utf-8")
-    return None
+    found = {
+        row: [read_cell(row, seed, arguments) for seed in range(arguments.seeds)] for row in rows
+    }
+    return {row: [cell for cell in cells if cell is not None] for row, cells in found.items()}
 
 
-def chosen_rows(arguments: Arguments) -> list[str]:
-    """The rows asked for, in the order of ROWS; SystemExit names one that does not exist."""
-    rows = ROWS | SLOW
-    for row in arguments.rows:
-        if row not in rows:
-            raise SystemExit(f"row {row!r} is unknown; choose from: {'; '.join(rows)}")
-    return [row for row in rows if row in (*(arguments.rows or ROWS), BASE)]
+def cell_config(row: str, seed: int, arguments: Arguments) -> Config:
+    """All that the result of a cell depends on."""
+    config = changed(row_config(row, arguments.preset), MEASURED)
+    return replace(config, dataset=arguments.dataset, steps=arguments.steps, seed=seed)
 
 
-def cell_file(arguments: Arguments, row: str, seed: int) -> Path:
-    """The file of a finished cell; its name holds all that the result depends on."""
-    name = row.split(" (", maxsplit=1)[0].replace(" ", "-").lower()
+def cell_file(row: str, seed: int, arguments: Arguments) -> Path:
+    """Where a cell is kept; the settings behind the row's name are in the file itself."""
+    name = re.sub(r"[^a-z0-9.]+", "-", row.lower()).strip("-")
     run = f"{arguments.dataset}-{arguments.preset}-{arguments.steps}"
     return arguments.output_root / f"{run}-{name}-{seed}.json"
 
 
-def settings_of(row: str, config: Config) -> dict[str, Any]:
-    """What a row changes in a preset."""
-    if row in ROWS:
-        return ROWS[row]
-    steps = config.env.episode_length  # of one user between two rounds of updates
-    return SLOW[row] | {"loop.parallel_users": 1, "loop.updates_per_rollout": steps}
-
-
-def changed(config: Config, changes: dict[str, Any]) -> Config:
-    """`config` with fields replaced, {"group.field": value}."""
-    for name, value in changes.items():
-        group, field = name.split(".")
-        part = replace(getattr(config, group), **{field: value})
-        config = replace(config, **{group: part})
-    return config
+def read_cell(row: str, seed: int, arguments: Arguments) -> Cell | None:
+    """A finished cell; None if there is none, or its settings were not those of today."""
+    path = cell_file(row, seed, arguments)
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text("utf-8"))
+    try:
+        config = settings.from_json(json.dumps(kept.get("config")), path)
+    except ConfigError:  # of a version with other settings
+        return None
+    same = config == cell_config(row, seed, arguments)
+    return Cell(kept["final"], kept["curve"]) if same else None
 
 
 def train_cell(row: str, seed: int, arguments: Arguments) -> None:
-    """One training without the test users; its last validation point becomes the cell."""
+    """One training without the test users; its learning curve becomes the cell."""
     from data import load_dataset
     from data.splits import split_users
-    from recommender.files import write_text
     from training.devices import select_device
     from training.folder import RunFolder
 
     select_device("auto")
+    from training.health import Diverged
     from training.loop import Training
 
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on
-    config = settings.preset(arguments.preset)
-    config = changed(config, MEASURED_ONCE | settings_of(row, config))
-    config = replace(config, seed=seed, steps=arguments.steps)
-    target = cell_file(arguments, row, seed)
-    folder = RunFolder(target.with_suffix(""))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    training = Training(config, ratings, folder)
-    training.run()
-    last = training.history[-1]
-    write_text(target, json.dumps({key: last[key] for key in KEYS}) + "\n")
-
-
-def as_markdown(arguments: Arguments) -> str:
-    """Mean per row, and its mean paired difference to the preset; the preset's spread."""
-    cells = {
-        row: np.array(
-            [
-                [json.loads(cell_file(arguments, row, seed).read_text())[key] for key in KEYS]
-                for seed in range(arguments.seeds)
-            ]
-        )
-        for row in chosen_rows(arguments)
+    config = cell_config(row, seed, arguments)
+    arguments.output_root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.output_root) as folder:
+        training = Training(config, ratings, RunFolder(Path(folder)))
+        try:
+            training.run()
+            final = {key: training.history[-1][key] for key in KEYS}
+        except Diverged as error:
+            print(f"{row}, seed {seed}: {error}", file=sys.stderr)
+            final = {}
+    cell = {
+        "config": json.loads(settings.to_json(config)),
+        "final": final,
+        "curve": training.history,
     }
-    base = cells[BASE]
+    write_text(cell_file(row, seed, arguments), json.dumps(cell) + "\n")
+
+
+def caption(arguments: Arguments) -> str:
+    """How the numbers below it were made."""
+    seeds = f"{arguments.seeds} seed{'s' * (arguments.seeds != 1)}"
+    return (
+        f"{arguments.dataset}, `--preset {arguments.preset}`, {arguments.steps:,} transitions, "
+        f"{seeds}:"
+    )
+
+
+def as_markdown(rows: dict[str, list[Cell]]) -> str:
+    """The preset's means; of each other row the mean and the paired difference to the preset.
+
+    In brackets 95% t intervals over seeds.
+    """
+    base = finals(rows[BASE])
     lines = [["", *KEYS], ["---", *["---:"] * len(KEYS)]]
-    for row, values in cells.items():
-        means, difference = values.mean(axis=0), (values - base).mean(axis=0)
-        texts = [f"{mean:.4f}" for mean in means]
-        if row != BASE:
-            texts = [f"{text} ({gap:+.4f})" for text, gap in zip(texts, difference, strict=True)]
-        lines.append([row, *texts])
-    spread = base.std(axis=0, ddof=1) if arguments.seeds > 1 else None
-    if spread is not None:
-        texts = [f"{value:.4f}" for value in spread]
-        lines.append(["standard deviation of the preset over seeds", *texts])
+    lines += [[row, *entries(cells, None if row == BASE else base)] for row, cells in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def entries(cells: Sequence[Cell], base: FloatArray | None) -> list[str]:
+    """A row's text for each key, compared with `base` [seeds, KEYS] where there is one."""
+    values = finals(cells)
+    if values is None:
+        stopped = sum(not cell.final for cell in cells)
+        return [f"{stopped} of {len(cells)} diverged"] * len(KEYS)
+    if base is None:
+        return [f"{column.mean():.4f}{interval(column)}" for column in values.T]
+    pairs = zip(values.T, (values - base).T, strict=True)
+    return [f"{own.mean():.4f}: {gap.mean():+.4f}{interval(gap, '+')}" for own, gap in pairs]
+
+
+def finals(cells: Sequence[Cell]) -> FloatArray | None:
+    """KEYS of every seed [seeds, KEYS]; None where one diverged."""
+    if not all(cell.final for cell in cells):
+        return None
+    return np.array([[cell.final[key] for key in KEYS] for cell in cells])
+
+
+def interval(values: FloatArray, sign: str = "") -> str:
+    """95% t interval of a mean over seeds; nothing for a single one."""
+    if len(values) < 2:
+        return ""
+    found = over_seeds(values)
+    return f" ({found.low:{sign}.4f}, {found.high:{sign}.4f})"
+
+
+def draw(rows: dict[str, list[Cell]], arguments: Arguments, study: Study) -> Path:
+    """The rows' learning curves over one another, with a band over seeds; returns the picture."""
+    arguments.figures.mkdir(parents=True, exist_ok=True)
+    path = arguments.figures / f"ablation-{arguments.dataset}-{arguments.preset}-{study}.png"
+    runs = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
+    figure = strategies(runs, highlight=BASE)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=80)
+    return path
+
+
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

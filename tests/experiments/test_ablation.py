@@ -1,81 +1,176 @@
-"""The rows of the ablation: what they change in a preset, and where their results go."""
+"""The ablation: which cells count as finished, what a study writes, what training may see."""
 
 import json
+import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from config import Config, preset
+import config as settings
 from data.splits import split_users
+from evaluation.statistics import over_seeds
 from experiments import ablation
 from experiments.ablation import Arguments
+from experiments.ablation_rows import BASE, ROWS
 from training import loop, tasks
+from training.health import Diverged
+
+UNIFORM = "uniform replay"
 
 
-def settings(row: str, name: str) -> Config:
-    config = preset(name)
-    return ablation.changed(config, ablation.settings_of(row, config))
+def write_cell(arguments, row, seed, value, diverged=False):
+    """A finished cell of three iterations, evaluated after the last, `value` everywhere."""
+    point = {"reward": value, "critic_loss": 1.0, "action": value, "q": value}
+    curve = [{"step": 10.0 * place} | point for place in (1, 2, 3)]
+    final = dict.fromkeys(ablation.KEYS, value)
+    curve[-1] |= final
+    config = json.loads(settings.to_json(ablation.cell_config(row, seed, arguments)))
+    cell = {"config": config, "final": {} if diverged else final, "curve": curve}
+    path = ablation.cell_file(row, seed, arguments)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(cell))
+    return path
 
 
-@pytest.mark.parametrize("name", ["best", "paper"])
-def test_one_user_makes_as_many_updates_as_steps(name):
-    found = settings("one user, one update a step", name)
-    assert found.loop.parallel_users == 1
-    assert found.loop.updates_per_rollout == found.env.episode_length
-    assert replace(found, loop=preset(name).loop) == preset(name)  # the rest is the preset's
+@pytest.fixture
+def arguments(tmp_path):
+    page = tmp_path / "docs" / "ablations.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- ml-1m best replay -->\n<!-- end -->\nafter\n")
+    return Arguments(
+        study=("replay",),
+        seeds=2,
+        output_root=tmp_path / "runs",
+        figures=page.parent / "figures",
+        docs=page,
+    )
 
 
-def test_every_row_but_the_first_changes_the_default_recipe():
-    rows = [settings(row, "best") for row in (*ablation.ROWS, *ablation.SLOW)]
-    assert rows[0] == preset("best") and len({str(row) for row in rows}) == len(rows)
+@pytest.fixture
+def trained(arguments, monkeypatch):
+    """The cells that the command has trained, each written as a training would."""
+    seen = []
+
+    def train(command, check):
+        row, seed = command[command.index("--cell") + 1 :]
+        seen.append((row, int(seed)))
+        write_cell(arguments, row, int(seed), 0.25)
+
+    monkeypatch.setattr(subprocess, "run", train)
+    return seen
 
 
-def test_the_preset_is_always_among_the_rows_and_an_unknown_one_is_an_error():
-    (slow, _), (base, *_) = ablation.SLOW, ablation.ROWS
-    assert ablation.chosen_rows(Arguments(rows=(slow,))) == [base, slow]
-    assert ablation.chosen_rows(Arguments()) == list(ablation.ROWS)
-    with pytest.raises(SystemExit, match="'slow' is unknown; choose from: the preset; "):
-        ablation.chosen_rows(Arguments(rows=("slow",)))
+def test_a_study_is_trained_drawn_and_put_on_its_page(arguments, trained, capsys):
+    ablation.main(arguments)
+    assert trained == [(row, seed) for seed in (0, 1) for row in (BASE, UNIFORM)]
+    lines = arguments.docs.read_text().splitlines()
+    assert lines[0] == "before" and lines[-1] == "after"
+    assert "ml-1m, `--preset best`, 50,000 transitions, 2 seeds:" in lines
+    assert sum(line.startswith("| ") for line in lines) == 4
+    link = "![ml-1m best replay: learning curves](figures/ablation-ml-1m-best-replay.png)"
+    assert link in lines
+    picture = arguments.figures / "ablation-ml-1m-best-replay.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "| uniform replay | 0.2500: +0.0000 (+0.0000, +0.0000) |" in capsys.readouterr().out
+
+
+def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(arguments, trained):
+    for row in (BASE, UNIFORM):
+        for seed in (0, 1):
+            path = write_cell(arguments, row, seed, 0.5)
+    other, cell = "of a version without replay.kind", json.loads(path.read_text())
+    cell["config"]["replay"]["alpha"] = 0.123
+    path.write_text(json.dumps(cell))
+    ablation.main(arguments)
+    assert trained == [(UNIFORM, 1)]
+    for content in ({"precision@5": 0.4}, {"config": {"replay": {"kind": other}}}):
+        path.write_text(json.dumps(content))
+        assert ablation.read_cell(UNIFORM, 1, arguments) is None
 
 
 def test_no_two_cells_share_a_file():
     options = [Arguments(), Arguments(preset="paper"), Arguments(steps=10), Arguments(dataset="x")]
-    rows = (*ablation.ROWS, *ablation.SLOW)
     files = {
-        ablation.cell_file(one, row, seed) for one in options for row in rows for seed in (0, 1)
+        ablation.cell_file(row, seed, one) for one in options for row in ROWS for seed in (0, 1)
     }
-    assert len(files) == len(options) * len(rows) * 2
+    assert len(files) == len(options) * len(ROWS) * 2
 
 
-def test_the_table_shows_means_differences_and_the_spread(tmp_path):
-    arguments = Arguments(output_root=tmp_path, rows=("discount 0",), seeds=2)
-    for row, values in ((ablation.BASE, (0.25, 0.75)), ("discount 0", (0.5, 1.0))):
-        for seed, value in enumerate(values):
-            cell = dict.fromkeys(ablation.KEYS, value)
-            ablation.cell_file(arguments, row, seed).write_text(json.dumps(cell))
-    lines = ablation.as_markdown(arguments).splitlines()
-    assert lines[2].startswith("| the preset | 0.5000 |")
-    assert lines[3].startswith("| discount 0 | 0.7500 (+0.2500) |")
-    assert lines[4].startswith("| standard deviation of the preset over seeds | 0.3536 |")
+def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
+    made = []
+    monkeypatch.setattr(ablation, "compare", lambda study, _: made.append(study))
+    ablation.main(Arguments())
+    assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
 
 
-def test_a_cell_is_trained_without_test_users(tiny_root, tmp_path, monkeypatch):
+def test_rows_by_name_are_only_printed(arguments, trained, capsys):
+    page = arguments.docs.read_text()
+    ablation.main(replace(arguments, study=(), rows=("no noise",), seeds=1))
+    assert trained == [(BASE, 0), ("no noise", 0)]
+    assert "| no noise | 0.2500: +0.0000 |" in capsys.readouterr().out
+    assert arguments.docs.read_text() == page and not arguments.figures.exists()
+    with pytest.raises(SystemExit, match="'slow' is unknown; choose from: the preset; "):
+        ablation.main(Arguments(rows=("slow",)))
+    with pytest.raises(SystemExit, match="give one of them"):
+        ablation.main(replace(arguments, rows=("no noise",)))
+
+
+def cells(*values):
+    return [ablation.Cell(dict.fromkeys(ablation.KEYS, value), []) for value in values]
+
+
+def test_the_table_shows_means_and_paired_differences_with_intervals():
+    own = (0.5, 1.0, 1.5)
+    lines = ablation.as_markdown({BASE: cells(0.25, 0.75, 1.0), "x": cells(*own)}).splitlines()
+    base, gap = over_seeds([0.25, 0.75, 1.0]), over_seeds([0.25, 0.25, 0.5])
+    assert lines[2].startswith(f"| the preset | 0.6667 ({base.low:.4f}, {base.high:.4f}) |")
+    assert lines[3].startswith(f"| x | 1.0000: +0.3333 ({gap.low:+.4f}, {gap.high:+.4f}) |")
+    assert gap.low == pytest.approx(1 / 3 - 4.303 * np.std([0, 0, 0.25], ddof=1) / 3**0.5, abs=1e-4)
+
+
+def test_a_row_that_diverged_says_so():
+    gone = ablation.Cell({}, [])
+    lines = ablation.as_markdown({BASE: cells(0.25, 0.75), "x": [gone, *cells(0.5)]}).splitlines()
+    assert lines[3].startswith("| x | 1 of 2 diverged |")
+    lines = ablation.as_markdown({BASE: [gone, gone], "x": cells(0.5, 0.5)}).splitlines()
+    assert lines[2].startswith("| the preset | 2 of 2 diverged |")
+    assert lines[3].startswith("| x | 0.5000 (0.5000, 0.5000) |")
+
+
+@pytest.fixture
+def tiny_cell(arguments, tiny_root, monkeypatch):
+    """Options of a training of two iterations of the plain algorithm."""
     quick = {"loop.parallel_users": 2, "loop.updates_per_rollout": 1, "loop.warmup": 0}
-    monkeypatch.setattr(ablation, "MEASURED_ONCE", ablation.MEASURED_ONCE | quick)
+    monkeypatch.setattr(ablation, "MEASURED", ablation.MEASURED | quick)
+    tf.config.run_functions_eagerly(True)
+    yield replace(arguments, data_root=str(tiny_root), preset="paper", steps=40)
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_cell_is_trained_without_test_users_and_keeps_its_curve(tiny_cell, monkeypatch):
     seen, make_task = [], tasks.make_task
     monkeypatch.setattr(
         loop, "make_task", lambda c, r, seed: seen.append(r) or make_task(c, r, seed)
     )
-    arguments = Arguments(
-        data_root=str(tiny_root), preset="paper", steps=40, output_root=tmp_path, seeds=1
-    )
-    tf.config.run_functions_eagerly(True)
-    try:
-        ablation.train_cell(ablation.BASE, 0, arguments)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    ablation.train_cell(UNIFORM, 0, tiny_cell)
     train_users, test_users = split_users(seen[0].n_users)
     assert seen[0].lengths[test_users].sum() == 0 < seen[0].lengths[train_users].min()
-    found = json.loads(ablation.cell_file(arguments, ablation.BASE, 0).read_text())
-    assert set(found) == set(ablation.KEYS) and 0 <= found["precision@5"] <= 1
+    found = ablation.read_cell(UNIFORM, 0, tiny_cell)
+    assert [row["step"] for row in found.curve] == [20, 40]
+    assert found.final == {key: found.curve[-1][key] for key in ablation.KEYS}
+    assert all({"reward", "critic_loss", "action", "q"} <= set(row) for row in found.curve)
+    assert 0 <= found.final["precision@5"] <= 1
+    assert len(list(tiny_cell.output_root.iterdir())) == 1  # nothing else is left
+    assert ablation.read_cell(BASE, 0, tiny_cell) is None
+
+
+def test_a_training_that_diverges_is_a_finished_cell(tiny_cell, monkeypatch, capsys):
+    def diverge(*_):
+        raise Diverged("q", "is nan", 20)
+
+    monkeypatch.setattr(loop.health, "check", diverge)
+    ablation.train_cell(UNIFORM, 0, tiny_cell)
+    assert ablation.read_cell(UNIFORM, 0, tiny_cell) == ablation.Cell({}, [])
+    assert "q is nan at step 20" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""The rows of the ablation: what they change in either preset, and which are left out."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from config import preset
+from evaluation.figures import CYCLE
+from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, row_config, rows_of
+
+PRESETS = ("best", "paper")
+PAGE = (Path(__file__).parents[2] / "docs" / "ablations.md").read_text("utf-8")
+OWN = {"best": "(recipe)", "paper": "(paper)"}  # rows that are the preset as it is
+WITHOUT_ROW = {"env.episode_length"}  # session plays 20 steps
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_is_valid_in_either_preset(row, name):
+    config = row_config(row, name)
+    assert (config == preset(name)) == (row == BASE or row.endswith(OWN[name]))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_compares_the_preset_with_rows_that_differ(study, name):
+    rows = rows_of(study, name)
+    assert rows[0] == BASE and 2 <= len(rows) <= 1 + len(CYCLE)  # each has a colour of its own
+    configs = [row_config(row, name) for row in rows]
+    assert configs[0] == preset(name) and len(set(configs)) == len(configs)
+    left_out = {row_config(row, name) for row in STUDIES[study]} - set(configs)
+    assert not left_out  # nothing but repetitions
+
+
+def test_every_ingredient_of_the_recipe_has_a_row():
+    best, paper = (asdict(preset(name)) for name in PRESETS)
+    differing = {
+        f"{group}.{field}"
+        for group in ("agent", "env", "embedding", "replay")
+        for field, value in best[group].items()
+        if paper[group][field] != value
+    }
+    changed = {name for changes in ROWS.values() for name in changes}
+    assert differing - changed == WITHOUT_ROW
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_user_makes_as_many_updates_as_steps(name):
+    found = row_config("one user, one update a step", name)
+    assert found.loop.parallel_users == 1
+    assert found.loop.updates_per_rollout == found.env.episode_length
+    assert replace(found, loop=preset(name).loop) == preset(name)  # the rest is the preset's
+
+
+def test_a_row_of_several_studies_is_the_same_in_all():
+    for rows in STUDIES.values():
+        assert all(ROWS[row] == changes for row, changes in rows.items())
+
+
+def test_every_study_has_a_section_with_its_command_and_places_for_its_tables():
+    assert set(STUDIES) == set(get_args(Study)) and set(SLOW) < set(STUDIES)
+    for study in STUDIES:
+        section = PAGE.split(f"python -m experiments.ablation --study {study}\n")
+        assert len(section) == 2, study
+        end = section[1].find("\n## ")
+        for name in ("ml-1m best", "ml-1m paper", "ml-100k best", "ml-100k paper"):
+            start = section[1].find(f"<!-- {name} {study} -->\n")
+            assert start >= 0 and (end < 0 or start < end), (name, study)
