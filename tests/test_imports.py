@@ -123,3 +123,10 @@ def test_nothing_is_drawn_from_a_global_generator_or_bound_to_one_machine(source
             assert name.split(".")[2] in local, f"{source}:{line}: {call}"
     for fragment in ("np.bool)", "/home/", "/Users/", "C:\\"):
         assert fragment not in text, f"{source}: {fragment}"
+
+
+@pytest.mark.parametrize("source", sources())
+def test_every_command_ends_silently_when_nobody_reads_on(source):
+    text = (ROOT / source).read_text("utf-8")
+    _, start, command = text.partition('\nif __name__ == "__main__":\n')
+    assert not start or command.startswith("    with until_nobody_reads():\n")
