@@ -66,7 +66,9 @@ def strategies(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = 
                 axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
         _scale(axes, logarithmic=title == "Critic loss")
     handles, labels = panels[2].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    widest = max(map(len, labels), default=0) * 0.08 + 0.6  # inches, with its line
+    columns = min(4, max(1, int(figure.get_figwidth() / widest)))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
     return figure
 
 

@@ -115,6 +115,7 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         "first windows only (paper)": paper("env.random_start"),
         "random windows (recipe)": recipe("env.random_start"),
         f"window of {PAPER.env.window} (paper)": paper("env.window"),
+        "window of 10": {"env.window": 10},
         f"window of {RECIPE.env.window} (recipe)": recipe("env.window"),
     },
     "algorithm": CRITICS | {"TD3": {"agent.critics": 2, "agent.algorithm": "td3"}},

@@ -63,3 +63,14 @@ def test_a_reward_goes_by_the_name_that_its_protocol_gives_it():
     runs.append(("simulator", [{"step": 1.0, "reward@10": 2.5}]))
     axes = drawn(strategies(runs))["Reward of 10 recommendations, held-out users"]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[1.5], [2.5]]
+
+
+def test_the_legend_of_long_names_lies_within_the_figure():
+    names = [f"{place}: a row of some forty characters (paper)" for place in range(6)]
+    figure = strategies([(name, curve(1.0)) for name in names for _ in range(3)])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent(canvas.get_renderer())
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert len(legend.get_texts()) == len(names)
