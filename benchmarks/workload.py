@@ -52,8 +52,9 @@ class Workload:
     def begin(self, count: int) -> EnvState:
         """First states of `count` episodes."""
         env = self.config.env
+        known = min(env.window, self.config.known)  # as training/tasks.py has it
         users, starts = draw_starts(
-            self.rng, self.ratings, self.users, env.window, env.random_start, count
+            self.rng, self.ratings, self.users, known, env.random_start, count
         )
         return self.environment.reset(users, starts)
 

@@ -19,14 +19,20 @@ def until_nobody_reads() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            for stream in _open_streams():
+                stream.flush()
     except BrokenPipeError:
-        unread = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+        unread = [stream for stream in _open_streams() if _is_unread(stream)]
         if not unread:  # another pipe or a socket
             raise
         for stream in unread:  # what is left in the buffers goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _open_streams() -> list[TextIO]:
+    """Standard output and error; Python has None for one that was closed before it began (`>&-`)."""
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
 
 
 def _is_unread(stream: TextIO) -> bool:

@@ -66,12 +66,13 @@ class EnvConfig:
     """The offline environment in which the agent is trained."""
 
     window: int = 20
-    """n, items in the state (paper: 5). An episode for new users begins with --known of them; what is
+    """n, items in the state (paper: 5). A new user's session begins with --known of them; what is
     liked fills the room, and only then drops the oldest out (equation 1)."""
     episode_length: int = 20
     """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
     random_start: float = 0.7
-    """Share of episodes that start from a random window of the user's history instead of the first."""
+    """Share of the new users' training episodes that begin at a random place of the history, with up to
+    n ratings before it, instead of with its first --known."""
 
     def __post_init__(self) -> None:
         require(1 <= self.window <= 1000, "env.window", self.window, "1 to 1000 items")

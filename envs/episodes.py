@@ -10,26 +10,26 @@ def draw_starts(
     rng: np.random.Generator,
     ratings: Ratings,
     users: NDArray[np.integer],
-    window: int,
+    known: int,
     random_start: float,
     count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Users [E] and starts [E] for `count` = E episodes; a start counts the ratings before it.
 
-    Users are uniform among `users`. The window of the first state holds the ratings
-    [start - window, start). The start is `window`, so that these are the user's first ratings, or,
-    in a share `random_start` of the episodes, uniform in [window, length - 1]. A history no longer
-    than the window is cut in half and padded on the left. Draws 2 E numbers from `rng`, always.
+    Users are uniform among `users`. The start is `known`, so that an episode begins with the user's
+    first `known` ratings, or, in a share `random_start` of the episodes, uniform in
+    [known, length - 1]; the window of the first state holds as many of the ratings before it as it has
+    room for. A history no longer than `known` is cut in half. Draws 2 E numbers from `rng`, always.
     """
     chosen = np.asarray(users, dtype=np.int64)[rng.integers(len(users), size=count)]
     uniform = rng.random(count)
     lengths = ratings.lengths[chosen]
-    starts = default_start(lengths, window)
+    starts = default_start(lengths, known)
     if (
         random_start
     ):  # uniform, given uniform < random_start, is a fresh random number when rescaled
-        place = window + (uniform / random_start * (lengths - window)).astype(np.int64)
-        starts = np.where((uniform < random_start) & (lengths > window), place, starts)
+        place = known + (uniform / random_start * (lengths - known)).astype(np.int64)
+        starts = np.where((uniform < random_start) & (lengths > known), place, starts)
     return chosen, starts
 
 
@@ -37,17 +37,17 @@ def draw_start(
     rng: np.random.Generator,
     ratings: Ratings,
     users: NDArray[np.integer],
-    window: int,
+    known: int,
     random_start: float = False,
 ) -> tuple[int, int]:
     """One episode's user and start: `draw_starts` with E = 1."""
-    chosen, starts = draw_starts(rng, ratings, users, window, random_start, 1)
+    chosen, starts = draw_starts(rng, ratings, users, known, random_start, 1)
     return int(chosen[0]), int(starts[0])
 
 
-def default_start(lengths: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    """Starts [E] in histories of `lengths` [E]: `window`, or half of what is no longer."""
-    return np.where(lengths > window, window, np.maximum(lengths // 2, 1))
+def default_start(lengths: NDArray[np.int64], known: int) -> NDArray[np.int64]:
+    """Starts [E] in histories of `lengths` [E]: `known`, or half of what is no longer."""
+    return np.where(lengths > known, known, np.maximum(lengths // 2, 1))
 
 
 def first_window(

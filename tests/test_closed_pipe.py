@@ -63,6 +63,15 @@ def test_another_pipe_that_breaks_is_an_error_like_any_other():
     assert done.returncode == 1 and done.stderr.startswith("Traceback")
 
 
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_that_was_closed_before_the_command_began_is_no_error(closing):
+    program = ending("print('x'); print('y', file=sys.stderr); sys.exit(3)")
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {closing}', sys.executable, program], cwd=ROOT, check=False
+    )
+    assert done.returncode == 3
+
+
 @pytest.mark.parametrize(("body", "status"), [("pass", 0), ("sys.exit(3)", 3), ("1 / 0", 1)])
 def test_a_command_that_is_read_ends_with_its_own_status(body, status):
     done = python("-c", ending(f"print('read'); {body}"))

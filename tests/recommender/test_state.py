@@ -190,6 +190,8 @@ def test_it_is_built_in_the_constructor():
 
 @pytest.mark.parametrize("state", ["drr-ave", "drr-p", "drr-u", "drr-n"])
 def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
+    config = Config(agent=AgentConfig(state=state))
+    size = REPRESENTATIONS[state]().size(config.env.window, config.embedding.dim)
     monkeypatch.setattr("config.settings.MOST_WEIGHTS", 0)
-    with pytest.raises(ConfigError, match=f"not {256 * REPRESENTATIONS[state]().size(10, 100)}:"):
-        Config(agent=AgentConfig(state=state))
+    with pytest.raises(ConfigError, match=f"not {config.agent.actor_hidden * size}:"):
+        replace(config, seed=1)

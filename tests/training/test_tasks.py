@@ -10,7 +10,7 @@ import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
 from embedding.als import fit_mf
-from training.tasks import CUTS, KnownUsers, held_out_users
+from training.tasks import CUTS, KnownUsers, NewUsers, held_out_users
 
 WINDOW, T = 3, 4
 
@@ -33,6 +33,34 @@ def simulator(tiny) -> KnownUsers:
 
 def pairs(ratings: Ratings) -> set[tuple[int, int]]:
     return set(zip(ratings.users.tolist(), ratings.items.tolist(), strict=True))
+
+
+def new_users(ratings: Ratings, known: int, random_start: float) -> NewUsers:
+    config = settings.preset("best")
+    env = replace(config.env, window=WINDOW, episode_length=T, random_start=random_start)
+    return NewUsers(replace(config, known=known, env=env), ratings, seed=0)
+
+
+@pytest.mark.parametrize("known", [1, 2, WINDOW, WINDOW + 2])
+def test_an_episode_of_a_new_user_begins_with_what_is_known_and_has_room_for_more(tiny, known):
+    task = new_users(tiny, known, random_start=0.0)
+    state = task.begin(np.random.default_rng(0), 32)
+    shown = min(known, WINDOW)
+    for user, window in zip(state.users.numpy(), state.items.numpy(), strict=True):
+        first = task.visible.items[task.visible.row(user)][:shown]
+        assert window.tolist() == [-1] * (WINDOW - shown) + first.tolist()
+
+
+def test_at_a_random_place_of_the_history_the_window_is_as_full_as_it_can_be(tiny):
+    task = new_users(tiny, known=2, random_start=1.0)
+    state = task.begin(np.random.default_rng(0), 200)
+    filled = (state.items.numpy() >= 0).sum(axis=1)
+    for user, window in zip(state.users.numpy(), state.items.numpy(), strict=True):
+        history = tiny.items[tiny.row(user)].tolist()
+        latest = window[window >= 0].tolist()
+        place = history.index(latest[-1]) + 1
+        assert latest == history[max(place - WINDOW, 0) : place]
+    assert set(filled) == {2, WINDOW}
 
 
 def test_neither_the_test_part_nor_that_of_validation_is_visible(tiny, rerank):
