@@ -12,8 +12,9 @@ import tensorflow as tf
 class Representation(ABC):
     """How a window becomes the state. A subclass is chosen by its name: `--agent.state NAME`.
 
-    `config.State` lists the names. `needs_weights`, `needs_user`: whether `weighted` and `user` are
-    used; what is not may be None: no weights are built that nothing would train.
+    `config.State` lists the names, docs/differences.md the formulas and sizes. `needs_weights`,
+    `needs_user`: whether `weighted` and `user` are used; what is not may be None: no weights are built
+    that nothing would train.
     """
 
     needs_weights: bool = True
