@@ -2,8 +2,9 @@
 
     python -m experiments.leaderboard --seeds 5
 
-Runs that are finished are kept, unfinished ones go on from their last checkpoint. Tables and JSON are
-written to the output folder, and the tables between the markers of docs/results.md.
+Runs that are finished are kept, unfinished ones go on from their last checkpoint, those with other
+settings than today's are refused. Tables and JSON are written to the output folder, and the tables
+between the markers of docs/results.md.
 """
 
 import re
@@ -16,10 +17,13 @@ from typing import get_args
 
 import tyro
 
+import config as settings
 import evaluate
 from config import NEW_USERS, Preset
 from config.command_line import until_nobody_reads
 from recommender.files import write_text
+from train import parse
+from training.folder import contradictions
 
 # Of the default preset for new users, chosen on held-out training users where the default is too many.
 STEPS = {"ml-100k": 60_000}
@@ -78,19 +82,32 @@ def group(dataset: str, protocol: evaluate.ProtocolName, preset: Preset) -> str:
 
 def train_missing(root: Path, name: str, options: Sequence[str], data_root: str | None) -> Path:
     """The folder of a run, trained in a process of its own unless it is finished; goes on where it
-    stopped."""
+    stopped. SystemExit for one that `check_settings` refuses."""
     folder = root / name
-    if (folder / "metrics.json").exists():
-        return folder
     command = [sys.executable, "train.py", *options, "--run-name", name]
     command += ["--output-root", str(root)]
+    begun = (folder / "config.json").exists()
+    if begun:
+        check_settings(folder, command[2:])
+    if (folder / "metrics.json").exists():
+        return folder
     if data_root is not None:
         command += ["--data-root", data_root]
-    if (folder / "config.json").exists():
+    if begun:
         command.append("--resume")
     print(" ".join(command[1:]), flush=True)
     subprocess.run(command, check=True)
     return folder
+
+
+def check_settings(folder: Path, flags: Sequence[str]) -> None:
+    """SystemExit if a run's settings are not what the flags mean today: defaults may have changed."""
+    changed = contradictions(parse(flags), settings.load(folder / "config.json"))
+    if changed:
+        raise SystemExit(
+            f"{folder}: trained with other settings, {', '.join(changed)}; remove it, or choose "
+            "another --output-root"
+        )
 
 
 def finished(

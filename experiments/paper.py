@@ -151,7 +151,7 @@ def write(arguments: Arguments, name: str, table: str) -> None:
 def train(
     arguments: Arguments, study: Study, state: str, seed: int, name: str, changes: Sequence[str]
 ) -> Path:
-    """The folder of one cell; its name holds all that the result depends on."""
+    """The folder of one cell."""
     name = f"{study.dataset}-{study.protocol}-{name}-{arguments.steps}-seed{seed}"
     options = ["--preset", "paper", "--protocol", study.protocol, "--dataset", study.dataset]
     options += ["--agent.state", state, "--steps", str(arguments.steps), "--seed", str(seed)]

@@ -1,7 +1,10 @@
 """Which runs the leaderboard trains for a table, and which become its rows."""
 
+from dataclasses import replace
+
 import pytest
 
+from config import Config, to_json
 from experiments import leaderboard
 from experiments.leaderboard import Arguments
 
@@ -31,6 +34,26 @@ def test_a_small_data_set_has_its_own_number_of_steps(tmp_path, commands):
         leaderboard.train(Arguments(output_root=tmp_path), "ml-100k", protocol, preset, 0)
     steps = f"--steps {leaderboard.STEPS['ml-100k']}"
     assert [steps in options(command) for command in commands] == [True, False, False]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_of_an_earlier_default_is_neither_taken_nor_gone_on_with(
+    tmp_path, commands, finished
+):
+    folder = tmp_path / "ml-1m-best-seed2"
+    folder.mkdir()
+    today = replace(Config(), dataset="ml-1m", seed=2, data_root="elsewhere")
+    earlier = replace(today, env=replace(today.env, window=7))
+    if finished:
+        (folder / "metrics.json").touch()
+    (folder / "config.json").write_text(to_json(earlier))
+    train = (Arguments(output_root=tmp_path), "ml-1m", "catalog", "best", 2)
+    with pytest.raises(SystemExit, match=r"seed2: .*--env.window 20 .the run has 7.*--output-root"):
+        leaderboard.train(*train)
+    assert commands == []
+    (folder / "config.json").write_text(to_json(today))
+    leaderboard.train(*train)
+    assert [command[-1] for command in commands] == [] if finished else ["--resume"]
 
 
 def test_a_table_has_the_finished_runs_of_its_protocol(tmp_path):

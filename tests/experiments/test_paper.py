@@ -87,7 +87,7 @@ def test_a_table_trains_every_state_and_seed_once(trained, asked, page):
 
 def test_an_unfinished_run_goes_on(trained, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "run" / "config.json").write_text('{"seed": 1}')
     leaderboard.train_missing(tmp_path, "run", ["--seed", "1"], "data-root")
     assert trained[0][-1] == "--resume" and value(trained[0], "--data-root") == "data-root"
 

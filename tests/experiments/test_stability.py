@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ def write_run(root, seed, precision, q_max=(30.0, 6.0, 2.0, 1.0, 1.5, 1.0, 1.2, 
     """A finished run of eight iterations."""
     folder = root / f"ml-1m-best-seed{seed}"
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(to_json(Config()))
+    config = replace(Config(), dataset="ml-1m", seed=seed)
+    (folder / "config.json").write_text(to_json(config))
     row = {
         "precision@5": 0.4,
         "session_reward@10": 0.0,
