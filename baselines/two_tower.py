@@ -85,6 +85,11 @@ class TwoTower(SupervisedNetwork):
         self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, refused=False)
         self.seed = seed
 
+    @property
+    def min_window(self) -> int:
+        """n; see Policy."""
+        return self.window
+
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         items, ratings = self._fitted(states.window_items), self._fitted(states.window_ratings)

@@ -194,6 +194,7 @@ class Adaptive:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.name = f"{policy.name}-adaptive"
+        self.min_window = getattr(policy, "min_window", 0)
 
     def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""

@@ -9,7 +9,8 @@ from baselines.sasrec import SASRec  # noqa: E402
 from baselines.supervised import softmax_loss  # noqa: E402
 from baselines.two_tower import TwoTower  # noqa: E402
 from data.ratings import Ratings  # noqa: E402
-from evaluation.policy import States  # noqa: E402
+from evaluation.policy import Adaptive, States  # noqa: E402
+from evaluation.protocols.session import Session  # noqa: E402
 
 SMALL = {
     "two-tower": lambda **changes: TwoTower(**{"k": 8, "window": 4, "steps": 60} | changes),
@@ -88,3 +89,21 @@ def test_two_tower_orders_within_the_rated(ratings: Ratings, new_users: States) 
     assert np.isfinite(model.scores(new_users, None)).all()
     with pytest.raises(ValueError, match="'catalogue' or 'rated'"):
         TwoTower(among="shown")
+
+
+def test_a_two_tower_with_a_longer_window_is_shown_what_was_liked_since() -> None:
+    asked = []
+
+    class Watched(TwoTower):
+        def scores(self, states: States, candidates):
+            asked.append(states)
+            return super().scores(states, candidates)
+
+    model = Watched(k=8, window=6, steps=1)
+    protocol = Session(camps(), window=3, ks=(15,))
+    result = protocol.run(Adaptive(model.fit(protocol.visible)))
+    liked = (result.rewards[:, :-1] > 0).sum(axis=1)
+    known = (protocol.start().window_items >= 0).sum(axis=1)
+    filled = (asked[-1].window_items >= 0).sum(axis=1)
+    assert liked.any()
+    np.testing.assert_array_equal(filled, np.minimum(known + liked, 6))

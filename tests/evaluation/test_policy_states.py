@@ -109,6 +109,13 @@ def test_take_reads_candidates_and_hides_padding():
     assert take(scores, None) is scores
 
 
+def test_the_adaptive_twin_keeps_as_long_a_window(tied):
+    policy = tied()
+    assert Adaptive(policy).min_window == 0
+    policy.min_window = 7
+    assert Adaptive(policy).min_window == 7
+
+
 def test_adaptive_wraps_a_policy(states, tied):
     policy = Adaptive(tied())
     assert (policy.name, policy.adaptive) == ("tied-adaptive", True)
