@@ -65,7 +65,7 @@ _PAPER = Config(
 _RERANK = Config(
     protocol=("rerank",),
     steps=30_000,
-    embedding=EmbeddingConfig(kind="mf", members=10),
+    embedding=EmbeddingConfig(kind="mf", dim=200, members=10),
     env=EnvConfig(window=5, episode_length=10),
     agent=AgentConfig(
         user_vector="pretrained",
@@ -81,5 +81,5 @@ _RERANK = Config(
     loop=LoopConfig(validation_share=0.1, keep="best"),
 )
 _SIMULATOR = dataclasses.replace(
-    _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", members=5)
+    _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)
 )
