@@ -53,10 +53,10 @@ class UserTower(keras.Model):
 class TwoTower(SupervisedNetwork):
     """scores = tower(state) . item vector + item bias, by softmax cross-entropy on later positives.
 
-    A training example is a user's window (his first, or in a share `random_start` a random one)
-    and his other positives. `among` "catalogue": the softmax runs over all items; "rated": over
-    those the user rated, for protocols that only order these. `positive_window`: windows of
-    positive ratings only.
+    A training example is a user's window (his first `known` ratings, or in a share `random_start` a
+    random one) and his other positives. `among` "catalogue": the softmax runs over all items;
+    "rated": over those the user rated, for protocols that only order these. `positive_window`:
+    windows of positive ratings only.
     """
 
     name = "two-tower"
@@ -67,6 +67,7 @@ class TwoTower(SupervisedNetwork):
         *,
         k: int = 100,
         window: int = 10,
+        known: int = 10,
         steps: int = 1300,
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
@@ -80,6 +81,7 @@ class TwoTower(SupervisedNetwork):
         if among not in ("catalogue", "rated"):
             raise ValueError(f"among: got {among!r}, choose 'catalogue' or 'rated'")
         self.k, self.window, self.steps, self.random_start = k, window, steps, random_start
+        self.known = min(window, known)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.item_dropout, self.among, self.positive_window = item_dropout, among, positive_window
         self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, refused=False)
@@ -148,7 +150,7 @@ class TwoTower(SupervisedNetwork):
     ) -> tuple[IntArray, np.ndarray]:
         """Places [B, n] in `shown` of one window per user, and which are filled [B, n]."""
         lengths = shown.lengths[users]
-        first = np.where(lengths > self.window, self.window, np.maximum(lengths // 2, 1))
+        first = np.where(lengths > self.known, self.known, np.maximum(lengths // 2, 1))
         later = rng.integers(first, np.maximum(lengths, first + 1))
         ends = np.where(rng.random(len(users)) < self.random_start, later, first)
         steps = ends[:, None] + np.arange(-self.window, 0)  # [B, n]

@@ -86,13 +86,14 @@ class OnlinePolicy(DRRPolicy):
         """The fields of the state, as the training stores them."""
         items, ratings = self.latest(states)
         shown, rewards = states.feedback_items, self.rewards(states)
+        first = self._session[0]["items"] if shown.shape[1] else items
         ahead = [(0, 0), (0, self._steps - shown.shape[1])]
         starts = np.zeros_like(ratings)
         return {
             "users": states.users,
             "items": items,
             "ratings": ratings,
-            "seen": np.pad(np.hstack([items, shown]), ahead, constant_values=-1),
+            "seen": np.pad(np.hstack([first, shown]), ahead, constant_values=-1),
             "seen_rewards": np.pad(np.hstack([starts, rewards]), ahead),
         }
 

@@ -108,7 +108,7 @@ def test_it_learns_from_the_transitions_of_the_session(policy, monkeypatch):
     np.testing.assert_array_equal(last["terminated"], 0)
     np.testing.assert_array_equal(last["weights"], 1)
     np.testing.assert_array_equal(last["items"][:3], [[4, 2, 5], [2, 5, 6], [2, 5, 6]])
-    np.testing.assert_array_equal(last["seen"][2], [2, 5, 6, 6, 7, -1, -1])
+    np.testing.assert_array_equal(last["seen"][2], [4, 2, 5, 6, 7, -1, -1])
     np.testing.assert_array_equal(last["seen_rewards"][2], [0, 0, 0, 1, -0.5, 0, 0])
     played = last["action"].astype(np.float32) @ toys.table().items.T
     np.testing.assert_allclose(played[1], scores[1][0], atol=0.01)  # actions are kept as float16
