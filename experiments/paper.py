@@ -32,6 +32,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "drr-ave": (),
     "discount-0": ("--agent.discount", "0"),
     "actor-rate-x10": ("--agent.actor-lr", "1e-3"),
+    "actor-rate-x0.1": ("--agent.actor-lr", "1e-5"),
     "biased-mf": ("--embedding.kind", "mf"),
 }
 
