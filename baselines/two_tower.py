@@ -66,7 +66,7 @@ class TwoTower(SupervisedNetwork):
         self,
         *,
         k: int = 100,
-        window: int = 10,
+        window: int = 20,
         known: int = 10,
         steps: int = 1300,
         learning_rate: float = 3e-3,
