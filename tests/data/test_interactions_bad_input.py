@@ -53,7 +53,7 @@ def write(path: Path, lines: tuple[str, ...], header: str = "user,item,rating,ti
     return path
 
 
-def refusal(path: Path, pattern: str, **settings: object) -> str:
+def assert_refused(path: Path, pattern: str, **settings: object) -> str:
     with pytest.raises(DataError, match=pattern) as caught:
         read_interactions(path, **settings)
     message = str(caught.value)
@@ -68,14 +68,16 @@ def refusal(path: Path, pattern: str, **settings: object) -> str:
 def test_bad_line(tmp_path: Path, case: str, place: int) -> None:
     bad, expected = BAD_LINES[case]
     path = write(tmp_path / "x.csv", (*GOOD[:place], bad, *GOOD[place:]))
-    message = refusal(path, expected, scale=(1, 5))
+    message = assert_refused(path, expected, scale=(1, 5))
     assert message.startswith(f"{path}:{place + 2}: ")
 
 
 def test_lines_count_from_1_without_a_header_too(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", ("1,2,3", "2,2,x"), header="1,1,5")
     columns = {"user": "1", "item": "2", "rating": "3", "header": False}
-    assert refusal(path, "3 must be a number, value 'x'", **columns).startswith(f"{path}:3: ")
+    assert assert_refused(path, "3 must be a number, value 'x'", **columns).startswith(
+        f"{path}:3: "
+    )
 
 
 BAD_FILES = {
@@ -101,7 +103,7 @@ BAD_FILES = {
 def test_bad_file(tmp_path: Path, case: str) -> None:
     content, expected = BAD_FILES[case]
     (tmp_path / "x.csv").write_bytes(content)
-    refusal(tmp_path / "x.csv", expected)
+    assert_refused(tmp_path / "x.csv", expected)
 
 
 BAD_SETTINGS: dict[str, tuple[dict[str, object], str]] = {
@@ -137,7 +139,9 @@ def test_settings_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
 
 def test_a_name_that_two_columns_share(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", GOOD, header="user,item,rating,rating")
-    refusal(path, "--csv.rating 'rating': two columns of that name among 'user', 'item', 'rating'")
+    assert_refused(
+        path, "--csv.rating 'rating': two columns of that name among 'user', 'item', 'rating'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +153,7 @@ def test_counts_that_mean_nothing(tmp_path: Path, counts, expected: str) -> None
         f"{user},{n},{count}" for n, (user, count) in enumerate(zip("aab", counts, strict=True))
     )
     path = write(tmp_path / "x.csv", lines, header="user,item,rating")
-    refusal(path, expected, feedback="counts")
+    assert_refused(path, expected, feedback="counts")
 
 
 @pytest.mark.parametrize(
@@ -177,13 +181,13 @@ def test_one_column_of_titles(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    refusal(tmp_path / "absent.csv", "no such file; check --csv.path")
-    refusal(tmp_path, r"cannot be read \(Is a directory\)")
+    assert_refused(tmp_path / "absent.csv", "no such file; check --csv.path")
+    assert_refused(tmp_path, r"cannot be read \(Is a directory\)")
 
 
 def test_a_pipe_instead_of_a_file_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.csv")
-    refusal(tmp_path / "x.csv", "is a pipe or device; give a file")
+    assert_refused(tmp_path / "x.csv", "is a pipe or device; give a file")
     titles = "is a pipe or device"
     with pytest.raises(DataError, match=titles):
         read_interactions(write(tmp_path / "y.csv", GOOD), titles=tmp_path / "x.csv")
@@ -200,9 +204,9 @@ def test_parquet_rows_are_named(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"user": [1, 1, 2], "item": [1, 2, None], "rating": [1.0, None, 3.0]})
     frame.to_parquet(tmp_path / "x.parquet")
-    refusal(tmp_path / "x.parquet", r"x.parquet, row 3: item id is missing")
+    assert_refused(tmp_path / "x.parquet", r"x.parquet, row 3: item id is missing")
     frame.fillna({"item": 7}).to_parquet(tmp_path / "x.parquet")
-    refusal(tmp_path / "x.parquet", r"x.parquet, row 2: rating must be a number, value ''")
+    assert_refused(tmp_path / "x.parquet", r"x.parquet, row 2: rating must be a number, value ''")
 
 
 JUNK = st.binary(max_size=60) | st.text('user,item\t;|"\r\n 019.-eE\0é', max_size=60).map(
