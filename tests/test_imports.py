@@ -32,7 +32,7 @@ EXTRA = {
 }
 
 # package -> the only libraries it may import
-LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "pandas")}
+LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "pandas", "scipy")}
 # a command inside a package draws and reads its own flags; nothing else may import it
 COMMANDS = {"data/explore/": ("matplotlib", "tyro")}
 TENSORFLOW = {"tensorflow", "keras"}
