@@ -32,7 +32,7 @@ from evaluation.report import BOUND, Report, episode, make_console, summarise
 from recommender.files import write_text
 
 if TYPE_CHECKING:
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 NEW_USERS = ("catalog", "session")
@@ -260,7 +260,7 @@ def baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> P
 def load_run(name: str, folder: Path, catalogue: Ratings) -> "DRRPolicy":
     """The policy of a trained run; UsageError if its files cannot be used."""
     from recommender import DRRAgent
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
     try:
         return DRRPolicy(DRRAgent.load(folder, catalogue), name)

@@ -117,7 +117,7 @@ def agent(ratings: Ratings, protocol: EvaluationProtocol) -> Policy:
     """The default recipe's networks, untrained."""
     import embedding
     from recommender import DRRAgent
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
     config = settings.preset("best")
     random = settings.EmbeddingConfig(kind="random", dim=config.embedding.dim)

@@ -158,7 +158,7 @@ def step_times(training: Any, repeats: int) -> dict[str, float]:
 
 def list_time(training: Any) -> float:
     """Of ranking the catalogue for one user of the evaluation, in ms."""
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
     protocol, policy = training.protocols[0], DRRPolicy(training.agent)
     users = np.arange(min(ASKED, protocol.n_users))

@@ -11,7 +11,7 @@ from data import Ratings
 from envs.episodes import draw_starts
 from envs.vector import EnvState, VectorOfflineEnv
 from recommender.exploration import schedule
-from recommender.training_agent import TrainingAgent, transition_spec
+from recommender.collector import Collector, transition_spec
 from recommender.updates import Mean, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from training.devices import on_gpu

@@ -20,11 +20,6 @@ class AgentConfig:
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
-    positives_only: bool = False
-    """Mask what the window holds of items the user did not like (the paper's windows hold none; in
-    catalog and session a user's first ratings do)."""
-    train_state: bool = True
-    """Train the state representation; without, it stays as it was initialised."""
     refused: bool = True
     """Add to the state what was refused in this episode, which equation 1 forgets (paper: no)."""
     separate_states: bool = True
@@ -42,9 +37,6 @@ class AgentConfig:
     """Units of the critic's ReLU layers."""
     critics: int = 2
     """1: the paper. 2: twins; the target takes the smaller (Fujimoto et al., 2018)."""
-    algorithm: Literal["ddpg", "td3"] = "ddpg"
-    """ddpg: the paper's. td3 (Fujimoto et al., 2018): with twin critics, noise on the target action,
-    and an actor and targets that move after every second update of the critics."""
     critic_action: Literal["item", "proto"] = "item"
     """What the critic sees as the action: the embedding of the recommended item, or the actor's
     output vector (the paper). With item, the target uses the best item left for the target actor."""
@@ -57,16 +49,13 @@ class AgentConfig:
     average_actor: bool = True
     """Deploy the target networks, a moving average of the online ones (paper: the online ones)."""
     counterfactual: int = 64
-    """Further items per state, drawn from the actor's distribution and rewarded from the training
+    """Further items per state, drawn from the actor's softmax and rewarded from the training
     log, in the critic's loss. 0: the paper (only the item that was recommended)."""
     imitation: float = 1.0
     """Weight of the listwise cross-entropy to the training user's other positives in the actor's
     loss. 0: the paper (policy gradient alone)."""
     policy_gradient: float = 5.0
     """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
-    actor_gradient: Literal["policy", "stored"] = "policy"
-    """Where the policy gradient takes the slope of Q: at pi(s), as equation 3 does, or at the action
-    that was stored, as some earlier repositories do."""
     dropout: float = 0.5
     """Dropout rate on the state during updates."""
     item_dropout: float = 0.2
@@ -83,9 +72,9 @@ class AgentConfig:
     """Largest global gradient norm; 0 switches clipping off."""
     batch_size: int = 256
     """Transitions in one update."""
-    exploration: Literal["gumbel", "gaussian"] = "gumbel"
-    """Noise while collecting. gumbel: on the item scores, so items are drawn from their softmax.
-    gaussian: on the action vector, as DDPG does."""
+    exploration: Literal["softmax", "gaussian"] = "softmax"
+    """How items are chosen while collecting. softmax: drawn from the softmax of their scores.
+    gaussian: the best one under noise on the action vector, as DDPG does."""
     noise: float = 1.0
     """Temperature of the softmax, or standard deviation of the Gaussian noise, at the start."""
     noise_end: float = 0.3
@@ -102,12 +91,6 @@ class AgentConfig:
             value = getattr(self, name)
             require(1 <= value <= 65536, flag("agent", name), value, "1 to 65536")
         require(self.critics in (1, 2), "agent.critics", self.critics, "1 or 2")
-        require(
-            self.algorithm == "ddpg" or self.critics == 2,
-            "agent.critics",
-            self.critics,
-            "2 with --agent.algorithm td3: it takes the smaller of twins",
-        )
         require(0 <= self.discount < 1, "agent.discount", self.discount, "0 up to, not with, 1")
         for name in ("tau", "actor_lr", "critic_lr"):
             value = getattr(self, name)

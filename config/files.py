@@ -9,6 +9,17 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from config.checks import ConfigError, require
 from config.settings import Config
 
+# Fields of earlier versions, and the only value that today's code stands for.
+RETIRED: dict[str, dict[str, Any]] = {
+    "AgentConfig": {
+        "positives_only": False,
+        "train_state": True,
+        "algorithm": "ddpg",
+        "actor_gradient": "policy",
+    }
+}
+RENAMED = {"exploration": {"gumbel": "softmax"}}  # values of fields
+
 
 def to_json(config: Config) -> str:
     """The resolved settings as indented JSON, for config.json."""
@@ -64,6 +75,7 @@ def _build(cls: Any, values: Any, source: str) -> Any:
         isinstance(values, dict), source, values, f"an object with the fields of {cls.__name__}"
     )
     types = get_type_hints(cls)
+    values = _of_today(cls.__name__, values, source)
     unknown = sorted(set(values) - set(types))
     if unknown:
         close = difflib.get_close_matches(unknown[0], types, n=1)
@@ -85,6 +97,23 @@ def _build(cls: Any, values: Any, source: str) -> Any:
         return cls(**built)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _of_today(name: str, values: dict[str, Any], source: str) -> dict[str, Any]:
+    """Without retired fields, values by their new names; ConfigError where a retired one was used."""
+    retired = RETIRED.get(name, {})
+    for field in retired.keys() & values.keys():
+        require(
+            values[field] == retired[field],
+            f"{source}: {field!r}",
+            values[field],
+            f"{retired[field]!r}: this setting is retired, load the run with an earlier version",
+        )
+    return {
+        field: RENAMED.get(field, {}).get(value, value) if isinstance(value, str) else value
+        for field, value in values.items()
+        if field not in retired
+    }
 
 
 def _fits(value: Any, kind: Any) -> bool:

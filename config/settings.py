@@ -154,4 +154,4 @@ class Config:
             return Xla(updates=everything, episodes=everything)
         agent = self.agent
         draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
-        return Xla(updates=not (draws or agent.algorithm == "td3"), episodes=False)
+        return Xla(updates=not draws, episodes=False)

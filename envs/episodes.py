@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from data.observation import PADDING
 from data.ratings import Ratings
 
 
@@ -50,12 +51,16 @@ def default_start(lengths: NDArray[np.int64], known: int) -> NDArray[np.int64]:
     return np.where(lengths > known, known, np.maximum(lengths // 2, 1))
 
 
-def first_window(
-    ratings: Ratings, user: int, start: int, window: int
+def windows(
+    ratings: Ratings, users: NDArray[np.integer], starts: NDArray[np.integer], window: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Items [n] and ratings [n] before `start`, oldest first, padded on the left with -1 and 0."""
-    row = ratings.row(user)
-    known = slice(row.start + max(start - window, 0), row.start + start)
-    padding = (window - (known.stop - known.start), 0)
-    items = np.pad(ratings.items[known], padding, constant_values=-1)
-    return items, np.pad(ratings.values[known], padding)
+    """Items [E, n] and ratings [E, n] of users [E] before starts [E] in their histories.
+
+    Oldest first, padded on the left with -1 and 0.
+    """
+    places = np.asarray(starts)[:, None] + np.arange(-window, 0)  # [E, n], in the user's row
+    empty = places < 0
+    rows = ratings.offsets[users][:, None] + np.maximum(places, 0)
+    rows = np.minimum(rows, max(ratings.n_ratings - 1, 0))  # an empty last row has no first place
+    items = np.where(empty, PADDING, ratings.items[rows]).astype(np.int32)
+    return items, np.where(empty, 0, ratings.values[rows]).astype(np.float32)

@@ -7,11 +7,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from data.observation import answer_rewards, shifted
 from data.ratings import Ratings
-from envs.episodes import default_start, draw_start, first_window
-from envs.rewards import UNRATED_REWARD, rating_to_reward
+from envs.episodes import default_start, draw_start, windows
 
-Observation = dict[str, Any]
+Fields = dict[str, Any]  # an observation as Gymnasium's Dict space has it
 Info = dict[str, Any]
 
 
@@ -21,7 +21,7 @@ class RatingModel(Protocol):
     def rating(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[Any]: ...
 
 
-class OfflineEnv(gymnasium.Env[Observation, Any]):
+class OfflineEnv(gymnasium.Env[Fields, Any]):
     """One user per episode, to whom items are recommended one at a time, or `top_k` at a time.
 
     ## Description
@@ -95,11 +95,12 @@ class OfflineEnv(gymnasium.Env[Observation, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, Info]:
+    ) -> tuple[Fields, Info]:
         """Start an episode; `options` may fix "user" and "start"."""
         super().reset(seed=seed)
         self._user, start = self._choose_start(options or {})
-        self._items, self._stars = first_window(self.ratings, self._user, start, self.window)
+        window = windows(self.ratings, np.array([self._user]), np.array([start]), self.window)
+        self._items, self._stars = (each[0] for each in window)
         self._legal = self._candidates(self._user)
         self._legal[self._items[self._items >= 0]] = False
         if self._legal.sum() < self.top_k:
@@ -109,16 +110,17 @@ class OfflineEnv(gymnasium.Env[Observation, Any]):
         self._rewards: NDArray[np.float32] = np.zeros(0, np.float32)
         return self._observation(), self._info()
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
+    def step(self, action: Any) -> tuple[Fields, float, bool, bool, Info]:
         """Recommend `action`, an item or a list of k; ValueError if one is no candidate."""
         items = self._checked(action)
-        ratings, known = self._feedback(items)
-        rewards = np.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
-        for item, rating in zip(items[rewards > 0], ratings[rewards > 0], strict=True):
-            self._items = np.append(self._items[1:], item).astype(np.int32)  # equation (1)
-            self._stars = np.append(self._stars[1:], rating).astype(np.float32)
+        ratings = self._answers(items)
+        rewards = answer_rewards(items, ratings, self.ratings.scale)
+        for place in range(self.top_k):
+            liked = rewards[[place]] > 0
+            self._items = shifted(self._items[None], items[[place]], liked)[0]
+            self._stars = shifted(self._stars[None], ratings[[place]], liked)[0]
         self._legal[items] = False
-        self._shown, self._rewards = items, rewards.astype(np.float32)
+        self._shown, self._rewards = items, rewards
         self._steps += 1
         self._total += float(rewards.sum())
         terminated = int(self._legal.sum()) < self.top_k
@@ -185,17 +187,16 @@ class OfflineEnv(gymnasium.Env[Observation, Any]):
             raise ValueError(f"action {items.tolist()} names an item twice")
         return items
 
-    def _feedback(self, items: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Ratings [k] from the log or the simulator, and whether there is one [k]."""
+    def _answers(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Ratings [k] from the log, else the simulator, else NaN."""
         row = self.ratings.row(self._user)
         hits = items[:, None] == self.ratings.items[row]  # [k, length]
-        known = hits.any(axis=1)
-        ratings = np.where(known, self.ratings.values[row][hits.argmax(axis=1)], np.float32(0))
+        logged = self.ratings.values[row][hits.argmax(axis=1)]
         if self.simulator is None:
-            return ratings, known
+            return np.where(hits.any(axis=1), logged, np.float32(np.nan))
         predicted = self.simulator.rating(np.array([self._user]), items[None])[0]
         predicted = np.clip(predicted, *self.ratings.scale).astype(np.float32)
-        return np.where(known, ratings, predicted), np.ones_like(known)
+        return np.where(hits.any(axis=1), logged, predicted)
 
     def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
         """Users with ratings for a window and, under "rated", candidates beside it."""
@@ -227,7 +228,7 @@ class OfflineEnv(gymnasium.Env[Observation, Any]):
             ratings=spaces.Box(low, high, (self.window,), np.float32),
         )
 
-    def _observation(self) -> Observation:
+    def _observation(self) -> Fields:
         items = np.where(self._items < 0, self.ratings.n_items, self._items).astype(np.int64)
         return {"user": np.int64(self._user), "items": items, "ratings": self._stars.copy()}
 

@@ -1,42 +1,28 @@
 """The vectorised twin of `OfflineEnv`: many users a step, as pure TensorFlow functions.
 
-Nothing is stateful, so a whole episode compiles into one `tf.function`, on CPU or GPU, and an
-episode in progress is just a tuple of arrays. Memory: the ratings, and a few ids per user.
+Nothing is stateful: an episode in progress is its `Observation`, so a whole episode compiles into one
+`tf.function`, on CPU or GPU. Memory: the ratings, and a few ids per user.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
+from data.observation import PADDING, UNRATED_REWARD, Observation, rating_to_reward
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
-from envs.rewards import UNRATED_REWARD, rating_to_reward
+from envs.episodes import windows
 
-PADDING = -1
-
-
-class EnvState(NamedTuple):
-    """E episodes. Ids are contiguous; -1 marks an empty place.
-
-    users [E] int32; items [E, n] int32 and ratings [E, n] float32: the window, oldest first;
-    seen [E, n + T] int32: items shown so far, the start's first; seen_rewards [E, n + T]: their
-    rewards; step [E] int32: recommendations so far.
-    """
-
-    users: tf.Tensor
-    items: tf.Tensor
-    ratings: tf.Tensor
-    seen: tf.Tensor
-    seen_rewards: tf.Tensor
-    step: tf.Tensor
+# an observation's fields that are stored with a transition; the others belong to its user
+STORED = tuple(name for name in Observation._fields if name not in ("demographics", "profile"))
 
 
 class VectorOfflineEnv:
     """`OfflineEnv` for many users at once: same starts, same actions, same trajectories.
 
     Args:
-        ratings: the log that answers.
+        ratings: the log that answers, and its users' demographics.
         window: n, items in the state.
         episode_length: T, after which an episode is truncated.
         candidates: "catalogue", or "rated": only what the user rated (the paper's Algorithm 2).
@@ -66,50 +52,58 @@ class VectorOfflineEnv:
         # one more, never drawn: a log without positives would leave nothing to gather from
         self._positive_items = tf.constant(np.append(ratings.items[positive], PADDING), tf.int32)
         self._positive_offsets = tf.constant(np.append(0, np.cumsum(counts)), tf.int32)
-        longest = int(ratings.lengths.max(initial=1))
-        self._bisections = longest.bit_length()
-        self._longest = longest
+        self._demographics = tf.constant(ratings.demographics, tf.float32)
+        self.set_profiles(np.zeros([ratings.n_users, 0], np.float32))
+        self._longest = int(ratings.lengths.max(initial=1))
+        self._bisections = self._longest.bit_length()
         self._simulator = simulator
 
-    def reset(self, users: np.ndarray, starts: np.ndarray) -> EnvState:
-        """New episodes: users [E], starts [E] as `envs.episodes.draw_start` gives them."""
-        return self.begin(users, *self._windows(users, starts))
+    def set_profiles(self, vectors: np.ndarray) -> None:
+        """The users' vectors [U, k], for an agent whose state needs them; before the first reset."""
+        self._profiles = tf.constant(vectors, tf.float32)
 
-    def _windows(self, users: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        place = np.asarray(starts)[:, None] + np.arange(
-            -self.window, 0
-        )  # [E, n], in the user's row
-        empty = place < 0
-        rows = self.ratings.offsets[users][:, None] + np.maximum(place, 0)
-        items = np.where(empty, PADDING, self.ratings.items[rows]).astype(np.int32)
-        ratings = np.where(empty, 0, self.ratings.values[rows]).astype(np.float32)
-        return items, ratings
+    def reset(self, users: np.ndarray, starts: np.ndarray) -> Observation:
+        """New episodes: users [E], starts [E] as `envs.episodes.draw_starts` gives them."""
+        return self.begin(users, *windows(self.ratings, users, starts, self.window))
 
-    def begin(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> EnvState:
+    def begin(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> Observation:
         """New episodes of users [E] from windows: items and ratings [E, n], -1 and 0 where empty."""
-        rewards = np.where(items < 0, 0, rating_to_reward(ratings, self.ratings.scale))
-        ahead = [(0, 0), (0, self.episode_length)]
-        return EnvState(
-            users=tf.constant(users, tf.int32),
-            items=tf.constant(items),
-            ratings=tf.constant(ratings),
-            seen=tf.constant(np.pad(items, ahead, constant_values=PADDING)),
-            seen_rewards=tf.constant(np.pad(rewards, ahead), tf.float32),
-            step=tf.zeros([len(users)], tf.int32),
+        items, ratings = tf.constant(items, tf.int32), tf.constant(ratings, tf.float32)
+        nothing = tf.zeros([len(users), self.episode_length])
+        return self.observation(
+            {
+                "users": tf.constant(users, tf.int32),
+                "window_items": items,
+                "window_ratings": ratings,
+                "known_items": items,
+                "known_ratings": ratings,
+                "shown_items": tf.fill(nothing.shape, PADDING),
+                "shown_ratings": nothing,
+                "shown_rewards": nothing,
+            }
         )
 
-    def lookup(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ratings in the log, else the simulator's.
+    def observation(self, stored: dict[str, tf.Tensor]) -> Observation:
+        """The observations of stored transitions: `STORED` fields, and what is known of each user."""
+        return Observation(
+            **{name: stored[name] for name in STORED},
+            demographics=tf.gather(self._demographics, stored["users"]),
+            profile=tf.gather(self._profiles, stored["users"]),
+        )
 
-        users [B], items [B, C] -> ratings [B, C] (0 where unknown), known [B, C] bool.
-        """
+    def answers(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Ratings of items [B, C] by users [B]: the log's, else the simulator's, else NaN: [B, C]."""
         places, known = self._find(users, items)
         logged = tf.gather(self._log_ratings, places)
         if self._simulator is None:
-            return tf.where(known, logged, 0.0), known
+            return tf.where(known, logged, np.nan)
         guess = predicted(self._simulator, users, items)
-        guess = tf.clip_by_value(guess, *self.ratings.scale)
-        return tf.where(known, logged, guess), tf.ones_like(known)
+        return tf.where(known, logged, tf.clip_by_value(guess, *self.ratings.scale))
+
+    def rewards(self, ratings: tf.Tensor) -> tf.Tensor:
+        """Rewards of answers, of any shape (equation 10); -0.5 where not rated (NaN)."""
+        rewards = rating_to_reward(ratings, self.ratings.scale)
+        return tf.where(tf.math.is_nan(ratings), UNRATED_REWARD, rewards)
 
     def _find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Places of items [B, C] in the log by bisection in the user's sorted row; which are there."""
@@ -125,70 +119,71 @@ class VectorOfflineEnv:
         found = tf.minimum(low, last)
         return found, (low < end) & (tf.gather(self._log_items, found) == items)
 
-    def rewards(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Rewards of showing items [B, C] to users [B] -> [B, C] (equation 10; -0.5 if unrated)."""
-        ratings, known = self.lookup(users, items)
-        return tf.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
-
     def legal(
-        self,
-        users: tf.Tensor,
-        seen: tf.Tensor,
-        start: tf.Tensor | int = 0,
-        width: int | None = None,
+        self, observation: Observation, start: tf.Tensor | int = 0, width: int | None = None
     ) -> tf.Tensor:
-        """Which of the items start .. start + width - 1 may be shown: [E, width] bool.
+        """Which of the items start .. start + width - 1 may be shown now: [E, width] bool.
 
-        To users [E] who were shown seen [E, m]; of the whole catalogue when no width is given.
+        Of the whole catalogue when no width is given.
         """
         width = self.n_items if width is None else width
-        fresh = ~mark(seen, start, width)
-        return fresh if self.candidates == "catalogue" else fresh & self._rated(users, start, width)
+        fresh = ~occurring(seen_items(observation), start, width)
+        if self.candidates == "catalogue":
+            return fresh
+        return fresh & self._rated(observation.users, start, width)
 
     def _rated(self, users: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
         first = tf.gather(self._offsets, users)[:, None]
         rows = first + tf.range(self._longest)[None]  # [E, longest]
         inside = rows < tf.gather(self._offsets, users + 1)[:, None]
         items = tf.gather(self._log_items, tf.minimum(rows, self._log_items.shape[0] - 1))
-        return mark(tf.where(inside, items, PADDING), start, width)
-
-    def _any_left(self, users: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-        """Whether users [E] who were shown seen [E, m], all different, have a candidate: [E] bool."""
-        if self.candidates == "catalogue":
-            total, gone = self.n_items, seen >= 0
-        else:
-            total = tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
-            gone = self._find(users, seen)[1]
-        return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
+        return occurring(tf.where(inside, items, PADDING), start, width)
 
     def step(
-        self, state: EnvState, items: tf.Tensor
-    ) -> tuple[EnvState, tf.Tensor, tf.Tensor, tf.Tensor]:
+        self, observation: Observation, items: tf.Tensor
+    ) -> tuple[Observation, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Show items [E], one to each user; the items must be legal.
 
         Returns:
-            next state, rewards [E], terminated [E] (no candidate is left), truncated [E] (T steps).
+            next observation, rewards [E], terminated [E] (no candidate is left), truncated [E] (T steps).
         """
-        ratings, known = (value[:, 0] for value in self.lookup(state.users, items[:, None]))
-        rewards = tf.where(known, rating_to_reward(ratings, self.ratings.scale), UNRATED_REWARD)
-        place = self.window + state.step  # [E]
-        here = tf.range(self.window + self.episode_length)[None] == place[:, None]
-        following = EnvState(
-            users=state.users,
-            items=self.next_window(state.items, items, rewards),
-            ratings=self.next_window(state.ratings, ratings, rewards),
-            seen=tf.where(here, items[:, None], state.seen),
-            seen_rewards=tf.where(here, rewards[:, None], state.seen_rewards),
-            step=state.step + 1,
-        )
-        terminated = ~self._any_left(following.users, following.seen)
-        return following, rewards, terminated, following.step >= self.episode_length
+        ratings = self.answers(observation.users, items[:, None])[:, 0]
+        rewards = self.rewards(ratings)
+        following = self.after(observation, items, ratings, rewards)
+        truncated = tf.reduce_all(following.shown_items != PADDING, axis=1)
+        return following, rewards, ~self._any_left(following), truncated
 
     @staticmethod
-    def next_window(window: tf.Tensor, new: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor:
-        """Equation (1): window [E, n] takes in new [E] where rewards [E] are positive."""
-        shifted = tf.concat([window[:, 1:], new[:, None]], axis=1)
-        return tf.where((rewards > 0)[:, None], shifted, window)
+    def after(
+        observation: Observation, items: tf.Tensor, ratings: tf.Tensor, rewards: tf.Tensor
+    ) -> Observation:
+        """`Observation.after` in a graph: items, ratings, rewards [B] take the next of the T places."""
+        empty = tf.cast(observation.shown_items == PADDING, tf.int32)
+        here = (tf.cumsum(empty, axis=1) == 1) & (empty == 1)  # the first empty place
+
+        def shift(window: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
+            """Equation 1."""
+            pushed = tf.concat([window[:, 1:], newest[:, None]], axis=1)
+            return tf.where((rewards > 0)[:, None], pushed, window)
+
+        return observation._replace(
+            window_items=shift(observation.window_items, items),
+            window_ratings=shift(observation.window_ratings, ratings),
+            shown_items=tf.where(here, items[:, None], observation.shown_items),
+            shown_ratings=tf.where(here, ratings[:, None], observation.shown_ratings),
+            shown_rewards=tf.where(here, rewards[:, None], observation.shown_rewards),
+        )
+
+    def _any_left(self, observation: Observation) -> tf.Tensor:
+        """Whether the users have a candidate left: [E] bool; what they know or saw is all different."""
+        seen = seen_items(observation)
+        if self.candidates == "catalogue":
+            total, gone = self.n_items, seen >= 0
+        else:
+            users = observation.users
+            total = tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
+            gone = self._find(users, seen)[1]
+        return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
 
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
         """`count` positives of each user, drawn with replacement: [B, count] int32, -1 if none."""
@@ -200,7 +195,12 @@ class VectorOfflineEnv:
         return tf.where(length > 0, tf.gather(self._positive_items, rows), PADDING)
 
 
-def mark(items: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
+def seen_items(observation: Observation) -> tf.Tensor:
+    """What may not be recommended again: known at the start or shown since, [B, m + t]."""
+    return tf.concat([observation.known_items, observation.shown_items], axis=1)
+
+
+def occurring(items: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
     """Items [E, C] -> [E, width] bool, True where one of start .. start + width - 1 occurs."""
     rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, None], tf.shape(items))
     columns = items - start

@@ -2,34 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import AgentConfig
+from data.observation import IntArray, Observation
 from embedding.table import EmbeddingTable
-from recommender.history import is_number, parse, place
+from recommender.explain import Contribution, Explanation, Value, shapley
+from recommender.history import Catalogue, is_number, item_number, parse
 from recommender.networks import Networks
-from recommender.state import Features, Observation
+from recommender.retrieval import Retrieval
+from recommender.runs import load_networks, load_parts, save_run
+from recommender.state import Features
 
-if TYPE_CHECKING:
-    from recommender.explain import Explanation
-    from recommender.retrieval import Retrieval
-
-
-class Catalogue(Protocol):
-    """What the agent must know of a data set; `data.ratings.Ratings` is one."""
-
-    @property
-    def item_ids(self) -> NDArray[np.int64] | NDArray[np.str_]: ...  # [I], ascending
-    @property
-    def titles(self) -> tuple[str, ...]: ...  # I, or none
-    @property
-    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
-    @property
-    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
+GATHERED = 1 << 24  # most numbers in the item vectors of one batch of windows
 
 
 class Recommendation(NamedTuple):
@@ -67,7 +56,7 @@ class DRRAgent:
         self.catalogue = catalogue
         self.window = window
         if networks is None:
-            features = Features(table, catalogue.demographics, catalogue.scale)
+            features = Features(table, catalogue.scale, catalogue.demographics.shape[1])
             networks = Networks(config, window, features, seed)
         self.networks, self.features = networks, networks.features
         self._scores = tf.function(self._score_items, reduce_retracing=True)
@@ -89,59 +78,41 @@ class DRRAgent:
         return tf.einsum("bk,bck->bc", action, tf.gather(items, tf.maximum(candidates, 0)))
 
     def scores(
-        self,
-        users: NDArray[Any],
-        items: NDArray[Any],
-        ratings: NDArray[Any],
-        shown: NDArray[Any] | None = None,
-        rewards: NDArray[Any] | None = None,
-        profile: NDArray[Any] | None = None,
-        candidates: NDArray[Any] | None = None,
+        self, observation: Observation, candidates: IntArray | None = None
     ) -> NDArray[np.float32]:
-        """Equation 2: the scores of candidates for B users [B, C], or of every item [B, I].
+        """Equation 2: the scores of every item [B, I], or of candidates [B, C].
 
         Args:
-            users: rows of the catalogue's demographics [B]; -1 is someone unknown.
-            items, ratings: the window [B, n], oldest first, -1 where empty.
-            shown, rewards: what was recommended since the episode began, and its rewards [B, t].
-            profile: user vectors [B, k], for an agent that `needs_profile`.
-            candidates: items [B, C], -1 where empty: scores there mean nothing.
+            observation: B users, whose window has this agent's n places.
+            candidates: items, -1 where empty: scores there mean nothing.
         """
-        none = np.zeros([len(users), 0], np.float32)
-        shown, rewards = (none if value is None else value for value in (shown, rewards))
-        observation = Observation(
-            users=tf.constant(users, tf.int32),
-            items=tf.constant(items, tf.int32),
-            ratings=tf.constant(ratings, tf.float32),
-            seen=tf.constant(np.hstack([items, shown]), tf.int32),
-            seen_rewards=tf.constant(np.hstack([np.zeros_like(ratings), rewards]), tf.float32),
-            profile=None if profile is None else tf.constant(profile, tf.float32),
-        )
         few = None if candidates is None else tf.constant(candidates, tf.int32)
-        scores: NDArray[np.float32] = self._scores(observation, few).numpy()
+        scores: NDArray[np.float32] = self._scores(as_tensors(observation), few).numpy()
         return scores
 
     def observe(self, items: NDArray[np.int64], ratings: NDArray[np.float32]) -> Observation:
         """B unknown users by what is known of them, oldest first: items [B, m], -1 hidden; ratings."""
-        padding = [(0, 0), (max(self.window - items.shape[1], 0), 0)]
-        window = tf.constant(
-            np.pad(items, padding, constant_values=-1)[:, -self.window :], tf.int32
+        size = len(items)
+        start = Observation.start(
+            np.full(size, -1),
+            np.zeros((size, self.features.n_demographics), np.float32),
+            items,
+            ratings,
+            window=self.window,
         )
-        stars = tf.constant(np.pad(ratings, padding)[:, -self.window :], tf.float32)
-        return Observation(
-            users=tf.fill([len(items)], -1),
-            items=window,
-            ratings=stars,
-            seen=window,
-            seen_rewards=tf.zeros_like(stars),
-            profile=tf.constant(self.table.fold_in(items, ratings)) if self.needs_profile else None,
+        # hidden items keep their place, which the weights per position notice
+        padding = [(0, 0), (max(self.window - items.shape[1], 0), 0)]
+        return start._replace(
+            window_items=np.pad(items, padding, constant_values=-1)[:, -self.window :],
+            window_ratings=np.pad(ratings, padding)[:, -self.window :],
+            profile=self.table.fold_in(items, ratings) if self.needs_profile else None,
         )
 
     def recommend(
         self,
         history: Iterable[tuple[int | str, float]],
         k: int = 10,
-        retrieval: "Retrieval | None" = None,
+        retrieval: Retrieval | None = None,
     ) -> list[Recommendation]:
         """The k best items for a user who is not in the data.
 
@@ -155,7 +126,7 @@ class DRRAgent:
             ValueError: for an empty history, an unknown item, a rating off the scale, or a k that
                 the catalogue cannot serve; the message quotes the value.
         """
-        items, ratings = self._parse(history)
+        items, ratings = parse(history, self.catalogue)
         remaining = len(self.catalogue.item_ids) - len(items)
         if not remaining:
             raise ValueError(f"the history holds all {len(items)} items: nothing is left")
@@ -163,12 +134,12 @@ class DRRAgent:
             raise ValueError(f"k is {k!r}: choose 1 to {remaining}, the items not in the history")
         observation = self.observe(np.array([items]), np.array([ratings], np.float32))
         if retrieval is not None:
-            action = self._actions(observation).numpy()
+            action = self._actions(as_tensors(observation)).numpy()
             found = retrieval.nearest(action, int(k) + len(items))
             candidates = np.setdiff1d(found[found >= 0], items)
             if len(candidates) >= k:
                 return self._ranked(candidates, self.table.items[candidates] @ action[0], int(k))
-        scores = self._scores(observation, None).numpy()[0]
+        scores = self.scores(observation)[0]
         scores[items] = -np.inf
         return self._ranked(np.arange(len(scores)), scores, int(k))
 
@@ -180,10 +151,10 @@ class DRRAgent:
         pairs = zip(items[best].tolist(), scores[best].tolist(), strict=True)
         return [self._recommendation(item, score) for item, score in pairs]
 
-    def explain(
-        self, history: Sequence[tuple[int | str, float]], item_id: int | str
-    ) -> "Explanation":
+    def explain(self, history: Sequence[tuple[int | str, float]], item_id: int | str) -> Explanation:
         """What each item of a history adds to the score that `recommend` gives an item.
+
+        Items that have left the window add 0, unless the agent solves its user's vector from all.
 
         Args:
             history: as for `recommend`.
@@ -192,15 +163,32 @@ class DRRAgent:
         Raises:
             ValueError: for an empty history, an unknown item or a rating off the scale.
         """
-        from recommender.explain import explain
+        items, ratings = parse(history, self.catalogue)
+        item = item_number(item_id, self.catalogue)
+        n = len(items) if self.needs_profile else min(self.window, len(items))
+        value = self._score_of_parts(items[-n:], ratings[-n:], item)
+        score, base = value(np.array([[True] * n, [False] * n])).tolist()
+        added = [0.0] * (len(items) - n) + shapley(value, n).tolist()
+        parts = [
+            Contribution(*self._named(place), rating, share)
+            for place, rating, share in zip(items, ratings, added, strict=True)
+        ]
+        return Explanation(*self._named(item), score, base, tuple(parts))
 
-        return explain(self, history, item_id)
+    def _score_of_parts(self, items: list[int], ratings: list[float], item: int) -> Value:
+        """Scores of one item for S histories, each the shown part of the same one [m]."""
+        vector, stars = self.features.items[item][:, None], np.array(ratings, np.float32)
+        rows = max(1, GATHERED // (self.window * self.table.k))
 
-    def _parse(self, history: Iterable[tuple[int | str, float]]) -> tuple[list[int], list[float]]:
-        return parse(history, self.catalogue)
+        def value(shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+            scores = []
+            for start in range(0, len(shown), rows):
+                part = shown[start : start + rows]
+                known = self.observe(np.where(part, items, -1), np.where(part, stars, 0))
+                scores.append(tf.matmul(self.act(as_tensors(known)), vector))
+            return np.concatenate(scores).astype(np.float64)[:, 0]
 
-    def _place(self, item_id: int | str) -> int:
-        return place(item_id, self.catalogue)
+        return value
 
     def _named(self, item: int) -> tuple[int | str, str | None]:
         """Original id and title."""
@@ -213,9 +201,7 @@ class DRRAgent:
 
     def save(self, run_dir: str | Path) -> None:
         """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""
-        from recommender.runs import save_agent
-
-        save_agent(self, Path(run_dir))
+        save_run(Path(run_dir), self.networks, self.table, self.catalogue)
 
     @classmethod
     def load(cls, run_dir: str | Path, catalogue: Catalogue | None = None) -> Self:
@@ -223,8 +209,15 @@ class DRRAgent:
 
         Args:
             run_dir: the folder that `train.py` wrote.
-            catalogue: the data set, for titles and demographics; without it `recommend` gives ids.
+            catalogue: the data set, for titles; without it `recommend` gives ids.
         """
-        from recommender.runs import load_agent
+        config, table, saved = load_parts(Path(run_dir), catalogue)
+        agent = cls(config.agent, table, catalogue or saved, window=config.env.window)
+        load_networks(Path(run_dir), agent.networks)
+        saved.check_files(Path(run_dir))  # last: what does not fit has a better message by now
+        return agent
 
-        return load_agent(cls, Path(run_dir), catalogue)
+
+def as_tensors(observation: Observation) -> Observation:
+    """NumPy's arrays as tensors, once, so that a compiled function is not traced again."""
+    return Observation(*(None if value is None else tf.constant(value) for value in observation))

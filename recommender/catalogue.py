@@ -4,15 +4,14 @@ import hashlib
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config import ConfigError, read_json
+from recommender.history import Catalogue
 
-if TYPE_CHECKING:
-    from recommender.agent import Catalogue
 
 FINISHED = "give the folder of a finished run, or finish this one with train.py --resume"
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory
@@ -22,7 +21,7 @@ class RunError(ValueError):
     """A run folder that cannot be used as asked; the message says why and what to do."""
 
 
-def facts(catalogue: "Catalogue", run_dir: Path) -> dict[str, Any]:
+def facts(catalogue: Catalogue, run_dir: Path) -> dict[str, Any]:
     """What `SavedCatalogue` reads; the weights must be there already."""
     return {
         "item_ids": catalogue.item_ids.tolist(),
@@ -71,7 +70,7 @@ class SavedCatalogue:
         self.titles: tuple[str, ...] = ()
         self.demographics = np.zeros((0, self.n_demographics), np.float32)
 
-    def check(self, run_dir: Path, catalogue: "Catalogue") -> None:
+    def check(self, run_dir: Path, catalogue: Catalogue) -> None:
         """RunError unless the data set is the one that the run was trained on."""
         advice = "pass the run's own data set with --dataset"
         if not np.array_equal(self.item_ids, catalogue.item_ids):

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from recommender.softmax_policy import SoftmaxPolicy
+
 
 class Critic(keras.Model):
     """The paper's: a ReLU layer on the state, joined with the action, two ReLU layers, a scalar.
@@ -48,6 +50,10 @@ class Critic(keras.Model):
         q = self(states, tf.reshape(items, [-1, items.shape[-1]]))
         return tf.reshape(q, [-1, count])
 
+    def q_policy(self, state: tf.Tensor, policy: SoftmaxPolicy) -> tf.Tensor:
+        """Q of the mean item under a policy [B]."""
+        return self(state, policy.mean_item())[:, 0]
+
 
 class BilinearCritic(keras.Model):
     """Q(s, a) = f(s) . a + g(s): linear in the action, so it cannot explode between two items.
@@ -92,3 +98,8 @@ class BilinearCritic(keras.Model):
         """state [B, S], item embeddings [B, C, k] -> Q of each item as the action [B, C]."""
         direction, baseline = self.heads(state)
         return tf.einsum("bk,bck->bc", direction, items) + baseline
+
+    def q_policy(self, state: tf.Tensor, policy: SoftmaxPolicy) -> tf.Tensor:
+        """Q of the mean item under a policy [B]: because Q is linear, the mean Q of its items."""
+        direction, baseline = self.heads(state)
+        return policy.expected(direction) + baseline[:, 0]

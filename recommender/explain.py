@@ -11,18 +11,13 @@ A score means something beside other items' scores only: what raises all of them
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from recommender.agent import DRRAgent
-
 EXACT = 12  # items up to which all 2 ** m windows are asked; above, about as many of random orders
-GATHERED = 1 << 24  # most numbers in the item vectors of one batch of windows
 
 Value = Callable[[NDArray[np.bool_]], NDArray[np.float64]]  # shown items [S, m] -> scores [S]
 
@@ -47,38 +42,6 @@ class Explanation(NamedTuple):
     score: float
     base: float
     contributions: tuple[Contribution, ...]
-
-
-def explain(
-    agent: "DRRAgent", history: Sequence[tuple[int | str, float]], item_id: int | str
-) -> Explanation:
-    """See `DRRAgent.explain`. Items that have left the window add 0, unless the agent solves its
-    user's vector from all of them."""
-    items, ratings = agent._parse(history)
-    item = agent._place(item_id)
-    n = len(items) if agent.needs_profile else min(agent.window, len(items))
-    value = _scores(agent, items[-n:], ratings[-n:], item)
-    score, base = value(np.array([[True] * n, [False] * n])).tolist()
-    added = [0.0] * (len(items) - n) + shapley(value, n).tolist()
-    parts = [
-        Contribution(*agent._named(place), rating, share)
-        for place, rating, share in zip(items, ratings, added, strict=True)
-    ]
-    return Explanation(*agent._named(item), score, base, tuple(parts))
-
-
-def _scores(agent: "DRRAgent", items: list[int], ratings: list[float], item: int) -> Value:
-    """Scores of one item for S histories, each the shown part of the same one [m]."""
-    vector, stars = agent.features.items[item][:, None], np.array(ratings, np.float32)
-    rows = max(1, GATHERED // (agent.window * agent.table.k))
-
-    def value(shown: NDArray[np.bool_]) -> NDArray[np.float64]:
-        parts = [shown[start : start + rows] for start in range(0, len(shown), rows)]
-        known = [(np.where(part, items, -1), np.where(part, stars, 0)) for part in parts]
-        scores = [tf.matmul(agent.act(agent.observe(*pair)), vector) for pair in known]
-        return np.concatenate(scores).astype(np.float64)[:, 0]
-
-    return value
 
 
 def shapley(value: Value, n: int) -> NDArray[np.float64]:

@@ -2,17 +2,28 @@
 
 import reprlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from recommender.agent import Catalogue
+from numpy.typing import NDArray
 
 PAIRS = "give (item id, rating) pairs, oldest first"
 
 
-def parse(history: Iterable[Any], catalogue: "Catalogue") -> tuple[list[int], list[float]]:
+class Catalogue(Protocol):
+    """What the agent must know of a data set; `data.ratings.Ratings` is one."""
+
+    @property
+    def item_ids(self) -> NDArray[np.int64] | NDArray[np.str_]: ...  # [I], ascending
+    @property
+    def titles(self) -> tuple[str, ...]: ...  # I, or none
+    @property
+    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
+    @property
+    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
+
+
+def parse(history: Iterable[Any], catalogue: Catalogue) -> tuple[list[int], list[float]]:
     """Items, by their numbers, and ratings, oldest first.
 
     An item that is given twice counts once, as it was rated last. Raises ValueError, quoting the
@@ -28,14 +39,14 @@ def parse(history: Iterable[Any], catalogue: "Catalogue") -> tuple[list[int], li
     latest: dict[int, float] = {}
     for entry in entries:
         item_id, rating = _pair(entry)
-        item = place(item_id, catalogue)
+        item = item_number(item_id, catalogue)
         _check_rating(rating, item_id, catalogue.scale)
         latest.pop(item, None)
         latest[item] = float(rating)
     return list(latest), list(latest.values())
 
 
-def place(item_id: Any, catalogue: "Catalogue") -> int:
+def item_number(item_id: Any, catalogue: Catalogue) -> int:
     """Where an original id stands in the catalogue; ids are all numbers or all text."""
     ids = catalogue.item_ids
     if isinstance(item_id, str) if ids.dtype.kind == "U" else is_number(item_id):

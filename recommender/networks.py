@@ -13,7 +13,9 @@ import tensorflow as tf
 from config import AgentConfig
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
-from recommender.state import Features, Observation, StateRepresentation
+from data.observation import Observation
+from recommender.softmax_policy import SoftmaxPolicy
+from recommender.state import Features, StateRepresentation
 
 # Scores of a residual actor's start, per star of predicted rating. Learning improves the softmax of the
 # scores, but the best one is what is shown: at 10 the former rose on ml-1m while the latter fell.
@@ -68,10 +70,14 @@ class Networks:
         ]
 
     @property
+    def has_two_states(self) -> bool:
+        """Whether actor and critics have a state module each; else they share one."""
+        return self.critic_state is not self.actor_state
+
+    @property
     def states(self) -> list[keras.Model]:
         """The state modules: one if it is shared, else the actor's and the critic's."""
-        shared = self.critic_state is self.actor_state
-        return [self.actor_state] if shared else [self.actor_state, self.critic_state]
+        return [self.actor_state, self.critic_state] if self.has_two_states else [self.actor_state]
 
     @property
     def models(self) -> list[keras.Model]:
@@ -86,27 +92,41 @@ class Networks:
     def act(self, observation: Observation, state: tf.Tensor | None = None) -> tf.Tensor:
         """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""
         action = self.actor(self.actor_state(observation) if state is None else state)
-        return action + SHARPNESS * self.features.profile(observation) if self._residual else action
+        return action + SHARPNESS * observation.profile if self._residual else action
 
     def values(
         self, critic: keras.Model, observation: Observation, state: tf.Tensor, actions: tf.Tensor
     ) -> tf.Tensor:
         """Q(s, a) [B, C] of actions [B, C, k] by one of the critics."""
         q = critic.q_items(state, actions)
-        return q + self._prior(observation, actions) if self._residual else q
+        if not self._residual:
+            return q
+        return q + tf.einsum("bk,bck->bc", self._prior(observation), actions)
 
     def value(
         self, critic: keras.Model, observation: Observation, state: tf.Tensor, action: tf.Tensor
     ) -> tf.Tensor:
         """Q(s, a) [B, 1] of one action each [B, k]."""
         q = critic(state, action)
-        return q + self._prior(observation, action[:, None]) if self._residual else q
+        if not self._residual:
+            return q
+        return q + tf.reduce_sum(self._prior(observation) * action, axis=1, keepdims=True)
 
-    def _prior(self, observation: Observation, actions: tf.Tensor) -> tf.Tensor:
-        """What the factorisation says of actions [B, C, k]: a deviation in stars, as a reward."""
+    def expected_value(
+        self,
+        critic: keras.Model,
+        observation: Observation,
+        state: tf.Tensor,
+        policy: SoftmaxPolicy,
+    ) -> tf.Tensor:
+        """Q(s, .) of what the policy shows on average, the mean item: [B]."""
+        q = critic.q_policy(state, policy)
+        return q + policy.expected(self._prior(observation)) if self._residual else q
+
+    def _prior(self, observation: Observation) -> tf.Tensor:
+        """The factorisation's slope [B, k]: u . a predicts a deviation in stars, this a reward."""
         low, high = self.features.scale
-        predicted = tf.einsum("bk,bck->bc", self.features.profile(observation), actions)
-        return predicted * (2.0 / (high - low))
+        return observation.profile * (2.0 / (high - low))
 
     def copy_from(self, other: "Networks") -> None:
         """Become an exact copy."""

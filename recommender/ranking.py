@@ -25,21 +25,21 @@ Score = Callable[[Block], tf.Tensor]  # the scores of a block's items [B, width]
 Legal = Callable[[Block], tf.Tensor]  # which of them may be shown [B, width] bool
 
 
-def one_block(n_items: int) -> bool:
+def is_one_block(n_items: int) -> bool:
     """Whether a catalogue of I items is a single block."""
     return n_items < 2 * BLOCK
 
 
-def visit(
-    n_items: int, first: Callable[[Block], Any], following: Callable[[Any, Block], Any]
+def reduce_blocks(
+    n_items: int, start: Callable[[Block], Any], following: Callable[[Any, Block], Any]
 ) -> Any:
-    """result = first(block), then result = following(result, block) for every other block.
+    """result = start(block), then result = following(result, block) for every other block.
 
-    The first block takes what is left over, so every shape is fixed.
+    The first block takes the remainder of the division, so every shape is fixed.
     """
-    others = 0 if one_block(n_items) else n_items // BLOCK - 1
+    others = 0 if is_one_block(n_items) else n_items // BLOCK - 1
     width = n_items - others * BLOCK
-    result = first(Block(0, 0, width))
+    result = start(Block(0, 0, width))
     if others == 0:
         return result
 
@@ -47,12 +47,12 @@ def visit(
         block = Block(number, width + (number - 1) * BLOCK, BLOCK)
         return number + 1, following(result, block)
 
-    start = (tf.constant(1), result)
+    state = (tf.constant(1), result)
     # one at a time: else several blocks are in memory at once
-    return tf.while_loop(lambda n, _: n <= others, body, start, parallel_iterations=1)[1]
+    return tf.while_loop(lambda n, _: n <= others, body, state, parallel_iterations=1)[1]
 
 
-def rows(items: tf.Tensor, block: Block) -> tf.Tensor:
+def block_rows(items: tf.Tensor, block: Block) -> tf.Tensor:
     """The block's part of item vectors [I, k]: [width, k]."""
     whole = block.width == items.shape[0]
     return items if whole else tf.slice(items, [block.start, 0], [block.width, items.shape[1]])
@@ -61,7 +61,7 @@ def rows(items: tf.Tensor, block: Block) -> tf.Tensor:
 def scorer(action: tf.Tensor, items: tf.Tensor, legal: Legal) -> Score:
     """Scores of action [B, k] for item vectors [I, k], illegal items far below all others."""
     return lambda block: mask_scores(
-        tf.matmul(action, rows(items, block), transpose_b=True), legal(block)
+        tf.matmul(action, block_rows(items, block), transpose_b=True), legal(block)
     )
 
 
@@ -82,25 +82,4 @@ def best_item(score: Score, n_items: int) -> tf.Tensor:
         (items, scores), (others, theirs) = so_far, best(block)
         return tf.where(theirs > scores, others, items), tf.maximum(scores, theirs)
 
-    return visit(n_items, best, better)[0]
-
-
-def top_items(
-    score: Score, n_items: int, k: int, *, ordered: bool = True
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The k best-scored items of each row [B, k] int32 and their scores [B, k].
-
-    Best first, ties to the lower id. With `ordered` False in any order, which is faster, and ties
-    may fall either way. k is at most BLOCK.
-    """
-
-    def best(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
-        top = tf.math.top_k(score(block), k, sorted=ordered)
-        return top.indices + block.start, top.values
-
-    def better(so_far: tuple[tf.Tensor, tf.Tensor], block: Block) -> tuple[tf.Tensor, tf.Tensor]:
-        items, scores = (tf.concat(both, axis=1) for both in zip(so_far, best(block), strict=True))
-        top = tf.math.top_k(scores, k, sorted=ordered)  # the lower ids are on the left
-        return tf.gather(items, top.indices, batch_dims=1), top.values
-
-    return visit(n_items, best, better)
+    return reduce_blocks(n_items, best, better)[0]

@@ -9,7 +9,8 @@ import keras
 import config as settings
 from config import Config
 from embedding.table import EmbeddingTable
-from recommender.agent import Catalogue, DRRAgent
+from recommender.history import Catalogue
+from recommender.networks import Networks
 from recommender.catalogue import FINISHED, RunError, SavedCatalogue, facts
 from recommender.files import write_text
 from recommender.weights import load_weights, save_weights
@@ -25,18 +26,21 @@ class Bundle(keras.Model):
         self.built = True
 
 
-def save_agent(agent: DRRAgent, run_dir: Path) -> None:
+def save_run(
+    run_dir: Path, networks: Networks, table: EmbeddingTable, catalogue: Catalogue
+) -> None:
     """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json, each atomically."""
-    networks = agent.networks
     save_weights(networks.actor, run_dir / "actor.weights.h5")
     save_weights(_one_model(networks.critics), run_dir / "critic.weights.h5")
     save_weights(_one_model(networks.states), run_dir / "state.weights.h5")
-    agent.table.save(run_dir / "embedding.weights.h5")
-    write_text(run_dir / "catalogue.json", json.dumps(facts(agent.catalogue, run_dir)) + "\n")
+    table.save(run_dir / "embedding.weights.h5")
+    write_text(run_dir / "catalogue.json", json.dumps(facts(catalogue, run_dir)) + "\n")
 
 
-def load_agent(cls: type[DRRAgent], run_dir: Path, catalogue: Catalogue | None) -> Any:
-    """Rebuild the agent of a finished run.
+def load_parts(
+    run_dir: Path, catalogue: Catalogue | None
+) -> tuple[Config, EmbeddingTable, SavedCatalogue]:
+    """What a run's agent is built from.
 
     RunError, ConfigError, EmbeddingError or WeightsError, ValueErrors all, say what does not fit.
     """
@@ -53,13 +57,14 @@ def load_agent(cls: type[DRRAgent], run_dir: Path, catalogue: Catalogue | None) 
             f"{run_dir}: embedding.weights.h5 holds {table.n_items} items, catalogue.json "
             f"{len(saved.item_ids)}: the files are of different runs; restore them"
         )
-    agent = cls(config.agent, table, catalogue or saved, window=config.env.window)
-    networks = agent.networks
+    return config, table, saved
+
+
+def load_networks(run_dir: Path, networks: Networks) -> None:
+    """The run's weights."""
     load_weights(networks.actor, run_dir / "actor.weights.h5")
     load_weights(_one_model(networks.critics), run_dir / "critic.weights.h5")
     load_weights(_one_model(networks.states), run_dir / "state.weights.h5")
-    saved.check_files(run_dir)  # last: what does not fit has a better message by now
-    return agent
 
 
 def load_config(run_dir: Path) -> Config:

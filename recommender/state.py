@@ -5,38 +5,17 @@ empty places contribute exact zeros, never a real item. How the window becomes a
 `recommender.representations`.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple, Self
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from config import AgentConfig
+from data.observation import Observation
 from embedding.table import EmbeddingTable
 from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
-
-
-class Observation(NamedTuple):
-    """What the agent knows of B users: users [B]; items, ratings [B, n], oldest first, -1 empty;
-    seen, rewards [B, n + t] (-1 empty): the first window, then what was recommended since and how
-    it was received; none of it may be shown again. profile [B, k]: the users' vectors, solved from all
-    they rated before; where it is None, the training sessions' own stand in for it."""
-
-    users: tf.Tensor
-    items: tf.Tensor
-    ratings: tf.Tensor
-    seen: tf.Tensor
-    seen_rewards: tf.Tensor
-    profile: tf.Tensor | None = None
-
-    @classmethod
-    def of(cls, source: Mapping[str, tf.Tensor]) -> Self:
-        """From the fields of a stored transition or of an environment's state."""
-        return cls(*(source[name] for name in cls._fields if name != "profile"))
 
 
 class Features:
@@ -46,37 +25,44 @@ class Features:
         items: item vectors [I, k].
         padded: the same with a last row of zeros, for empty places [I + 1, k].
         item_bias: [I].
-        demographics: [U + 1, D]; the last row, zeros, is user -1: someone unknown.
         scale: lowest and highest rating.
+        n_demographics: D.
         table: the embedding, which folds in unseen users.
-        profiles: the training sessions' user vectors [U, k], or None.
     """
 
     def __init__(
-        self,
-        table: EmbeddingTable,
-        demographics: np.ndarray,
-        scale: tuple[float, float],
-        profiles: np.ndarray | None = None,
+        self, table: EmbeddingTable, scale: tuple[float, float], n_demographics: int
     ) -> None:
-        self.table, self.scale = table, scale
+        self.table, self.scale, self.n_demographics = table, scale, n_demographics
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
         self.item_bias = tf.constant(table.item_bias)
-        nobody = np.zeros([1, demographics.shape[1]], np.float32)
-        self.demographics = tf.constant(np.vstack([demographics, nobody]), tf.float32)
-        self.profiles = None if profiles is None else tf.constant(profiles, tf.float32)
 
     @property
     def n_items(self) -> int:
         """I."""
         return int(self.items.shape[0])
 
-    def profile(self, observation: Observation) -> tf.Tensor:
-        """u: the users' vectors [B, k] from all they rated before the episode."""
-        if observation.profile is None:
-            return tf.gather(self.profiles, observation.users)
-        return observation.profile
+    def vectors(self, items: tf.Tensor) -> tf.Tensor:
+        """Vectors of items of any shape [...], zeros where empty (-1): [..., k]."""
+        return tf.gather(self.padded, tf.where(items < 0, self.n_items, items))
+
+
+def placeholder(window: int, features: Features) -> Observation:
+    """An observation of one user of whom nothing is known; it builds a model's weights."""
+    nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
+    return Observation(
+        users=tf.fill([1], -1),
+        demographics=tf.zeros([1, features.n_demographics]),
+        window_items=nothing,
+        window_ratings=zeros,
+        known_items=nothing,
+        known_ratings=zeros,
+        shown_items=nothing,
+        shown_ratings=zeros,
+        shown_rewards=zeros,
+        profile=tf.zeros([1, features.table.k]),
+    )
 
 
 class ItemWeights(keras.layers.Layer):
@@ -113,23 +99,20 @@ class Refused(keras.layers.Layer):
     their number: [B, k + 1]. A sum, because evidence adds up; a mean forgets how often.
     """
 
-    def __init__(self, window: int, features: Features, name: str = "refused") -> None:
+    def __init__(self, features: Features, name: str = "refused") -> None:
         super().__init__(name=name)
-        self.window, self._features = window, features
+        self._features = features
         self.level = self.add_weight(shape=(3,), initializer="ones", name="level")
         self.built = True
 
-    def call(self, seen: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor:
-        """seen, rewards [B, n + t] -> [B, k + 1]; the first n were the start, not refused."""
-        seen, rewards = seen[:, self.window :], rewards[:, self.window :]
-        refused = tf.cast((seen >= 0) & (rewards <= 0), tf.float32)  # [B, t]
+    def call(self, items: tf.Tensor, rewards: tf.Tensor) -> tf.Tensor:
+        """What was shown, items and rewards [B, t] -> [B, k + 1]."""
+        refused = tf.cast((items >= 0) & (rewards <= 0), tf.float32)  # [B, t]
         count = tf.reduce_sum(refused, axis=1, keepdims=True)
         level = tf.clip_by_value(tf.cast(tf.round(-2.0 * rewards), tf.int32), 0, 2)
         weights = refused * tf.gather(self.level, level) / REFUSED_SCALE
-        vectors = tf.gather(self._features.padded, tf.where(seen < 0, self._features.n_items, seen))
-        return tf.concat(
-            [tf.einsum("bt,btk->bk", weights, vectors), count / (2 * REFUSED_SCALE)], axis=1
-        )
+        pooled = tf.einsum("bt,btk->bk", weights, self._features.vectors(items))
+        return tf.concat([pooled, count / (2 * REFUSED_SCALE)], axis=1)
 
 
 class StateRepresentation(keras.Model):
@@ -138,7 +121,7 @@ class StateRepresentation(keras.Model):
     Args:
         config: which representation, which item weights, which user vector.
         window: n.
-        features: item vectors, demographics and rating range.
+        features: item vectors, number of demographics and rating range.
     """
 
     def __init__(
@@ -149,9 +132,7 @@ class StateRepresentation(keras.Model):
         self.window = window
         self.represent = REPRESENTATIONS[config.state]()
         self.size = self.represent.size(window, k) + (k + 1 if config.refused else 0)
-        self.item_dropout = config.item_dropout
-        self._features = features
-        self._kind, self._positives_only = config.user_vector, config.positives_only
+        self._features, self._kind = features, config.user_vector
         learned = self.represent.needs_user and config.user_vector == "learned"
         self.item_weights = (
             ItemWeights(window, config.item_weights == "position-rating", features.scale)
@@ -159,40 +140,35 @@ class StateRepresentation(keras.Model):
             else None
         )
         self.user_vector = keras.layers.Dense(k, name="user_vector") if learned else None
-        self.refused = Refused(window, features) if config.refused else None
-        nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
-        self(Observation(tf.zeros([1], tf.int32), nothing, zeros, nothing, zeros, tf.zeros([1, k])))
+        self.refused = Refused(features) if config.refused else None
+        self(placeholder(window, features))
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
         """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
-        mask = tf.cast(observation.items >= 0, tf.float32)  # [B, n]
-        if self._positives_only:
-            mask *= tf.cast(observation.ratings > sum(self._features.scale) / 2, tf.float32)
+        mask = tf.cast(observation.window_items >= 0, tf.float32)  # [B, n]
         if keep is not None:
             mask = mask * keep
-        ids = tf.where(mask > 0, observation.items, self._features.n_items)
-        items = tf.gather(self._features.padded, ids)  # [B, n, k]
-        weighted = None
+        items = self._features.vectors(tf.where(mask > 0, observation.window_items, -1))
+        weighted = None  # [B, n, k]
         if self.item_weights is not None:
-            weights = self.item_weights(observation.ratings) * mask
+            weights = self.item_weights(observation.window_ratings) * mask
             weighted = weights[..., None] * items
         user = self._user(observation, weighted, mask) if self.represent.needs_user else None
         state = self.represent(items, weighted, user, mask)
         if self.refused is None:
             return state
-        return tf.concat([state, self.refused(observation.seen, observation.seen_rewards)], axis=1)
+        refused = self.refused(observation.shown_items, observation.shown_rewards)
+        return tf.concat([state, refused], axis=1)
 
     def _user(
         self, observation: Observation, weighted: tf.Tensor | None, mask: tf.Tensor
     ) -> tf.Tensor:
         if self._kind == "pretrained":
-            return self._features.profile(observation)
+            return observation.profile
         if self.user_vector is None:
             return fold_in(self._features, observation, mask)
-        last = self._features.demographics.shape[0] - 1
-        users = tf.where(observation.users < 0, last, observation.users)
-        who = tf.gather(self._features.demographics, users)
-        return self.user_vector(tf.concat([average(weighted, mask), who], axis=1))
+        pooled = average(weighted, mask)
+        return self.user_vector(tf.concat([pooled, observation.demographics], axis=1))
 
 
 def fold_in(features: Features, observation: Observation, mask: tf.Tensor) -> tf.Tensor:
@@ -202,9 +178,9 @@ def fold_in(features: Features, observation: Observation, mask: tf.Tensor) -> tf
     `EmbeddingTable.fold_in`, inside the compiled graph. A user bias, where the model has one, is a
     further feature of every item, solved jointly and dropped.
     """
-    table, ids = features.table, tf.maximum(observation.items, 0)
+    table, ids = features.table, tf.maximum(observation.window_items, 0)
     vectors = tf.gather(features.items, ids) * mask[..., None]  # [B, n, k]
-    residual = (observation.ratings - table.mean - tf.gather(features.item_bias, ids)) * mask
+    residual = (observation.window_ratings - table.mean - tf.gather(features.item_bias, ids)) * mask
     strength = table.regularisation + table.per_rating * tf.reduce_sum(mask, axis=1)  # [B]
     gram = tf.matmul(vectors, vectors, transpose_b=True)  # [B, n, n]
     if table.bias_regularisation is not None:

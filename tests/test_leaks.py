@@ -47,7 +47,7 @@ def other_training_stars(ratings: Ratings) -> Ratings:
 def recommendations(folder: Path, ratings: Ratings) -> np.ndarray:
     """Lists of all test users [U, 10], made from the run in `folder`."""
     from recommender import DRRAgent
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
     policy = DRRPolicy(DRRAgent.load(folder, ratings))
     return Catalog(ratings, window=WINDOW).run(policy).items

@@ -13,8 +13,8 @@ from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol
 from recommender.agent import DRRAgent
 from recommender.exploration import schedule
-from recommender.policy import DRRPolicy
-from recommender.training_agent import TrainingAgent, transition_spec
+from recommender.drr_policy import DRRPolicy
+from recommender.collector import Collector, transition_spec
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 from training import checkpoint, health
@@ -54,7 +54,8 @@ class Training:
         loop, env = config.loop, config.env
         self.per_iteration = workers.size * loop.parallel_users * env.episode_length
         self.iterations = max(1, round(config.steps / self.per_iteration))
-        self.training_agent = TrainingAgent(
+        self.task.prepare(self.table)
+        self.training_agent = Collector(
             config.agent,
             self.table,
             self.task.catalogue,
@@ -63,7 +64,6 @@ class Training:
             replay=self._replay(),
             total_updates=self.iterations * loop.updates_per_rollout,
             seed=int(next(seeds)),
-            profiles=self.task.prepare(self.table),
             mean=workers.mean,
             xla=config.xla(on_gpu()),
         )

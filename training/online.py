@@ -4,8 +4,8 @@ from config import Config
 from envs.simulator import Simulator as RatingModel
 from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol
-from recommender.online import OnlinePolicy
-from recommender.policy import DRRPolicy
+from recommender.online_policy import OnlinePolicy
+from recommender.drr_policy import DRRPolicy
 from training.devices import on_gpu
 
 

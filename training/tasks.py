@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from config import Config
 from data.errors import DataError
+from data.observation import Observation
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users, training_sessions
 from embedding.table import EmbeddingTable
-from envs.episodes import draw_starts
+from envs.episodes import draw_starts, windows
 from envs.simulator import Simulator as RatingModel
-from envs.vector import EnvState, VectorOfflineEnv
+from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
 from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank, latest_positives
+from evaluation.protocols.rerank import Rerank
 from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
 
@@ -39,11 +40,11 @@ class Task(Protocol):
     environment: VectorOfflineEnv
     users: NDArray[np.int32]  # the environment's, whose episodes are played
 
-    def prepare(self, table: EmbeddingTable) -> NDArray[np.float32] | None:
-        """Vectors [U, k] of the environment's users, if the state needs them."""
+    def prepare(self, table: EmbeddingTable) -> None:
+        """Give the environment its users' vectors, if the state needs them."""
         ...
 
-    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
+    def begin(self, rng: np.random.Generator, count: int) -> Observation:
         """First states of `count` episodes."""
         ...
 
@@ -80,7 +81,7 @@ class NewUsers:
     def prepare(self, table: EmbeddingTable) -> None:
         """New users have no vectors."""
 
-    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
+    def begin(self, rng: np.random.Generator, count: int) -> Observation:
         """See Task."""
         env = self._config.env
         known = min(env.window, self._config.known)  # as the protocols begin: the rest has room
@@ -130,10 +131,7 @@ class KnownUsers:
         self._known, self._later = training_sessions(self.visible, CUTS)
         self.catalogue = self._known
         self.users = np.flatnonzero(self._later.lengths > 0).astype(np.int32)
-        self._states = latest_positives(
-            self._known, np.arange(self._known.n_users), config.env.window
-        )
-
+        self._positives = self._known.keep(self._known.positive)
         self.environment = self._environment()
 
     def _environment(self) -> VectorOfflineEnv:
@@ -153,20 +151,19 @@ class KnownUsers:
             simulator=_for_sessions(RatingModel(self.visible).table),
         )
 
-    def prepare(self, table: EmbeddingTable) -> NDArray[np.float32] | None:
+    def prepare(self, table: EmbeddingTable) -> None:
         """See Task."""
-        if self._config.agent.user_vector != "pretrained":
-            return None
-        known = self._states
-        return table.fold_in_rows(known.offsets, known.items, known.ratings)
+        if self._config.agent.user_vector == "pretrained":
+            known = self._known
+            vectors = table.fold_in_rows(known.offsets, known.items, known.values)
+            self.environment.set_profiles(vectors)
 
-    def begin(self, rng: np.random.Generator, count: int) -> EnvState:
-        """See Task."""
+    def begin(self, rng: np.random.Generator, count: int) -> Observation:
+        """See Task; the window holds the latest positives."""
         chosen = self.users[rng.integers(len(self.users), size=count)]
-        known = self._states
-        return self.environment.begin(
-            chosen, known.window_items[chosen], known.window_ratings[chosen]
-        )
+        ends = self._positives.lengths[chosen]
+        window = windows(self._positives, chosen, ends, self._config.env.window)
+        return self.environment.begin(chosen, *window)
 
     def validation(self) -> list[EvaluationProtocol]:
         """See Task."""

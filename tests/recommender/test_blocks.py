@@ -14,7 +14,7 @@ from envs.vector import VectorOfflineEnv
 from recommender import ranking
 from recommender.exploration import Exploration
 from recommender.state import Observation
-from recommender.training_agent import TrainingAgent, transition_spec
+from recommender.collector import Collector, transition_spec
 from recommender.updates import Learner
 from replay_buffer.uniform import UniformReplay
 

@@ -10,8 +10,8 @@ import toys
 from evaluation.policy import States
 from evaluation.protocols.simulator import Simulator
 from recommender.agent import DRRAgent
-from recommender.online import OnlinePolicy
-from recommender.policy import DRRPolicy
+from recommender.online_policy import OnlinePolicy
+from recommender.drr_policy import DRRPolicy
 
 STEPS, BATCH = toys.T, toys.PAPER.batch_size
 KNOWN = np.array([3, 1, 4, 2, 5], np.int32)

@@ -13,7 +13,7 @@ from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
 from recommender.exploration import Exploration, schedule
-from recommender.training_agent import TrainingAgent, transition_spec
+from recommender.collector import Collector, transition_spec
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 

@@ -10,7 +10,7 @@ from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.simulator import Simulator
 from recommender.agent import DRRAgent
-from recommender.policy import DRRPolicy
+from recommender.drr_policy import DRRPolicy
 from training.online import learning, session_log
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from evaluation.policy import FloatArray, IntArray, States, take
-from recommender.agent import DRRAgent
-from recommender.policy import DRRPolicy
-from recommender.state import Features, Observation
-from recommender.updates import Learner, Log
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
+from recommender.agent import DRRAgent, as_tensors
+from recommender.drr_policy import DRRPolicy
+from recommender.learner import Learner, Log
+from recommender.state import Features
 
 Fields = dict[str, np.ndarray]  # of one transition, each [1, ...]
-Tensors = dict[str, tf.Tensor]
 
 
 class OnlinePolicy(DRRPolicy):
@@ -23,8 +23,8 @@ class OnlinePolicy(DRRPolicy):
 
     Args:
         agent: the trained agent; it is copied, not changed.
-        log: what updates ask besides the session, fitted on what is visible.
-        start: the evaluated users before their first recommendation.
+        log: the environment that updates ask besides the session, fitted on what is visible; it
+            holds the evaluated users' vectors where the state needs them.
         steps: T, the length of a session.
         name: the row's name in tables.
         jit_compile: compile the update with XLA.
@@ -36,14 +36,13 @@ class OnlinePolicy(DRRPolicy):
         self,
         agent: DRRAgent,
         log: Log,
-        start: States,
         steps: int,
         name: str = "drr",
         *,
         jit_compile: bool = False,
     ) -> None:
         config = replace(agent.config, lr_schedule="constant")
-        features = _features(agent, start)
+        features = Features(agent.table, agent.catalogue.scale, agent.features.n_demographics)
         self.learner = Learner(
             config, agent.window, features, log, total_updates=1, seed=0, jit_compile=jit_compile
         )
@@ -58,51 +57,49 @@ class OnlinePolicy(DRRPolicy):
         self._begin, self._continue = tf.function(self._reset), tf.function(self._learn)
         self._session: list[Fields] = []
 
-    def _reset(self, now: Tensors) -> tf.Tensor:
+    def _reset(self, now: Observation) -> tf.Tensor:
         """Back to the trained parameters, bit for bit; then pi(s) [1, k]."""
         for variable, value in zip(self.learner.variables, self._trained, strict=True):
             variable.assign(value)
-        return self.agent.act(Observation.of(now))
+        return self.agent.act(now)
 
-    def _learn(self, batch: Tensors, seed: tf.Tensor, now: Tensors) -> tf.Tensor:
+    def _learn(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, now: Observation) -> tf.Tensor:
         """One update; then pi(s) [1, k]."""
         self.learner.update_many(batch, seed)
-        return self.agent.act(Observation.of(now))
+        return self.agent.act(now)
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores; of one user, who answered what was scored best the last time."""
-        now = self._observed(states)
-        if not states.feedback_items.shape[1]:
+        now = self._padded(self.fitted(observation))
+        if not observation.shown_items.shape[1]:
             self._session = []
-            action = self._begin(_tensors(now)).numpy()
+            action = self._begin(as_tensors(now)).numpy()
         else:
-            self._hear(states)
+            self._hear(observation)
             seed = tf.constant([0, 16 * len(self._session)], tf.int32)
-            action = self._continue(_tensors(self._batch()), seed, _tensors(now)).numpy()
-        self._session.append(now | {"action": action.astype(np.float16)})
-        return take(action @ self.agent.table.items.T, candidates)
+            batch = {name: tf.constant(value) for name, value in self._batch().items()}
+            action = self._continue(batch, seed, as_tensors(now)).numpy()
+        self._session.append(now._asdict() | {"action": action.astype(np.float16)})
+        return scores_at(action @ self.agent.table.items.T, candidates)
 
-    def _observed(self, states: States) -> Fields:
-        """The fields of the state, as the training stores them."""
-        items, ratings = self.latest(states)
-        shown, rewards = states.feedback_items, self.rewards(states)
-        first = self._session[0]["items"] if shown.shape[1] else items
-        ahead = [(0, 0), (0, self._steps - shown.shape[1])]
-        starts = np.zeros_like(ratings)
-        return {
-            "users": states.users,
-            "items": items,
-            "ratings": ratings,
-            "seen": np.pad(np.hstack([first, shown]), ahead, constant_values=-1),
-            "seen_rewards": np.pad(np.hstack([starts, rewards]), ahead),
-        }
+    def _padded(self, observation: Observation) -> Observation:
+        """Room for all T steps, and of what is known the first window alone, as in training."""
+        ahead = [(0, 0), (0, self._steps - observation.shown_items.shape[1])]
+        start = self._session[0] if observation.shown_items.shape[1] else observation._asdict()
+        return observation._replace(
+            known_items=start["window_items"],
+            known_ratings=start["window_ratings"],
+            shown_items=np.pad(observation.shown_items, ahead, constant_values=-1),
+            shown_ratings=np.pad(observation.shown_ratings, ahead),
+            shown_rewards=np.pad(observation.shown_rewards, ahead),
+        )
 
-    def _hear(self, states: States) -> None:
+    def _hear(self, observation: Observation) -> None:
         """Complete the last transition with the user's answer."""
         self._session[-1] |= {
-            "item": states.feedback_items[:, -1],
-            "rating": np.nan_to_num(states.feedback_ratings[:, -1]),
-            "reward": self.rewards(states)[:, -1],
+            "item": observation.shown_items[:, -1],
+            "rating": observation.shown_ratings[:, -1],
+            "reward": observation.shown_rewards[:, -1],
             "terminated": np.zeros(1, np.float32),
         }
 
@@ -111,20 +108,7 @@ class OnlinePolicy(DRRPolicy):
         turns = np.arange(self.agent.config.batch_size) % len(self._session)
         batch = {
             name: np.concatenate([fields[name] for fields in self._session])[turns][None]
-            for name in self._session[0]
+            for name, value in self._session[0].items()
+            if value is not None
         }
         return batch | {"weights": np.ones([1, len(turns)], np.float32)}
-
-
-def _tensors(fields: Fields) -> Tensors:
-    return {name: tf.constant(value) for name, value in fields.items()}
-
-
-def _features(agent: DRRAgent, start: States) -> Features:
-    """The agent's, with the vectors of the evaluated users where the state needs them."""
-    catalogue, profiles = agent.catalogue, None
-    if agent.needs_profile:
-        known = (start.offsets, start.items, start.ratings)
-        profiles = np.zeros([len(catalogue.demographics), agent.table.k], np.float32)
-        profiles[start.users] = agent.table.fold_in_rows(*known)
-    return Features(agent.table, catalogue.demographics, catalogue.scale, profiles)

@@ -1,4 +1,4 @@
-"""TrainingAgent: the learning half, which wires the networks to environment and replay."""
+"""Collector: plays episodes into the replay and lets the learner improve the agent from it."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import AgentConfig, Xla
+from data.observation import Observation
 from embedding.table import EmbeddingTable
 from recommender.agent import Catalogue, DRRAgent
 from recommender.exploration import Exploration, explore
+from recommender.learner import Learner, Mean, own_values
 from recommender.ranking import Block
-from recommender.state import Features, Observation
-from recommender.updates import Learner, Mean, alone
+from recommender.state import Features
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 
 
-class TrainingAgent:
+class Collector:
     """The learning half: collects transitions from an environment into a replay, and updates.
 
     Args:
@@ -28,7 +29,6 @@ class TrainingAgent:
         total_updates: of the whole run, for the learning-rate schedule.
         seed: of the initial weights.
         mean: over the workers that train together, see `Learner`.
-        profiles: the vectors [U, k] of the environment's users, where the state needs them.
         xla: what XLA compiles.
     """
 
@@ -43,14 +43,11 @@ class TrainingAgent:
         replay: PrioritizedReplay | UniformReplay,
         total_updates: int,
         seed: int,
-        mean: Mean = alone,
-        profiles: NDArray[np.float32] | None = None,
+        mean: Mean = own_values,
         xla: Xla = Xla(),  # noqa: B008
     ) -> None:
-        self.config = config
-        self.environment = environment
-        self.replay = replay
-        self.features = Features(table, catalogue.demographics, catalogue.scale, profiles)
+        self.config, self.environment, self.replay = config, environment, replay
+        self.features = Features(table, catalogue.scale, catalogue.demographics.shape[1])
         self.learner = Learner(
             config,
             window,
@@ -66,7 +63,7 @@ class TrainingAgent:
         self.play = tf.function(self._play, jit_compile=xla.episodes)
 
     def collect(
-        self, start: Any, exploration: Exploration, seed: tuple[int, int]
+        self, start: Observation, exploration: Exploration, seed: tuple[int, int]
     ) -> dict[str, NDArray[Any]]:
         """Play one episode of every parallel user and store it; returns the stored fields [N, ...]."""
         played = self.play(
@@ -83,48 +80,45 @@ class TrainingAgent:
         self.replay.add(stored)
         return stored
 
-    def _play(self, state: Any, exploration: Exploration, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _play(
+        self, observation: Observation, exploration: Exploration, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """T steps of E users, fields [T, E, ...]; `alive` is False once an episode has ended."""
-        length, size = self.environment.episode_length, state.users.shape[0]
-        k = self.features.table.k
-        shapes = _fields(state.items.shape[1], state.seen.shape[1], k, self.config)
+        length, size = self.environment.episode_length, observation.users.shape[0]
+        window, k = observation.window_items.shape[1], self.features.table.k
         arrays = {
             name: tf.TensorArray(kind, length, element_shape=[size, *shape])
-            for name, (shape, kind) in shapes.items()
+            for name, (shape, kind) in _fields(window, length, k, self.config).items()
         }
         arrays["alive"] = tf.TensorArray(tf.bool, length, element_shape=[size])
         alive = tf.ones([size], tf.bool)
         for step in tf.range(length):
-            action, item = self._explore(state, exploration, seed + tf.stack([0, 4 * step]))
-            following, reward, terminated, _ = self.environment.step(state, item)
-            rating, _ = self.environment.lookup(state.users, item[:, None])
-            row = {
-                "users": state.users,
-                "items": state.items,
-                "ratings": state.ratings,
-                "seen": state.seen,
-                "seen_rewards": state.seen_rewards,
+            action, item = self._explore(observation, exploration, seed + tf.stack([0, 4 * step]))
+            following, reward, terminated, _ = self.environment.step(observation, item)
+            rating = self.environment.answers(observation.users, item[:, None])[:, 0]
+            row = observation._asdict() | {
                 "item": item,
-                "rating": rating[:, 0],
+                "rating": rating,
                 "reward": reward,
                 "terminated": tf.cast(terminated, tf.float32),
                 "action": tf.cast(action, tf.float16),
                 "alive": alive,
             }
             arrays = {name: array.write(step, row[name]) for name, array in arrays.items()}
-            alive, state = alive & ~terminated, following
+            alive, observation = alive & ~terminated, following
         return {name: array.stack() for name, array in arrays.items()}
 
     def _explore(
-        self, state: Any, exploration: Exploration, seed: tf.Tensor
+        self, observation: Observation, exploration: Exploration, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        action = self.learner.online.act(Observation.of(state._asdict()))
-        kind, items = self.config.exploration, self.features.items
+        action = self.learner.online.act(observation)
 
         def legal(block: Block) -> tf.Tensor:
-            return self.environment.legal(state.users, state.seen, block.start, block.width)
+            return self.environment.legal(observation, block.start, block.width)
 
-        return explore(kind, action, items, legal, exploration, seed)
+        return explore(
+            self.config.exploration, action, self.features.items, legal, exploration, seed
+        )
 
     def learn(
         self, updates: int, rng: np.random.Generator, seed: tuple[int, int], progress: float
@@ -140,13 +134,17 @@ class TrainingAgent:
         return row | {"replay_weight": float(batch.weights.mean())}
 
 
-def _fields(window: int, places: int, k: int, config: AgentConfig) -> dict[str, Any]:
+def _fields(window: int, length: int, k: int, config: AgentConfig) -> dict[str, Any]:
+    """A stored transition: an observation's own fields, and what followed. Ids, no states."""
     fields = {
         "users": ((), tf.int32),
-        "items": ((window,), tf.int32),
-        "ratings": ((window,), tf.float32),
-        "seen": ((places,), tf.int32),
-        "seen_rewards": ((places,), tf.float32),
+        "window_items": ((window,), tf.int32),
+        "window_ratings": ((window,), tf.float32),
+        "known_items": ((window,), tf.int32),
+        "known_ratings": ((window,), tf.float32),
+        "shown_items": ((length,), tf.int32),
+        "shown_ratings": ((length,), tf.float32),
+        "shown_rewards": ((length,), tf.float32),
         "item": ((), tf.int32),
         "rating": ((), tf.float32),
         "reward": ((), tf.float32),
@@ -158,6 +156,6 @@ def _fields(window: int, places: int, k: int, config: AgentConfig) -> dict[str, 
 def transition_spec(
     config: AgentConfig, window: int, episode_length: int, k: int
 ) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Fields of one stored transition for the replay: name -> (shape, NumPy dtype). Ids, no states."""
-    fields = _fields(window, window + episode_length, k, config)
+    """Fields of one stored transition for the replay: name -> (shape, NumPy dtype)."""
+    fields = _fields(window, episode_length, k, config)
     return {name: (shape, kind.as_numpy_dtype) for name, (shape, kind) in fields.items()}

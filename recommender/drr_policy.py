@@ -1,0 +1,55 @@
+"""The agent as a `data.policy.Policy`: what every protocol can ask."""
+
+import numpy as np
+
+from data.observation import FloatArray, IntArray, Observation
+from embedding.table import EmbeddingTable
+from recommender.agent import DRRAgent
+
+
+class DRRPolicy:
+    """Scores from the window, which shifts on positive feedback (equation 1).
+
+    Args:
+        agent: the trained agent.
+        name: the row's name in tables.
+    """
+
+    adaptive = True
+
+    def __init__(self, agent: DRRAgent, name: str = "drr") -> None:
+        self.agent = agent
+        self.name = name
+        self._solved: tuple[IntArray, FloatArray] | None = None  # items known at a start, vectors
+
+    @property
+    def min_window(self) -> int:
+        """n: a session that starts with fewer items has room for what is liked in it."""
+        return self.agent.window
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """Scores of all items [B, I], or of candidates [B, C]."""
+        return self.agent.scores(self.fitted(observation), candidates)
+
+    def fitted(self, observation: Observation) -> Observation:
+        """The observation with this agent's n places in its window, and its users' vectors."""
+        n = self.agent.window
+        fitted = observation.widened(n)
+        return fitted._replace(
+            window_items=fitted.window_items[:, -n:],
+            window_ratings=fitted.window_ratings[:, -n:],
+            profile=self._profile(observation) if self.agent.needs_profile else None,
+        )
+
+    def _profile(self, observation: Observation) -> FloatArray:
+        """The vectors of what was known at the start [B, k], solved once for each start."""
+        if self._solved is None or self._solved[0] is not observation.known_items:
+            self._solved = (observation.known_items, user_vectors(self.agent.table, observation))
+        return self._solved[1]
+
+
+def user_vectors(table: EmbeddingTable, observation: Observation) -> FloatArray:
+    """The factorisation's vectors of users by all that is known at the start: [B, k]."""
+    items, known = observation.known_items, observation.known_items >= 0
+    offsets = np.append(0, np.cumsum(known.sum(axis=1)))
+    return table.fold_in_rows(offsets, items[known], observation.known_ratings[known])
