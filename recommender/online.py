@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from evaluation.policy import FloatArray, IntArray, States, take
+from data import observation as known
+from data.observation import FloatArray, IntArray
+from data.policy import scores_at
 from recommender.agent import DRRAgent
-from recommender.policy import DRRPolicy
+from recommender.drr_policy import DRRPolicy
 from recommender.state import Features, Observation
 from recommender.updates import Learner, Log
 
@@ -36,7 +38,7 @@ class OnlinePolicy(DRRPolicy):
         self,
         agent: DRRAgent,
         log: Log,
-        start: States,
+        start: known.Observation,
         steps: int,
         name: str = "drr",
         *,
@@ -69,40 +71,40 @@ class OnlinePolicy(DRRPolicy):
         self.learner.update_many(batch, seed)
         return self.agent.act(Observation.of(now))
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observed: known.Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores; of one user, who answered what was scored best the last time."""
-        now = self._observed(states)
-        if not states.feedback_items.shape[1]:
+        now = self._observed(observed)
+        if not observed.shown_items.shape[1]:
             self._session = []
             action = self._begin(_tensors(now)).numpy()
         else:
-            self._hear(states)
+            self._hear(observed)
             seed = tf.constant([0, 16 * len(self._session)], tf.int32)
             action = self._continue(_tensors(self._batch()), seed, _tensors(now)).numpy()
         self._session.append(now | {"action": action.astype(np.float16)})
-        return take(action @ self.agent.table.items.T, candidates)
+        return scores_at(action @ self.agent.table.items.T, candidates)
 
-    def _observed(self, states: States) -> Fields:
+    def _observed(self, observed: known.Observation) -> Fields:
         """The fields of the state, as the training stores them."""
-        items, ratings = self.latest(states)
-        shown, rewards = states.feedback_items, self.rewards(states)
+        items, ratings = self.latest(observed)
+        shown, rewards = observed.shown_items, self.rewards(observed)
         first = self._session[0]["items"] if shown.shape[1] else items
         ahead = [(0, 0), (0, self._steps - shown.shape[1])]
         starts = np.zeros_like(ratings)
         return {
-            "users": states.users,
+            "users": observed.users,
             "items": items,
             "ratings": ratings,
             "seen": np.pad(np.hstack([first, shown]), ahead, constant_values=-1),
             "seen_rewards": np.pad(np.hstack([starts, rewards]), ahead),
         }
 
-    def _hear(self, states: States) -> None:
+    def _hear(self, observed: known.Observation) -> None:
         """Complete the last transition with the user's answer."""
         self._session[-1] |= {
-            "item": states.feedback_items[:, -1],
-            "rating": np.nan_to_num(states.feedback_ratings[:, -1]),
-            "reward": self.rewards(states)[:, -1],
+            "item": observed.shown_items[:, -1],
+            "rating": np.nan_to_num(observed.shown_ratings[:, -1]),
+            "reward": self.rewards(observed)[:, -1],
             "terminated": np.zeros(1, np.float32),
         }
 
@@ -120,11 +122,10 @@ def _tensors(fields: Fields) -> Tensors:
     return {name: tf.constant(value) for name, value in fields.items()}
 
 
-def _features(agent: DRRAgent, start: States) -> Features:
+def _features(agent: DRRAgent, start: known.Observation) -> Features:
     """The agent's, with the vectors of the evaluated users where the state needs them."""
     catalogue, profiles = agent.catalogue, None
     if agent.needs_profile:
-        known = (start.offsets, start.items, start.ratings)
         profiles = np.zeros([len(catalogue.demographics), agent.table.k], np.float32)
-        profiles[start.users] = agent.table.fold_in_rows(*known)
+        profiles[start.users] = agent.table.fold_in(start.known_items, start.known_ratings)
     return Features(agent.table, catalogue.demographics, catalogue.scale, profiles)

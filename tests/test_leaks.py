@@ -7,7 +7,7 @@ import pytest
 
 from data import Ratings, load_dataset
 from data.splits import split_users
-from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.new_users import CatalogProtocol
 
 WINDOW = 6  # of a tiny run: what a test user shows
 
@@ -47,10 +47,10 @@ def other_training_stars(ratings: Ratings) -> Ratings:
 def recommendations(folder: Path, ratings: Ratings) -> np.ndarray:
     """Lists of all test users [U, 10], made from the run in `folder`."""
     from recommender import DRRAgent
-    from recommender.policy import DRRPolicy
+    from recommender.drr_policy import DRRPolicy
 
     policy = DRRPolicy(DRRAgent.load(folder, ratings))
-    return Catalog(ratings, window=WINDOW).run(policy).items
+    return CatalogProtocol(ratings, window=WINDOW).run(policy).items
 
 
 @pytest.fixture

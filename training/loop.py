@@ -12,8 +12,8 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol
 from recommender.agent import DRRAgent
+from recommender.drr_policy import DRRPolicy
 from recommender.exploration import schedule
-from recommender.policy import DRRPolicy
 from recommender.training_agent import TrainingAgent, transition_spec
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay

@@ -2,10 +2,10 @@
 
 import numpy as np
 import toys
-
 from evaluation.policy import States
+
 from recommender.agent import DRRAgent
-from recommender.policy import DRRPolicy
+from recommender.drr_policy import DRRPolicy
 
 
 def test_candidates_are_scored_as_in_the_whole_catalogue():
