@@ -21,13 +21,10 @@ from rich.console import Console
 from config import Config, ConfigError, CsvConfig, load
 from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
-from evaluation.policy import Policy
-from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank
-from evaluation.protocols.session import Session
-from evaluation.protocols.simulator import Simulator
-from evaluation.ranking import PolicyError
+from data.policy import Policy
+from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
+from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import BOUND, Report, episode, make_console, summarise
 from recommender.files import write_text
 
@@ -204,13 +201,15 @@ def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol
     """The protocol over its default users."""
     ks = arguments.ks or None
     if arguments.protocol in NEW_USERS:
-        kind = Catalog if arguments.protocol == "catalog" else Session
+        kind = CatalogProtocol if arguments.protocol == "catalog" else SessionProtocol
         return kind(ratings, mode=arguments.mode, ks=ks, window=arguments.known or KNOWN)
     if arguments.protocol == "rerank":
-        return Rerank(ratings, ks=ks)
+        return RerankProtocol(ratings, ks=ks)
     from envs.simulator import Simulator as RatingModel
 
-    return Simulator(ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online")
+    return SimulatorProtocol(
+        ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online"
+    )
 
 
 def with_learning(

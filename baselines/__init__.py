@@ -1,1 +1,1 @@
-"""Baselines: every one an `evaluation.policy.Policy`, built by name in `baselines.registry`."""
+"""Baselines: every one a `data.policy.Policy`, built by name in `baselines.registry`."""

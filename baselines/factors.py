@@ -1,38 +1,35 @@
-"""What the matrix factorisations share: users are solved from their ratings, items stay fixed.
+"""Matrix factorisations: users are solved from their ratings, items stay fixed.
 
-The same ridge regression as half a sweep of ALS, kept as sufficient statistics, so that an answer
-costs one rank-one update and a history is read once.
+The same ridge regression as half a sweep of ALS, kept as sufficient statistics, so that a history
+is read once and an answer only adds to it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
+from data.observation import FloatArray, IntArray, Observation, sparse_rows
+from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.ridge import blocks, padded_positions
+from embedding.als import fit_mf, fit_pmf
 from embedding.table import EmbeddingTable
-from evaluation.policy import FloatArray, IntArray, States, take
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
-    """Normal equations of B users: gram [B, f, f], moment [B, f], number of ratings [B]."""
+class NormalEquations:
+    """Of B users: gram [B, f, f], moment [B, f], number of ratings [B]."""
 
     gram: FloatArray
     moment: FloatArray
     count: FloatArray
 
-    def plus(self, features: FloatArray, targets: FloatArray, known: FloatArray) -> Self:
-        """With t more observations: features [B, t, f], targets [B, t], known [B, t] in {0, 1}."""
-        features = features * known[..., None]
-        transposed = features.transpose(0, 2, 1)
-        return replace(
-            self,
-            gram=self.gram + transposed @ features,
-            moment=self.moment + (transposed @ (targets * known)[..., None])[..., 0],
-            count=self.count + known.sum(axis=1),
-        )
+    def __add__(self, other: "NormalEquations") -> "NormalEquations":
+        """Those of all observations together."""
+        gram, moment = self.gram + other.gram, self.moment + other.moment
+        return NormalEquations(gram, moment, self.count + other.count)
 
     def penalised(self, base: float, per_rating: float, bias: float | None) -> FloatArray:
         """gram with base + per_rating * count added on the diagonal, `bias` at its end: [B, f, f]."""
@@ -50,25 +47,20 @@ class Statistics:
         return np.linalg.solve(gram, self.moment[..., None])[..., 0]
 
 
-def gather(
-    features: FloatArray, offsets: IntArray, items: IntArray, targets: FloatArray
-) -> Statistics:
-    """Statistics of CSR rows: features [I, f] of items [H], targets [H]."""
-    n_rows, size = len(offsets) - 1, features.shape[1]
+def gather(features: FloatArray, targets: csr_matrix) -> NormalEquations:
+    """Of rows of targets [B, I], every stored value an observation; features [I, f]."""
+    n_rows, size = targets.shape[0], features.shape[1]
     gram = np.zeros((n_rows, size, size), np.float32)
     moment = np.zeros((n_rows, size), np.float32)
-    count = np.diff(offsets).astype(np.float32)
-    for rows in blocks(np.diff(offsets)):
-        positions, mask = padded_positions(offsets, rows)
-        known = features[items[positions]] * mask[..., None]  # [B, n, f]
-        transposed = known.transpose(0, 2, 1)
-        gram[rows] = transposed @ known
-        moment[rows] = (transposed @ targets[positions][..., None])[..., 0]
-    return Statistics(gram, moment, count)
+    for row, (begin, end) in enumerate(pairwise(targets.indptr.tolist())):
+        known = features[targets.indices[begin:end]]  # [n, f]
+        gram[row] = known.T @ known
+        moment[row] = targets.data[begin:end] @ known
+    return NormalEquations(gram, moment, np.diff(targets.indptr).astype(np.float32))
 
 
 class Factorised:
-    """Predicted ratings mean + item bias + user . item, the user solved from the states.
+    """Predicted ratings mean + item bias + user . item, the user solved from what is known.
 
     Without answers the vectors equal those of training, so seen and unseen users are one case.
     `refused`: the rating that stands for "recommended, not rated"; None: such items are ignored.
@@ -81,7 +73,7 @@ class Factorised:
     def use(self, table: EmbeddingTable) -> Self:
         """Take the fitted factors; with a user bias, a constant joins the features."""
         self.table = table
-        self._start: tuple[IntArray, Statistics] | None = None
+        self._kept: tuple[tuple[IntArray, FloatArray], NormalEquations] | None = None
         ones = np.ones((table.n_items, int(table.bias_regularisation is not None)), np.float32)
         self._features = np.hstack([table.items, ones])  # [I, k] or [I, k + 1]
         return self
@@ -110,33 +102,99 @@ class Factorised:
             )
         )
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        solution = self.statistics(states).solve(*self.penalties())
-        return take(self.table.scores(solution[:, : self.table.k]), candidates)
+        solution = self.equations(observation).solve(*self.penalties())
+        return scores_at(self.table.scores(solution[:, : self.table.k]), candidates)
 
     def penalties(self) -> tuple[float, float, float | None]:
         """Of a user: base, per rating, bias."""
         table = self.table
         return table.regularisation, table.per_rating, table.bias_regularisation
 
-    def statistics(self, states: States) -> Statistics:
-        """All that is known; the start's part is kept until another start is asked."""
-        if self._start is None or self._start[0] is not states.items:
-            targets = self._targets(states.items, states.ratings)
-            start = gather(self._features, states.offsets, states.items, targets)
-            self._start = (states.items, start)
-        if states.feedback_items.shape[1] == 0:
-            return self._start[1]
-        return self._with_feedback(self._start[1], states)
-
-    def _targets(self, items: IntArray, ratings: FloatArray) -> FloatArray:
-        return (ratings - self.table.item_bias[items] - np.float32(self.table.mean)).astype("f4")
-
-    def _with_feedback(self, statistics: Statistics, states: States) -> Statistics:
-        ratings, items = states.feedback_ratings, states.feedback_items  # [B, t]
+    def equations(self, observation: Observation) -> NormalEquations:
+        """Of all that is known; the start's part is kept, since every answer asks for it again."""
+        origin = observation.known_items, observation.known_ratings
+        if self._kept is None or any(
+            a is not b for a, b in zip(self._kept[0], origin, strict=True)
+        ):
+            self._kept = (origin, self._gather(*origin))
+        if observation.shown_items.shape[1] == 0:
+            return self._kept[1]
+        ratings = observation.shown_ratings
         if self.refused is not None:
             ratings = np.where(np.isnan(ratings), np.float32(self.refused), ratings)
-        known = np.isfinite(ratings) & (items >= 0)
-        targets = self._targets(items, np.where(known, ratings, 0.0))
-        return statistics.plus(self._features[items], targets, known.astype(np.float32))
+        return self._kept[1] + self._gather(observation.shown_items, ratings)
+
+    def _gather(self, items: IntArray, ratings: FloatArray) -> NormalEquations:
+        """items [B, m], -1 = none; ratings [B, m], NaN = not rated."""
+        targets = ratings - self.table.item_bias[items] - np.float32(self.table.mean)
+        rated = np.isfinite(ratings)
+        return gather(self._features, sparse_rows(targets, items, self.table.n_items, rated))
+
+
+class PMF(Factorised):
+    """Probabilistic matrix factorisation: ratings ~ mean + user . item, by `embedding.als`."""
+
+    name = "pmf"
+
+    def __init__(
+        self,
+        *,
+        k: int = 20,
+        regularisation: float = 8.0,
+        per_rating: float = 0.02,
+        sweeps: int = 8,
+        refused: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.regularisation, self.per_rating = k, regularisation, per_rating
+        self.sweeps, self.refused, self.seed = sweeps, refused, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Alternate ridge regressions of users and items."""
+        return self.use(
+            fit_pmf(
+                ratings,
+                self.k,
+                regularisation=self.regularisation,
+                per_rating=self.per_rating,
+                sweeps=self.sweeps,
+                seed=self.seed,
+            )
+        )
+
+
+class MF(Factorised):
+    """Bias + ALS: ratings ~ mean + item bias + user bias + user . item, by `embedding.als`."""
+
+    name = "mf"
+
+    def __init__(
+        self,
+        *,
+        k: int = 12,
+        regularisation: float = 8.0,
+        per_rating: float = 0.02,
+        bias_regularisation: float = 5.0,
+        sweeps: int = 10,
+        refused: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.regularisation, self.per_rating = k, regularisation, per_rating
+        self.bias_regularisation, self.sweeps = bias_regularisation, sweeps
+        self.refused, self.seed = refused, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Alternate ridge regressions of users and items."""
+        return self.use(
+            fit_mf(
+                ratings,
+                self.k,
+                regularisation=self.regularisation,
+                per_rating=self.per_rating,
+                bias_regularisation=self.bias_regularisation,
+                sweeps=self.sweeps,
+                seed=self.seed,
+            )
+        )

@@ -6,10 +6,10 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from baselines.history import PLAIN, History
-from baselines.matrices import positives
+from baselines.profile import PLAIN, History, positives
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
 from data.ratings import Ratings
-from evaluation.policy import FloatArray, IntArray, States, take
 
 
 class IALS:
@@ -52,11 +52,12 @@ class IALS:
         self.model.item_factors = np.ascontiguousarray(arrays["items"])
         return self
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        profile = self.history.profile(states, self.threshold)
-        users = self.model.recalculate_user(np.arange(states.n_users), profile)  # [B, k]
-        return take(users @ self.model.item_factors.T, candidates)
+        items = self.model.item_factors
+        profile = self.history.profile(observation, self.threshold, len(items))
+        users = self.model.recalculate_user(np.arange(observation.n_users), profile)  # [B, k]
+        return scores_at(users @ items.T, candidates)
 
     def _model(self) -> AlternatingLeastSquares:
         with threadpool_limits(1, "blas"):  # the library warns about more threads when it starts

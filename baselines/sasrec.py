@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from baselines.matrices import positive_counts
-from baselines.supervised import SupervisedNetwork
+from baselines.network_baselines import SupervisedNetwork
+from baselines.profile import positive_counts
+from data.observation import FloatArray, IntArray, Observation, latest
+from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.svd import fit_svd
-from evaluation.policy import FloatArray, IntArray, States, take
 
 BATCH = 128
 POSITIONS = 8  # of each sequence that enter the loss of one step
@@ -92,11 +93,14 @@ class SASRec(SupervisedNetwork):
         self.horizon, self.steps, self.random_start = horizon, steps, random_start
         self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        items, ratings = _latest(states, self.length)
+        items = np.hstack([observation.known_items, observation.shown_items])
+        ratings = np.hstack([observation.known_ratings, observation.shown_ratings])
+        rated = (items >= 0) & np.isfinite(ratings)
+        items, ratings = latest(items, ratings, rated, self.length)
         vectors = self.network(items, self._levels(ratings))[:, -1]  # [B, k]
-        return take(self.network.logits(vectors).numpy(), candidates)
+        return scores_at(self.network.logits(vectors).numpy(), candidates)
 
     def build(self, ratings: Ratings) -> None:
         self.scale = ratings.scale
@@ -157,22 +161,3 @@ class SASRec(SupervisedNetwork):
             drawn = np.minimum(drawn, len(positives) - 1)
             targets = np.where(first < stop, ratings.items[positives[drawn]], -1).astype(np.int32)
             yield items, self._levels(ratings.values[rows]), places.astype(np.int32), targets
-
-
-def _latest(states: States, length: int) -> tuple[IntArray, FloatArray]:
-    """The `length` latest known items and ratings [B, L], left-padded with -1 and 0."""
-    n_users = states.n_users
-    starts = np.repeat(np.arange(n_users), np.diff(states.offsets))
-    rated = np.isfinite(states.feedback_ratings) & (states.feedback_items >= 0)
-    rows = np.concatenate([starts, np.nonzero(rated)[0]])
-    order = np.argsort(rows, kind="stable")  # the start, then the answers
-    items = np.concatenate([states.items, states.feedback_items[rated]])[order]
-    ratings = np.concatenate([states.ratings, states.feedback_ratings[rated]])[order]
-    counts = np.bincount(rows, minlength=n_users)
-    places = np.cumsum(counts)[:, None] + np.arange(-length, 0)  # [B, L]
-    known = np.arange(length, 0, -1) <= counts[:, None]
-    places = np.where(known, places, 0)
-    return (
-        np.where(known, items[places], -1).astype(np.int32),
-        np.where(known, ratings[places], 0).astype(np.float32),
-    )

@@ -8,9 +8,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from baselines.factors import gather
+from baselines.profile import as_matrix
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.als import fit_mf
-from evaluation.policy import FloatArray, IntArray, States, take
 
 USERS_PER_STEP = 256
 ADAM = (0.9, 0.999, 1e-8)
@@ -25,19 +27,6 @@ class Penalties:
     per_rating: float
     bias: float
     implicit: float
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """What is known of B users: offsets [B + 1], items and ratings [H]."""
-
-    offsets: IntArray
-    items: IntArray
-    ratings: FloatArray
-
-    def users(self) -> IntArray:
-        """Row of each rating, [H]."""
-        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
 
 class SVDpp:
@@ -99,24 +88,20 @@ class SVDpp:
         self.bias, self.mean = arrays["bias"], float(arrays["mean"])
         return self
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        known = with_feedback(states)
-        vectors, _ = self._users(known, self._implicit_sum(known))
-        return take(vectors @ self.items.T + (self.bias + np.float32(self.mean)), candidates)
+        known = observation.rated(lambda ratings: ratings, len(self.items))
+        vectors, _ = self._users(known, _normalised(known) @ self.implicit)
+        return scores_at(vectors @ self.items.T + (self.bias + np.float32(self.mean)), candidates)
 
-    def _implicit_sum(self, known: Rows) -> FloatArray:
-        """z [B, k]."""
-        return np.asarray(_normalised(known, len(self.items)) @ self.implicit)
-
-    def _users(self, known: Rows, implicit: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """p + z [B, k] and the biases [B]; p and b solved with the item side fixed."""
+    def _users(self, known: csr_matrix, implicit: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """p + z [B, k] and the biases [B] from ratings [B, I] and z [B, k], the item side fixed."""
         features = np.hstack([self.items, np.ones((len(self.items), 1), np.float32)])
-        rows, strengths = known.users(), self.penalties
-        targets = known.ratings - self.bias[known.items] - np.float32(self.mean)
-        targets -= np.einsum("hk,hk->h", implicit[rows], self.items[known.items])
-        statistics = gather(features, known.offsets, known.items, targets)
-        solution = statistics.solve(strengths.base, strengths.per_rating, strengths.bias)
+        items, strengths = known.indices, self.penalties
+        targets = known.data - self.bias[items] - np.float32(self.mean)
+        targets -= np.einsum("hk,hk->h", implicit[_rows(known)], self.items[items])
+        equations = gather(features, _with_values(known, targets))
+        solution = equations.solve(strengths.base, strengths.per_rating, strengths.bias)
         return solution[:, :-1] + implicit, solution[:, -1]
 
     def _descend(self, ratings: Ratings) -> None:
@@ -129,24 +114,22 @@ class SVDpp:
             rate = self.learning_rate * (1 - step / total)
             adam.step(self._gradients(known, len(users)), rate)
 
-    def _gradients(self, known: Rows, n_users: int) -> list[FloatArray]:
+    def _gradients(self, known: csr_matrix, n_users: int) -> list[FloatArray]:
         """Of half the objective with respect to items, implicit and bias, from B of U users."""
-        n_rows, n_items = len(known.offsets) - 1, len(self.items)
-        implicit = self._implicit_sum(known)
-        vectors, bias = self._users(known, implicit)
-        rows, strengths = known.users(), self.penalties
-        predicted = np.einsum("hk,hk->h", vectors[rows], self.items[known.items])
-        predicted += bias[rows] + self.bias[known.items] + np.float32(self.mean)
-        shape = (n_rows, n_items)
-        errors = csr_matrix((predicted - known.ratings, known.items, known.offsets), shape=shape)
-        counts = np.bincount(known.items, minlength=n_items).astype(np.float32)
-        share = np.float32(n_rows / n_users)
+        normalised, strengths = _normalised(known), self.penalties
+        vectors, bias = self._users(known, normalised @ self.implicit)
+        rows, items = _rows(known), known.indices
+        predicted = np.einsum("hk,hk->h", vectors[rows], self.items[items])
+        predicted += bias[rows] + self.bias[items] + np.float32(self.mean)
+        errors = _with_values(known, predicted - known.data)
+        counts = np.bincount(items, minlength=len(self.items)).astype(np.float32)
+        share = np.float32(len(vectors) / n_users)
         vector_penalty = strengths.base * share + strengths.per_rating * counts
-        implicit_gradient = _normalised(known, n_items).T @ (errors @ self.items)
         return [
             errors.T @ vectors + vector_penalty[:, None] * self.items,
-            implicit_gradient + (strengths.implicit * counts)[:, None] * self.implicit,
-            errors.T @ np.ones(n_rows, np.float32) + strengths.bias * share * self.bias,
+            normalised.T @ (errors @ self.items)
+            + (strengths.implicit * counts)[:, None] * self.implicit,
+            errors.T @ np.ones(len(vectors), np.float32) + strengths.bias * share * self.bias,
         ]
 
 
@@ -172,37 +155,28 @@ class Adam:
             self.parameters[number] -= np.float32(rate) * step
 
 
-def with_feedback(states: States) -> Rows:
-    """The start and the rated answers as one set of rows."""
-    rated = np.isfinite(states.feedback_ratings) & (states.feedback_items >= 0)  # [B, t]
-    if not rated.any():
-        return Rows(states.offsets, states.items, states.ratings)
-    start_rows = np.repeat(np.arange(states.n_users), np.diff(states.offsets))
-    rows = np.concatenate([start_rows, np.nonzero(rated)[0]])
-    order = np.argsort(rows, kind="stable")
-    items = np.concatenate([states.items, states.feedback_items[rated]])[order]
-    ratings = np.concatenate([states.ratings, states.feedback_ratings[rated]])[order]
-    counts = np.bincount(rows, minlength=states.n_users)
-    return Rows(np.concatenate([[0], np.cumsum(counts)]), items, ratings)
+def _rows(known: csr_matrix) -> IntArray:
+    """Row of each stored value, [H]."""
+    return np.repeat(np.arange(known.shape[0]), np.diff(known.indptr))
 
 
-def _normalised(known: Rows, n_items: int) -> csr_matrix:
+def _with_values(known: csr_matrix, values: FloatArray) -> csr_matrix:
+    """The same entries with other values [H]."""
+    return csr_matrix((values, known.indices, known.indptr), shape=known.shape)
+
+
+def _normalised(known: csr_matrix) -> csr_matrix:
     """|N(u)|^-1/2 at each known item, float32 [B, I]."""
-    counts = np.maximum(np.diff(known.offsets), 1)
-    values = np.repeat(1 / np.sqrt(counts), np.diff(known.offsets)).astype(np.float32)
-    shape = (len(known.offsets) - 1, n_items)
-    return csr_matrix((values, known.items, known.offsets), shape=shape)
+    counts = np.maximum(np.diff(known.indptr), 1)
+    return _with_values(known, (1 / np.sqrt(counts)).astype(np.float32)[_rows(known)])
 
 
 def _minibatches(
     ratings: Ratings, users: IntArray, epochs: int, rng: np.random.Generator
-) -> Iterator[Rows]:
+) -> Iterator[csr_matrix]:
+    """Ratings [B, I] of the users in a new order each epoch."""
+    matrix = as_matrix(ratings, ratings.values)
     for _ in range(epochs):
         shuffled = rng.permutation(users)
         for begin in range(0, len(shuffled), USERS_PER_STEP):
-            chosen = shuffled[begin : begin + USERS_PER_STEP]
-            lengths = ratings.lengths[chosen]
-            offsets = np.concatenate([[0], np.cumsum(lengths)])
-            shift = np.repeat(ratings.offsets[chosen] - offsets[:-1], lengths)
-            places = np.arange(offsets[-1]) + shift
-            yield Rows(offsets, ratings.items[places], ratings.values[places])
+            yield matrix[shuffled[begin : begin + USERS_PER_STEP]]

@@ -5,10 +5,10 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from baselines.history import PLAIN, History
-from baselines.matrices import positives
+from baselines.profile import PLAIN, History, positives
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
 from data.ratings import Ratings
-from evaluation.policy import FloatArray, IntArray, States, take
 
 
 class UserKNN:
@@ -45,15 +45,17 @@ class UserKNN:
         self.norms = _row_norms(self.scaled)  # [U]
         return self
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        profile = self.history.profile(states, self.threshold).multiply(self.item_scale).tocsr()
+        profile = self.history.profile(observation, self.threshold, len(self.item_scale))
+        profile = profile.multiply(self.item_scale).tocsr()
         similarity = (profile @ self.scaled.T).toarray()  # [B, U]
         norms = _row_norms(profile)
         similarity /= np.maximum(np.outer(norms, self.norms) + self.shrink, 1e-12)
-        similarity[np.arange(states.n_users), states.users] = 0.0
+        rows = np.flatnonzero(observation.users >= 0)
+        similarity[rows, observation.users[rows]] = 0.0
         nearest = _largest(similarity, self.neighbours)
-        return take((nearest @ self.positives).toarray().astype(np.float32), candidates)
+        return scores_at((nearest @ self.positives).toarray().astype(np.float32), candidates)
 
 
 def _largest(values: FloatArray, count: int) -> csr_matrix:

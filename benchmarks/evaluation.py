@@ -21,7 +21,7 @@ import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
 from config.command_line import until_nobody_reads
 from data import Ratings
-from evaluation.policy import Policy
+from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,16 +93,14 @@ def tables(figures: dict[str, Any]) -> list[Table]:
 def protocols(ratings: Ratings) -> list[EvaluationProtocol]:
     """All four, over their default users."""
     from envs.simulator import Simulator as RatingModel
-    from evaluation.protocols.catalog import Catalog
-    from evaluation.protocols.rerank import Rerank
-    from evaluation.protocols.session import Session
-    from evaluation.protocols.simulator import Simulator
+    from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+    from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
     return [
-        Catalog(ratings),
-        Session(ratings),
-        Rerank(ratings),
-        Simulator(ratings, RatingModel(ratings)),
+        CatalogProtocol(ratings),
+        SessionProtocol(ratings),
+        RerankProtocol(ratings),
+        SimulatorProtocol(ratings, RatingModel(ratings)),
     ]
 
 

@@ -181,7 +181,8 @@ def retrieval_figures(training: Any, stages: Stages) -> dict[str, float] | None:
         print(error, file=sys.stderr)
         return None
     stages.done("retrieval")
-    windows = training.protocols[0].start().window_items[:REQUESTS]
+    protocol = training.protocols[0]
+    windows = protocol.start(np.arange(protocol.n_users)[:REQUESTS]).window_items
     actions = (items[windows] * (windows >= 0)[..., None]).sum(axis=1)
     known = [(training.ratings.item_ids[item].item(), 5.0) for item in windows[0][windows[0] >= 0]]
     seconds = median_seconds(

@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from recommender.updates import Mean, alone
 
 import embedding
 from config import Config
 from data import Ratings
 from envs.episodes import draw_starts
 from envs.vector import EnvState, VectorOfflineEnv
+from recommender.collector import transition_spec
 from recommender.exploration import schedule
-from recommender.collector import Collector, transition_spec
-from recommender.updates import Mean, alone
 from replay_buffer.prioritized import PrioritizedReplay
 from training.devices import on_gpu
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from data.ratings import Ratings
+
 IntArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -133,6 +135,24 @@ def latest(
     return kept_items, kept_ratings
 
 
+def observation_of(
+    ratings: Ratings, users: IntArray, *, window: int, positive_from: float | None = None
+) -> Observation:
+    """Users [B] who are known by all their `ratings`; see Observation.start."""
+    offsets, places = rows_of(ratings, users)
+    known = padded_rows(offsets, ratings.items[places], ratings.values[places])
+    people = ratings.demographics[users]
+    return Observation.start(users, people, *known, window=window, positive_from=positive_from)
+
+
+def rows_of(ratings: Ratings, users: IntArray) -> tuple[IntArray, IntArray]:
+    """Offsets [B + 1] of the users' ratings laid end to end, and their places [H] in ratings."""
+    lengths = ratings.lengths[users]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(offsets[-1]) + np.repeat(ratings.offsets[users] - offsets[:-1], lengths)
+    return offsets, places
+
+
 def padded_rows(
     offsets: IntArray, items: IntArray, ratings: FloatArray
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -149,9 +169,13 @@ def padded_rows(
 def sparse_rows(
     values: FloatArray, items: IntArray, n_items: int, where: BoolArray | None = None
 ) -> csr_matrix:
-    """Values [B, m] at items [B, m] as a sparse [B, I], without -1 and where `where` is False."""
+    """Values [B, m] at items [B, m] as a sparse [B, I], without -1 and where `where` is False.
+
+    Every value is stored on its own, in the order of its row, an item's second one as well.
+    """
     present = items >= 0 if where is None else (items >= 0) & where
-    entries = (values[present].astype(np.float32), (np.nonzero(present)[0], items[present]))
+    offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))])
+    entries = (values[present].astype(np.float32), items[present], offsets)
     return csr_matrix(entries, shape=(len(items), n_items))
 
 

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from evaluation.policy import FloatArray, IntArray
+from data.observation import FloatArray, IntArray
 from evaluation.protocols.base import Result
 from evaluation.report import BOUND, Report, Row
 

@@ -1,4 +1,4 @@
-"""Ranking metrics, one value per user unless said otherwise.
+"""From scores to ranked lists, and their metrics: one value per user unless said otherwise.
 
 Lists are best-first. `hits` [U, >= k] is true where the item at that rank is relevant (rated at
 least the data set's positive threshold); a place that could not be filled is no hit. Nothing is
@@ -10,7 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data.observation import PADDING, FloatArray
+
 Values = NDArray[np.float64]
+
+
+def top_k(scores: FloatArray, k: int) -> NDArray[np.int32]:
+    """Columns of the k best scores of each row [B, C], best first: int32 [B, k].
+
+    Equal scores go to the lower column. -inf means *not a candidate*; rows with fewer than k
+    candidates are padded with -1. Equals `np.argsort(-scores, kind="stable")[:, :k]`, but sorts
+    only k entries per row.
+    """
+    best = np.full((len(scores), k), PADDING, np.int32)
+    width = min(k, scores.shape[1])
+    if width == 0 or len(scores) == 0:
+        return best
+    chosen = _best_columns(scores, width)
+    chosen_scores = np.take_along_axis(scores, chosen, axis=1)
+    # Columns ascend within a row, so a stable sort leaves ties at the lower one.
+    order = np.argsort(-chosen_scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(chosen, order, axis=1)
+    ranked_scores = np.take_along_axis(chosen_scores, order, axis=1)
+    best[:, :width] = np.where(np.isneginf(ranked_scores), PADDING, ranked)
+    return best
 
 
 def precision_at_k(hits: ArrayLike, k: int) -> Values:
@@ -18,7 +41,7 @@ def precision_at_k(hits: ArrayLike, k: int) -> Values:
 
     Gain 1, no discount, denominator k; empty truth 0.
     """
-    return np.asarray(_first(hits, k).sum(axis=1) / k)
+    return np.asarray(_first_columns(hits, k).sum(axis=1) / k)
 
 
 def recall_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
@@ -26,12 +49,12 @@ def recall_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
 
     Gain 1, no discount, denominator n_relevant (not min(k, n_relevant)); empty truth 0.
     """
-    return _ratio(_first(hits, k).sum(axis=1), np.asarray(n_relevant, np.float64))
+    return _ratio(_first_columns(hits, k).sum(axis=1), np.asarray(n_relevant, np.float64))
 
 
 def hit_rate_at_k(hits: ArrayLike, k: int) -> Values:
     """1 where at least one of the first k is a hit, else 0: [U]. Empty truth 0."""
-    return np.asarray(_first(hits, k).max(axis=1))
+    return np.asarray(_first_columns(hits, k).max(axis=1))
 
 
 def reciprocal_rank_at_k(hits: ArrayLike, k: int) -> Values:
@@ -39,8 +62,8 @@ def reciprocal_rank_at_k(hits: ArrayLike, k: int) -> Values:
 
     Empty truth 0.
     """
-    first = _first(hits, k)
-    return np.asarray(first.max(axis=1) / (first.argmax(axis=1) + 1))
+    listed = _first_columns(hits, k)
+    return np.asarray(listed.max(axis=1) / (listed.argmax(axis=1) + 1))
 
 
 def average_precision_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
@@ -49,9 +72,9 @@ def average_precision_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Va
     Gain 1, no discount, denominator (= ideal) min(k, n_relevant), so a perfect list has 1;
     empty truth 0.
     """
-    first = _first(hits, k)
-    precision = np.cumsum(first, axis=1) / np.arange(1, k + 1)
-    return _ratio((precision * first).sum(axis=1), np.minimum(k, np.asarray(n_relevant)))
+    listed = _first_columns(hits, k)
+    precision = np.cumsum(listed, axis=1) / np.arange(1, k + 1)
+    return _ratio((precision * listed).sum(axis=1), np.minimum(k, np.asarray(n_relevant)))
 
 
 def ndcg_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
@@ -79,7 +102,7 @@ def ndcg_self_at_k(ratings: ArrayLike, k: int) -> Values:
     2^rating - 1 (0 for NaN), discount 1 / log2(rank + 1), ideal = the same k ratings re-sorted;
     nothing known among the k: 0.
     """
-    known = _first(ratings, k)
+    known = _first_columns(ratings, k)
     gains = np.where(np.isnan(known), 0.0, np.exp2(known) - 1.0)
     ideal = -np.sort(-gains, axis=1)
     return _ratio(gains @ discounts(k), ideal @ discounts(k))
@@ -87,7 +110,7 @@ def ndcg_self_at_k(ratings: ArrayLike, k: int) -> Values:
 
 def dcg_at_k(hits: ArrayLike, k: int) -> Values:
     """Gain 1, discount 1 / log2(rank + 1), not normalised: [U]. Empty truth 0."""
-    return np.asarray(_first(hits, k) @ discounts(k))
+    return np.asarray(_first_columns(hits, k) @ discounts(k))
 
 
 def discounts(k: int) -> Values:
@@ -122,7 +145,7 @@ def intra_list_distance_at_k(lists: NDArray[np.integer[Any]], k: int, vectors: A
     table = np.asarray(vectors, np.float64)
     lengths = np.linalg.norm(table, axis=1, keepdims=True)
     units = table / np.where(lengths > 0, lengths, 1.0)
-    filled = _first(lists, k) >= 0
+    filled = _first_columns(lists, k) >= 0
     shown = units[np.where(filled, lists[:, :k], 0)] * filled[:, :, None]  # [U, k, d]
     cosines = np.square(shown.sum(axis=1)).sum(axis=1) - np.square(shown).sum(axis=(1, 2))
     pairs = filled.sum(axis=1) * (filled.sum(axis=1) - 1.0)  # ordered, as in `cosines`
@@ -150,11 +173,26 @@ def gini_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
 
 def exposure(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> NDArray[np.int64]:
     """How many users see each item among their first k: [I]."""
-    first = lists[:, :k]
-    return np.bincount(first[first >= 0], minlength=n_items)
+    listed = lists[:, :k]
+    return np.bincount(listed[listed >= 0], minlength=n_items)
 
 
-def _first(values: ArrayLike, k: int) -> Values:
+def _best_columns(scores: FloatArray, k: int) -> NDArray[np.int64]:
+    """The k best columns of each row in ascending order of column: [B, k], 1 <= k <= C."""
+    if k == 1:
+        return np.asarray(scores.argmax(axis=1))[:, None]  # the first of equals
+    threshold = np.partition(scores, scores.shape[1] - k, axis=1)[:, [-k]]
+    selected = scores >= threshold
+    crowded = np.flatnonzero(selected.sum(axis=1) > k)
+    if len(crowded):  # more ties at the threshold than places: the lower columns get them
+        above = scores[crowded] > threshold[crowded]
+        tied = selected[crowded] & ~above
+        places = k - above.sum(axis=1, keepdims=True)
+        selected[crowded] = above | (tied & (np.cumsum(tied, axis=1) <= places))
+    return np.nonzero(selected)[1].reshape(len(scores), k)
+
+
+def _first_columns(values: ArrayLike, k: int) -> Values:
     """The first k columns of [U, >= k] as floats."""
     table = np.asarray(values, np.float64)
     if table.ndim != 2 or k < 1 or table.shape[1] < k:
@@ -172,6 +210,6 @@ def _ratio(part: Values, whole: NDArray[Any]) -> Values:
 
 def _list_mean(lists: NDArray[np.integer[Any]], k: int, values: Values) -> Values:
     """Mean of values [I] over each list's filled places among the first k: [U]."""
-    filled = _first(lists, k) >= 0
+    filled = _first_columns(lists, k) >= 0
     items = np.where(filled, lists[:, :k], 0)
     return _ratio((values[items] * filled).sum(axis=1), filled.sum(axis=1))

@@ -1,14 +1,27 @@
-"""Small experiments that look inside a policy: what feedback, history and leaks do to it."""
+"""Small experiments that look inside a policy: what feedback, history, leaks and time do to it."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from evaluation.policy import FloatArray, IntArray, Policy, States, take
+from data.observation import FloatArray, IntArray, Observation, latest
+from data.policy import Policy, scores_at
+from data.ratings import Ratings
+from evaluation import metrics
+from evaluation.figures import add_legend, coloured, new_figure
+from evaluation.intervals import Estimate, over_users, paired_difference
+from evaluation.metrics import top_k
 from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.ranking import ask, top_k
 from evaluation.report import Report, summarise
+
+PARTS = 4  # of a session, in the table of rewards
+NOVELTY, GENRES = "novelty of an item, bits", "distance of genres"
+DIFFERENT = "different items, all users"
 
 
 def compare(
@@ -33,13 +46,13 @@ class FixedList:
         self.policy = policy
         self.name = f"{policy.name}-static"
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        return self.policy.scores(states, candidates)
+        return self.policy.scores(observation, candidates)
 
 
 class UserLookup:
-    """Scores bias + user . item with *stored* user vectors; the states are ignored.
+    """Scores bias + user . item with *stored* user vectors, whatever is observed.
 
     This is how a leak looks: whatever the vectors were fitted on is what the policy knows.
 
@@ -58,38 +71,42 @@ class UserLookup:
         self.name = name
         self._users, self._items, self._item_bias = users, items, item_bias
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        return take(self._users[states.users] @ self._items.T + self._item_bias, candidates)
-
-
-def leave_one_out(states: States) -> States:
-    """One user's state before any feedback, and that state without each known item in turn.
-
-    states of B = 1 with H known items -> B = 1 + H: row 0 is unchanged, row 1 + j lacks item j.
-    ValueError for several users, or after feedback.
-    """
-    if states.n_users != 1 or states.feedback_items.shape[1]:
-        raise ValueError(
-            f"need one user before any feedback, got {states.n_users} users after "
-            f"{states.feedback_items.shape[1]} recommendations"
+        return scores_at(
+            self._users[observation.users] @ self._items.T + self._item_bias, candidates
         )
-    known = len(states.items)
-    kept = np.vstack([np.ones((1, known), bool), ~np.eye(known, dtype=bool)])  # [1 + H, H]
-    columns = np.nonzero(kept)[1]
-    return States.begin(
-        np.repeat(states.users, known + 1),
-        np.concatenate([[0], np.cumsum(kept.sum(axis=1))]),
-        states.items[columns],
-        states.ratings[columns],
-        window=states.window,
-        n_items=states.n_items,
+
+
+def leave_one_out(observation: Observation) -> Observation:
+    """One user before any answer, and the same without each known item in turn.
+
+    B = 1 with H known items -> B = 1 + H: row 0 is unchanged, row 1 + j lacks item j.
+    ValueError for several users, or after a recommendation.
+    """
+    if observation.n_users != 1 or observation.shown_items.shape[1]:
+        raise ValueError(
+            f"need one user before any answer, got {observation.n_users} users after "
+            f"{observation.shown_items.shape[1]} recommendations"
+        )
+    size = int((observation.known_items >= 0).sum())
+    kept = np.vstack([np.ones((1, size), bool), ~np.eye(size, dtype=bool)])  # [1 + H, H]
+    same = observation.rows(np.zeros(size + 1, np.int64))
+    begin = same.known_items.shape[1] - size
+    items, ratings = same.known_items[:, begin:], same.known_ratings[:, begin:]
+    return Observation.start(
+        same.users,
+        same.demographics,
+        *latest(items, ratings, kept, size),
+        window=observation.window,
     )
 
 
-def best_items(policy: Policy, states: States, k: int, blocked: IntArray) -> NDArray[np.int32]:
+def best_items(
+    policy: Policy, observation: Observation, k: int, blocked: IntArray
+) -> NDArray[np.int32]:
     """The policy's k best items of the whole catalogue without `blocked` [any]: [B, k]."""
-    scores = np.array(ask(policy, states, None))
+    scores = np.array(policy.scores(observation, None))
     scores[:, blocked] = -np.inf
     return top_k(scores, k)
 
@@ -118,3 +135,130 @@ def project(vectors: FloatArray, seed: int = 0) -> NDArray[np.float64]:
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     picture = TSNE(perplexity=perplexity, init="pca", random_state=seed)
     return np.asarray(picture.fit_transform(vectors / np.maximum(lengths, 1e-12)), np.float64)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Means over users after the last S of T steps, with their 95% intervals: [S] each."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def course(values: FloatArray) -> Course:
+    """values [U, S] of users and steps; all steps share the bootstrap's draws."""
+    estimates = over_users({str(step): column for step, column in enumerate(values.T)})
+    rows = [(estimate.mean, estimate.low, estimate.high) for estimate in estimates.values()]
+    return Course(*np.array(rows).T)
+
+
+def variety(items: IntArray, k: int, visible: Ratings) -> dict[str, FloatArray]:
+    """Measures of the first k of items [U, T]: one value per user [U], or for all together [1].
+
+    visible: the ratings that say how well known an item is.
+    """
+    counts = np.bincount(visible.items, minlength=visible.n_items)
+    raters = int((visible.lengths > 0).sum())
+    found = {
+        "ratings of an item": metrics.mean_popularity_at_k(items, k, counts),
+        NOVELTY: metrics.novelty_at_k(items, k, counts, raters),
+    }
+    if visible.genre_names:
+        found[GENRES] = metrics.intra_list_distance_at_k(items, k, visible.genres)
+    shown = metrics.exposure(items, k, visible.n_items) > 0
+    gini = metrics.gini_at_k(items, k, visible.n_items)
+    return found | {DIFFERENT: np.array([shown.sum()]), "Gini of exposure": np.array([gini])}
+
+
+def courses(result: Result, reference: Result, visible: Ratings) -> dict[str, Course]:
+    """Rewards from step 1 on, alone and less `reference`'s; variety from step 2 on."""
+    totals, others = (np.cumsum(one.rewards, axis=1) for one in (result, reference))
+    steps = range(2, result.items.shape[1] + 1)
+    varieties = [variety(result.items, k, visible) for k in steps]
+    found = {
+        "reward of step t": result.rewards,
+        "reward so far": totals,
+        f"reward so far, less {reference.policy}'s": totals - others,
+    } | {
+        f"{name}, so far": np.stack([measures[name] for measures in varieties], axis=1)
+        for name in (NOVELTY, GENRES, DIFFERENT)
+        if varieties and name in varieties[0]
+    }
+    return {name: course(values) for name, values in found.items()}
+
+
+def by_step(
+    results: Sequence[Result], reference: Result, visible: Ratings, highlight: str = "drr"
+) -> Figure:
+    """The courses of all results, one panel for each; bands: 95% intervals over users."""
+    found = [courses(result, reference, visible) for result in results]
+    names = [result.policy for result in results]
+    figure, panels = new_figure(2, 3, (12.5, 7.0))
+    for place, (axes, title) in enumerate(zip(panels, found[0], strict=False)):
+        for row, colour in coloured(names, highlight):
+            line, last = found[row][title], results[row].items.shape[1]
+            steps = np.arange(last + 1 - len(line.mean), last + 1)
+            axes.plot(steps, line.mean, color=colour, label=names[row], lw=1.8)
+            axes.fill_between(steps, line.low, line.high, color=colour, alpha=0.13, lw=0)
+        axes.set(title=title, xlabel="step t")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if place < 3:
+            axes.axhline(0, color="black", lw=0.6)
+    for axes in panels[len(found[0]) :]:
+        axes.remove()
+    add_legend(panels[0])
+    return figure
+
+
+def reward_table(results: Mapping[str, Result], agent: str) -> str:
+    """Markdown: the reward of each quarter of the session, then `agent`'s paired lead in it."""
+    rewards = {name: _by_part(result.rewards) for name, result in results.items()}
+    head = ["", *rewards[agent]]
+    rows = [
+        [name, *(_text(over_users({part: values})[part], "") for part, values in parts.items())]
+        for name, parts in rewards.items()
+    ]
+    leads = [
+        [
+            f"{agent} less {name}",
+            *(_text(paired_difference(rewards[agent][part], parts[part]), "+") for part in parts),
+        ]
+        for name, parts in rewards.items()
+        if name != agent
+    ]
+    return _markdown([head, *rows, *leads])
+
+
+def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
+    """Markdown: the variety of whole sessions, means over users."""
+    measured = {
+        name: variety(result.items, result.items.shape[1], visible)
+        for name, result in results.items()
+    }
+    head = ["policy", *next(iter(measured.values()))]
+    rows = [
+        [name, *(f"{values.mean():,.4g}" for values in row.values())]
+        for name, row in measured.items()
+    ]
+    return _markdown([head, *rows])
+
+
+def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
+    """Rewards [U, T] summed within each quarter of the steps, and over all: [U] each."""
+    last = rewards.shape[1]
+    ends = [last * part // PARTS for part in range(PARTS + 1)]
+    spans = [(first, end) for first, end in itertools.pairwise(ends) if first < end]
+    return {
+        f"steps {first + 1} to {end}": rewards[:, first:end].sum(axis=1)
+        for first, end in (*spans, (0, last))
+    }
+
+
+def _text(estimate: Estimate, sign: str) -> str:
+    return f"{estimate.mean:{sign}.3f} ({estimate.low:{sign}.3f}, {estimate.high:{sign}.3f})"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

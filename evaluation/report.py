@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import printable
+from data.observation import FloatArray
 from data.ratings import Ratings
-from evaluation.metrics import dcg_at_k, discounts, precision_at_k
-from evaluation.policy import FloatArray
-from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.statistics import (
+from evaluation.intervals import (
     Estimate,
     SeedEstimate,
     over_seeds,
     over_users,
     paired_difference,
 )
+from evaluation.metrics import dcg_at_k, discounts, precision_at_k
+from evaluation.protocols.base import EvaluationProtocol, Result
 
 BOUND = "oracle"  # shown, but never the best
 
@@ -173,13 +173,13 @@ def summarise(
 
 def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, user: int) -> str:
     """What evaluated user number `user` (0..U-1) liked before, was shown, and how it went."""
-    states = protocol.start().select(np.array([user]))
+    known = protocol.start(np.array([user]))
     shown = result.items[user] >= 0
     items, ratings = result.items[user][shown], result.ratings[user][shown]
-    liked = states.window_items[0] >= 0
-    lines = [f"User {catalogue.user_ids[states.users[0]]}, {result.policy}", "  history"]
+    liked = known.window_items[0] >= 0
+    lines = [f"User {catalogue.user_ids[known.users[0]]}, {result.policy}", "  history"]
     for item, rating in zip(
-        states.window_items[0][liked], states.window_ratings[0][liked], strict=True
+        known.window_items[0][liked], known.window_ratings[0][liked], strict=True
     ):
         lines.append(f"{_rating(rating):>5s}   {describe(catalogue, int(item))}")
     lines.append("  recommended")

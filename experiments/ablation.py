@@ -28,9 +28,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import config as settings
 from config import Config, ConfigError, Preset
 from config.command_line import until_nobody_reads
+from data.observation import FloatArray
 from evaluation.curves import CurveRow, strategies
-from evaluation.policy import FloatArray
-from evaluation.statistics import over_seeds
+from evaluation.intervals import over_seeds
 from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, changed, row_config, rows_of
 from experiments.leaderboard import fill
 from recommender.files import write_text

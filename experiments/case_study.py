@@ -17,10 +17,9 @@ import evaluate
 from config import CsvConfig
 from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
+from data.policy import Policy
 from evaluation import probes
-from evaluation.policy import Policy
-from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.ranking import PolicyError
+from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
 from evaluation.report import describe
 from training.devices import select_device
 
@@ -131,7 +130,7 @@ def case(
     first: int,
 ) -> str:
     """History and first recommendations of evaluated user number `user`, as Markdown tables."""
-    states = protocol.start().select(np.array([user]))
+    states = protocol.start(np.array([user]))
     known = zip(states.window_items[0].tolist(), states.window_ratings[0].tolist(), strict=True)
     history = [f"- {rating:g}  {describe(catalogue, item)}" for item, rating in known if item >= 0]
     lines = [

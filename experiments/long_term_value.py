@@ -20,7 +20,7 @@ from config import CsvConfig
 from config.command_line import until_nobody_reads
 from data import DataError
 from evaluation import long_term, probes
-from evaluation.ranking import PolicyError
+from evaluation.protocols.base import PolicyError
 from experiments.case_study import cases, check_quantiles, prepare
 from experiments.leaderboard import fill
 

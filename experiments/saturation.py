@@ -14,13 +14,13 @@ import tyro
 
 from config.command_line import until_nobody_reads
 from data import load_dataset
-from evaluation.policy import FloatArray, IntArray, States
-from evaluation.protocols.rerank import Rerank
-from evaluation.ranking import top_k
+from data.observation import FloatArray, IntArray, Observation
+from evaluation.metrics import top_k
+from evaluation.protocols.known_users import RerankProtocol
 from experiments.leaderboard import fill
 from experiments.paper import STATES, VARIANTS
 from recommender import DRRAgent
-from recommender.state import Observation
+from recommender.state import Observation as StateObservation
 
 LENGTH = 10
 SATURATED = 0.999  # of tanh: its slope there is 0.002
@@ -47,7 +47,8 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Every state and variant, the mean over its seeds."""
     ratings = load_dataset("ml-100k", arguments.data_root)
-    states = Rerank(ratings).start()
+    protocol = RerankProtocol(ratings)
+    known = protocol.start(np.arange(protocol.n_users))
     lines = [HEAD, ("---", *["---:"] * (len(HEAD) - 1))]
     for name in dict.fromkeys((*STATES, *VARIANTS)):
         runs = sorted(arguments.output_root.glob(f"ml-100k-rerank-{name}-*-seed*/metrics.json"))
@@ -56,27 +57,27 @@ def main(arguments: Arguments) -> None:
                 f"{arguments.output_root}: no run of {name}; train the table and variants"
             )
         agents = [DRRAgent.load(run.parent, catalogue=ratings) for run in runs]
-        means = np.mean([measure(agent, states) for agent in agents], axis=0)
+        means = np.mean([measure(agent, known) for agent in agents], axis=0)
         lines.append((name, *(f"{value:.3f}" for value in means)))
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
     print(table)
     fill(arguments.docs, "saturation", table)
 
 
-def measure(agent: DRRAgent, states: States) -> tuple[float, float, float]:
+def measure(agent: DRRAgent, known: Observation) -> tuple[float, float, float]:
     """Share of saturated components; their mean standard deviation over users; overlap of lists."""
-    actions = acted(agent, states)
+    actions = acted(agent, known)
     lists = top_k(actions @ agent.table.items.T, LENGTH)
     saturated = float((np.abs(actions) > SATURATED).mean())
-    return saturated, float(actions.std(axis=0).mean()), overlap(lists, states.n_items)
+    return saturated, float(actions.std(axis=0).mean()), overlap(lists, len(agent.table.items))
 
 
-def acted(agent: DRRAgent, states: States) -> FloatArray:
+def acted(agent: DRRAgent, known: Observation) -> FloatArray:
     """pi(s) of all users before the first recommendation [B, k]."""
-    profiles = agent.table.fold_in_rows(states.offsets, states.items, states.ratings)
-    items, ratings = states.window_items, states.window_ratings
-    observation = Observation(states.users, items, ratings, items, np.zeros_like(ratings), profiles)
-    actions: FloatArray = agent.act(observation).numpy()
+    profiles = agent.table.fold_in(known.known_items, known.known_ratings)
+    items, ratings = known.window_items, known.window_ratings
+    state = StateObservation(known.users, items, ratings, items, np.zeros_like(ratings), profiles)
+    actions: FloatArray = agent.act(state).numpy()
     return actions
 
 

@@ -17,8 +17,8 @@ import tyro
 from baselines import registry
 from config.command_line import until_nobody_reads
 from data import Ratings, load_dataset
-from evaluation.policy import IntArray
-from evaluation.protocols.rerank import Rerank
+from data.observation import IntArray
+from evaluation.protocols.known_users import RerankProtocol
 from experiments.leaderboard import fill
 from experiments.paper import TABLES, Study
 
@@ -59,7 +59,7 @@ def measure(ratings: Ratings, arguments: Arguments) -> dict[str, list[str]]:
     mixed = shuffled(ratings, np.random.default_rng(arguments.seed))
     rows: dict[str, list[str]] = {}
     for split, log in {"last fifth": ratings, "random fifth": mixed}.items():
-        visible = Rerank(log).visible
+        visible = RerankProtocol(log).visible
         policies = [
             registry.build(
                 name, "rerank", visible, seed=arguments.seed, cache_dir=arguments.cache_dir
@@ -67,7 +67,7 @@ def measure(ratings: Ratings, arguments: Arguments) -> dict[str, list[str]]:
             for name in POLICIES
         ]
         for least in LEAST:
-            protocol = Rerank(log, with_hidden(log, least))
+            protocol = RerankProtocol(log, with_hidden(log, least))
             results = [protocol.evaluate(policy) for policy in policies]
             cells = [" / ".join(f"{result[key].mean():.4f}" for key in KEYS) for result in results]
             rows[f"{split}, {protocol.n_users:,} users with {least} or more"] = cells

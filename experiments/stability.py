@@ -22,8 +22,8 @@ import config as settings
 import evaluate
 from config import Preset
 from config.command_line import until_nobody_reads
+from data.observation import FloatArray
 from evaluation.curves import CurveRow, points, strategies
-from evaluation.policy import FloatArray
 from experiments import leaderboard
 from experiments.strategies import read
 from training import health

@@ -5,7 +5,7 @@ python -m experiments.tune_baselines --baseline ease --protocol session \\
 
 catalog and session hold out 960 training users; rerank and simulator hold out the last 20% of each
 user's training ratings. Test users and test ratings are cut off before anything else happens. The
-values chosen go into baselines/tuned.py. Every combination of --set is tried, on top of what is
+values chosen go into baselines/registry.py. Every combination of --set is tried, on top of what is
 already tuned.
 """
 
@@ -16,17 +16,15 @@ from dataclasses import replace
 from typing import Any
 
 from baselines import registry
-from baselines.history import History
+from baselines.profile import History
 from config.command_line import until_nobody_reads
 from data import load_dataset
+from data.policy import Adaptive
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users
-from evaluation.policy import Adaptive
 from evaluation.protocols.base import EvaluationProtocol
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank
-from evaluation.protocols.session import Session
-from evaluation.protocols.simulator import Simulator
+from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 VALIDATION_USERS = 960
 TRAINED_ON_HISTORY = ("ridge",)
@@ -44,13 +42,15 @@ def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationPr
         train = split_users(ratings.n_users)[0]
         ratings = ratings.of_users(train)  # the test users are gone from here on
         fit, held_out = hold_out_users(train, VALIDATION_USERS, split_seed)
-        return (Catalog if protocol == "catalog" else Session)(ratings, fit, held_out)
+        return (CatalogProtocol if protocol == "catalog" else SessionProtocol)(
+            ratings, fit, held_out
+        )
     ratings = split_by_time(ratings)[0]  # the test ratings are gone from here on
     if protocol == "rerank":
-        return Rerank(ratings)
+        return RerankProtocol(ratings)
     from envs.simulator import Simulator as RatingModel
 
-    return Simulator(ratings, RatingModel(ratings))
+    return SimulatorProtocol(ratings, RatingModel(ratings))
 
 
 def grid(options: list[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from config import ConfigError, read_json
 from recommender.history import Catalogue
 
-
 FINISHED = "give the folder of a finished run, or finish this one with train.py --resume"
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory
 

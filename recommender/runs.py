@@ -2,17 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import keras
 
 import config as settings
 from config import Config
 from embedding.table import EmbeddingTable
-from recommender.history import Catalogue
-from recommender.networks import Networks
 from recommender.catalogue import FINISHED, RunError, SavedCatalogue, facts
 from recommender.files import write_text
+from recommender.history import Catalogue
+from recommender.networks import Networks
 from recommender.weights import load_weights, save_weights
 
 

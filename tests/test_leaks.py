@@ -7,7 +7,7 @@ import pytest
 
 from data import Ratings, load_dataset
 from data.splits import split_users
-from evaluation.protocols.catalog import Catalog
+from evaluation.protocols.new_users import CatalogProtocol
 
 WINDOW = 6  # of a tiny run: what a test user shows
 
@@ -50,7 +50,7 @@ def recommendations(folder: Path, ratings: Ratings) -> np.ndarray:
     from recommender.drr_policy import DRRPolicy
 
     policy = DRRPolicy(DRRAgent.load(folder, ratings))
-    return Catalog(ratings, window=WINDOW).run(policy).items
+    return CatalogProtocol(ratings, window=WINDOW).run(policy).items
 
 
 @pytest.fixture

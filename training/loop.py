@@ -12,9 +12,9 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol
 from recommender.agent import DRRAgent
-from recommender.exploration import schedule
-from recommender.drr_policy import DRRPolicy
 from recommender.collector import Collector, transition_spec
+from recommender.drr_policy import DRRPolicy
+from recommender.exploration import schedule
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 from training import checkpoint, health

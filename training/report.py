@@ -7,8 +7,8 @@ from typing import Any
 
 from baselines import registry
 from evaluation.report import Report, make_console, summarise
-from recommender.files import write_text
 from recommender.drr_policy import DRRPolicy
+from recommender.files import write_text
 from training import origin
 from training.logs import plot, summary_row
 from training.loop import Training

@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from config import Config
 from data.errors import DataError
-from data.observation import Observation
+from data.observation import Observation, observation_of
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users, training_sessions
 from embedding.table import EmbeddingTable
-from envs.episodes import draw_starts, windows
+from envs.episodes import draw_starts
 from envs.simulator import Simulator as RatingModel
 from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank
-from evaluation.protocols.session import Session
-from evaluation.protocols.simulator import Simulator
+from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 # Shares of a training history after which a training session may begin. The test begins at 0.8 of
 # the whole history, and what lies behind a cut must be long enough to recommend from.
@@ -101,7 +99,10 @@ class NewUsers:
         return NEW_USER_PROTOCOLS[name](self._ratings, window=self._config.known)
 
 
-NEW_USER_PROTOCOLS: dict[str, type[Catalog | Session]] = {"catalog": Catalog, "session": Session}
+NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
+    "catalog": CatalogProtocol,
+    "session": SessionProtocol,
+}
 
 
 class KnownUsers:
@@ -131,7 +132,6 @@ class KnownUsers:
         self._known, self._later = training_sessions(self.visible, CUTS)
         self.catalogue = self._known
         self.users = np.flatnonzero(self._later.lengths > 0).astype(np.int32)
-        self._positives = self._known.keep(self._known.positive)
         self.environment = self._environment()
 
     def _environment(self) -> VectorOfflineEnv:
@@ -161,9 +161,13 @@ class KnownUsers:
     def begin(self, rng: np.random.Generator, count: int) -> Observation:
         """See Task; the window holds the latest positives."""
         chosen = self.users[rng.integers(len(self.users), size=count)]
-        ends = self._positives.lengths[chosen]
-        window = windows(self._positives, chosen, ends, self._config.env.window)
-        return self.environment.begin(chosen, *window)
+        known = observation_of(
+            self._known,
+            chosen,
+            window=self._config.env.window,
+            positive_from=self._known.positive_threshold,
+        )
+        return self.environment.begin(chosen, known.window_items, known.window_ratings)
 
     def validation(self) -> list[EvaluationProtocol]:
         """See Task."""
@@ -176,8 +180,8 @@ class KnownUsers:
     def _protocol(self, ratings: Ratings, users: NDArray[np.int32] | None) -> EvaluationProtocol:
         window = self._config.env.window
         if self._config.protocol == ("rerank",):
-            return Rerank(ratings, users, window=window)
-        return Simulator(ratings, RatingModel(ratings), users, window=window)
+            return RerankProtocol(ratings, users, window=window)
+        return SimulatorProtocol(ratings, RatingModel(ratings), users, window=window)
 
 
 def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
@@ -190,7 +194,7 @@ def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
 def check_test_part(config: Config, ratings: Ratings) -> None:
     """DataError if the final table would have nothing to measure."""
     if config.new_users:
-        check_answerable(Catalog(ratings, window=config.known), ratings.name)
+        check_answerable(CatalogProtocol(ratings, window=config.known), ratings.name)
 
 
 def held_out_users(share: float, n_users: int) -> int:

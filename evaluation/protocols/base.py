@@ -1,7 +1,7 @@
 """What the protocols share: the log that answers, playing a policy, and the measurements.
 
-A protocol keeps the truth in private attributes. A policy is given `States` and candidates only;
-what it may be fitted on is `visible`.
+A protocol keeps the truth in private attributes. A policy is given an `Observation` and candidates
+only; what it may be fitted on is `visible`.
 """
 
 import time
@@ -12,14 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.errors import DataError
+from data.observation import (
+    PADDING,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Observation,
+    answer_rewards,
+    observation_of,
+)
+from data.policy import Policy
 from data.ratings import Ratings
-from envs.rewards import UNRATED_REWARD, rating_to_reward
 from evaluation import metrics
-from evaluation.policy import PADDING, BoolArray, FloatArray, IntArray, Policy, States
-from evaluation.ranking import ask, top_k
+from evaluation.metrics import top_k
 
 USERS_PER_BATCH = 1024
 SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catalogue is large
+
+
+class PolicyError(ValueError):
+    """A policy answered something that cannot be ranked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +83,9 @@ class EvaluationProtocol(ABC):
     ks: tuple[int, ...]  # list lengths, or step counts; the longest is played
     sequential: bool = True  # False: one list, asked once whatever the policy
 
-    _states: States
+    _known: Ratings  # what a policy is told about the evaluated users
+    _window: int
+    _positive_from: float | None = None  # the window holds what is rated at least that
     _n_relevant: IntArray | None = None  # [U]
     _threshold: float
     _scale: tuple[float, float]
@@ -101,9 +115,14 @@ class EvaluationProtocol(ABC):
         """The keys a table shows, such as `precision@5`; policies are ranked by the first."""
         return tuple(f"{metric}@{k}" for k in self.ks for metric in self.headline)
 
-    def start(self) -> States:
-        """What any policy knows of the evaluated users before the first recommendation."""
-        return self._states
+    def start(self, rows: IntArray) -> Observation:
+        """What any policy knows of evaluated users number `rows` [B] before it recommends."""
+        return observation_of(
+            self._known,
+            self.eval_users[rows],
+            window=self._window,
+            positive_from=self._positive_from,
+        )
 
     def evaluate(self, policy: Policy) -> dict[str, FloatArray]:
         """{key: one value per evaluated user}, such as `precision@10`."""
@@ -118,7 +137,7 @@ class EvaluationProtocol(ABC):
         size = min(getattr(policy, "users_per_batch", USERS_PER_BATCH), most)
         for rows in batches(self._order(), size):
             items[rows], ratings[rows] = self._play(policy, rows)
-        rewards = self._rewards(items, ratings)
+        rewards = answer_rewards(items, ratings, self._scale)
         measured = self._measure(items, ratings, rewards)
         overall = self._measure_lists(items)
         seconds = time.perf_counter() - began
@@ -136,14 +155,14 @@ class EvaluationProtocol(ABC):
         """Rows of the evaluated users in the order in which they are asked about."""
         return np.arange(self.n_users)
 
-    @abstractmethod
     def _candidates(self, rows: IntArray) -> IntArray | None:
         """Candidates [B, C] in ascending order, -1 padded, or None for the whole catalogue."""
+        return None
 
-    def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
+    def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
         """Columns [B, C] or [B, I] that may not be recommended at the start: padding."""
         if candidates is None:
-            return np.zeros((states.n_users, states.n_items), bool)
+            return np.zeros((observation.n_users, self.visible.n_items), bool)
         return candidates < 0
 
     @abstractmethod
@@ -160,36 +179,47 @@ class EvaluationProtocol(ABC):
 
     def _play(self, policy: Policy, rows: IntArray) -> tuple[IntArray, FloatArray]:
         """Recommended items and the answers, both [B, T]."""
-        states, candidates = self._states.select(rows), self._candidates(rows)
-        states = states.widened(getattr(policy, "min_window", 0))
-        blocked = self._blocked(states, candidates)
+        candidates = self._candidates(rows)
+        observation = self.start(rows).widened(getattr(policy, "min_window", 0))
+        blocked = self._blocked(observation, candidates)
         if policy.adaptive and self.sequential:
-            return self._play_adaptive(policy, states, candidates, blocked)
-        scores = ask(policy, states, candidates)
-        scores[blocked] = -np.inf
-        items = _items_at(candidates, top_k(scores, self.steps))
-        return items, self._answer(states.users, items)
+            return self._play_adaptive(policy, observation, candidates, blocked)
+        items = self._best(policy, observation, candidates, blocked, self.steps)[1]
+        return items, self._answer(observation.users, items)
 
     def _play_adaptive(
-        self, policy: Policy, states: States, candidates: IntArray | None, blocked: BoolArray
+        self,
+        policy: Policy,
+        observation: Observation,
+        candidates: IntArray | None,
+        blocked: BoolArray,
     ) -> tuple[IntArray, FloatArray]:
         """One item at a time, asking again after every answer."""
         for _ in range(self.steps):
-            scores = ask(policy, states, candidates)
-            scores[blocked] = -np.inf
-            column = top_k(scores, 1)  # [B, 1]
-            item = _items_at(candidates, column)
-            rating = self._answer(states.users, item)
-            shift = self._rewards(item, rating)[:, 0] > 0
-            states = states.after(item[:, 0], rating[:, 0], shift)
-            _block(blocked, column[:, 0])
-        return states.feedback_items, states.feedback_ratings
+            columns, items = self._best(policy, observation, candidates, blocked, 1)
+            ratings = self._answer(observation.users, items)
+            rewards = answer_rewards(items, ratings, self._scale)
+            observation = observation.after(items[:, 0], ratings[:, 0], rewards[:, 0])
+            shown = np.flatnonzero(columns[:, 0] >= 0)
+            blocked[shown, columns[shown, 0]] = True
+        return observation.shown_items, observation.shown_ratings
 
-    def _rewards(self, items: IntArray, ratings: FloatArray) -> FloatArray:
-        """Eq. 10 for rated items, the constant for unrated ones, 0 where nothing was shown."""
-        rated = rating_to_reward(ratings, self._scale)
-        rewards = np.where(np.isnan(ratings), UNRATED_REWARD, rated)
-        return np.where(items >= 0, rewards, 0.0)
+    def _best(
+        self,
+        policy: Policy,
+        observation: Observation,
+        candidates: IntArray | None,
+        blocked: BoolArray,
+        k: int,
+    ) -> tuple[IntArray, IntArray]:
+        """The k best columns that are not blocked and their items, both [B, k], -1 padded."""
+        scores = ask(policy, observation, candidates, self.visible.n_items)
+        scores[blocked] = -np.inf
+        columns = top_k(scores, k)
+        if candidates is None:
+            return columns, columns
+        items = np.take_along_axis(candidates, np.maximum(columns, 0), axis=1)
+        return columns, np.where(columns >= 0, items, PADDING)
 
     def _hits(self, ratings: FloatArray) -> BoolArray:
         """Relevant places of [U, T]; NaN is none."""
@@ -217,6 +247,15 @@ class EvaluationProtocol(ABC):
             }
         return measured
 
+    def _reward_metrics(self, ratings: FloatArray, rewards: FloatArray) -> dict[str, FloatArray]:
+        """Of the first k recommendations: total reward, any hit, share of hits; [U] each."""
+        hits, totals = self._hits(ratings), np.cumsum(rewards, axis=1)
+        return (
+            {f"reward@{k}": totals[:, k - 1] for k in self.ks}
+            | {f"hit_rate@{k}": metrics.hit_rate_at_k(hits, k) for k in self.ks}
+            | {f"precision@{k}": metrics.precision_at_k(hits, k) for k in self.ks}
+        )
+
     def _measure_lists(self, items: IntArray) -> dict[str, float]:
         """Coverage and Gini of what was shown, for every k."""
         n_items = self.visible.n_items
@@ -234,16 +273,52 @@ class _Oracle:
     def __init__(self, protocol: EvaluationProtocol) -> None:
         self._protocol = protocol
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
+        protocol = self._protocol
         if candidates is None:
-            candidates = np.tile(np.arange(states.n_items, dtype=np.int32), (states.n_users, 1))
+            everything = np.arange(protocol.visible.n_items, dtype=np.int32)
+            candidates = np.tile(everything, (observation.n_users, 1))
         scores = np.empty(candidates.shape, np.float32)
         for begin in range(0, candidates.shape[1], self._BLOCK):
             items = candidates[:, begin : begin + self._BLOCK]
-            answers = self._protocol._answer(states.users, items)
-            scores[:, begin : begin + self._BLOCK] = self._protocol._rewards(items, answers)
+            answers = protocol._answer(observation.users, items)
+            rewards = answer_rewards(items, answers, protocol._scale)
+            scores[:, begin : begin + self._BLOCK] = rewards
         return scores
+
+
+def ask(
+    policy: Policy, observation: Observation, candidates: IntArray | None, n_items: int
+) -> FloatArray:
+    """The policy's scores, checked and finite: [B, C], or [B, I] when candidates is None.
+
+    Raises PolicyError, naming the policy, for a wrong shape or a NaN (padding aside). Infinite
+    scores are clipped, so that -inf can mean *not a candidate* from here on. The policy cannot
+    write into the observation.
+    """
+    for value in observation:
+        if value is not None:
+            value.flags.writeable = False
+    scores = np.asarray(policy.scores(observation, candidates))
+    expected = (observation.n_users, n_items) if candidates is None else candidates.shape
+    if scores.shape != expected:
+        raise PolicyError(
+            f"policy {policy.name!r} returned scores of shape {scores.shape}, expected {expected}"
+        )
+    if not np.issubdtype(scores.dtype, np.floating):
+        scores = scores.astype(np.float64)
+    undefined = np.isnan(scores) if candidates is None else np.isnan(scores) & (candidates >= 0)
+    if undefined.any():
+        row, column = (int(index[0]) for index in np.nonzero(undefined))
+        item = column if candidates is None else int(candidates[row, column])
+        raise PolicyError(
+            f"policy {policy.name!r} returned NaN {int(undefined.sum())} times, first for user "
+            f"{int(observation.users[row])} and item {item} (contiguous ids); every candidate "
+            "needs a number"
+        )
+    limits = np.finfo(scores.dtype)
+    return np.clip(scores, limits.min, limits.max)
 
 
 def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
@@ -266,32 +341,3 @@ def check_answerable(protocol: EvaluationProtocol, name: str) -> None:
             f"{name}: none of the {protocol.n_users:,} users to be evaluated has a positive rating "
             "left to find; use longer histories, or (catalog, session) a smaller --known"
         )
-
-
-def mask_known(states: States) -> BoolArray:
-    """Items known at the start: bool [B, I]."""
-    known = np.zeros((states.n_users, states.n_items), bool)
-    known[np.repeat(np.arange(states.n_users), np.diff(states.offsets)), states.items] = True
-    return known
-
-
-def rows_of(ratings: Ratings, users: IntArray) -> tuple[IntArray, IntArray]:
-    """Offsets [B + 1] of the users' ratings laid end to end, and their places [H] in ratings."""
-    lengths = ratings.lengths[users]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.arange(offsets[-1]) + np.repeat(ratings.offsets[users] - offsets[:-1], lengths)
-    return offsets, places
-
-
-def _items_at(candidates: IntArray | None, columns: IntArray) -> IntArray:
-    """Item ids of columns [B, T], -1 kept."""
-    if candidates is None:
-        return columns
-    items = np.take_along_axis(candidates, np.maximum(columns, 0), axis=1)
-    return np.where(columns >= 0, items, PADDING)
-
-
-def _block(blocked: BoolArray, columns: IntArray) -> None:
-    """Mark columns [B] as taken, in place; -1 marks nothing."""
-    rows = np.flatnonzero(columns >= 0)
-    blocked[rows, columns[rows]] = True

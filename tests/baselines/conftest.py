@@ -1,12 +1,12 @@
-"""Tiny ratings, and the states of users a baseline may or may not have seen."""
+"""Tiny ratings, and what is known of users a baseline may or may not have seen."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from data.observation import Observation, observation_of
 from data.ratings import Ratings
-from evaluation.policy import States
 
 
 def random_ratings(seed: int = 0, n_users: int = 40, n_items: int = 25) -> Ratings:
@@ -35,24 +35,16 @@ def random_ratings(seed: int = 0, n_users: int = 40, n_items: int = 25) -> Ratin
     )
 
 
-def states_of(ratings: Ratings, users: list[int], known: int | None = None) -> States:
-    """States that know the users' first `known` ratings (None: all)."""
-    rows = [ratings.row(user) for user in users]
-    rows = [slice(row.start, row.stop if known is None else row.start + known) for row in rows]
-    return States.begin(
-        np.array(users),
-        np.cumsum([0] + [row.stop - row.start for row in rows]),
-        np.concatenate([ratings.items[row] for row in rows]),
-        np.concatenate([ratings.values[row] for row in rows]),
-        window=4,
-        n_items=ratings.n_items,
-    )
+def known_by(ratings: Ratings, users: list[int], known: int | np.ndarray) -> Observation:
+    """Users who are known by their first `known` ratings: a number, or one for each rating."""
+    position = np.arange(ratings.n_ratings) - ratings.offsets[ratings.users]
+    return observation_of(ratings.keep(position < known), np.array(users), window=4)
 
 
 @pytest.fixture(scope="session")
-def start_of() -> Callable[[Ratings, list[int]], States]:
-    """`start_of(ratings, users)`: their states after five ratings."""
-    return lambda ratings, users: states_of(ratings, users, known=5)
+def start_of() -> Callable[[Ratings, list[int]], Observation]:
+    """`start_of(ratings, users)`: what is known of them after five ratings."""
+    return lambda ratings, users: known_by(ratings, users, known=5)
 
 
 @pytest.fixture(scope="session")
@@ -67,38 +59,42 @@ def ratings(everybody: Ratings) -> Ratings:
 
 
 @pytest.fixture(scope="session")
-def new_users(everybody: Ratings) -> States:
+def new_users(everybody: Ratings) -> Observation:
     """Users 30..39 by their first five ratings."""
-    return states_of(everybody, list(range(30, 40)), known=5)
+    return known_by(everybody, list(range(30, 40)), known=5)
 
 
 @pytest.fixture(scope="session")
-def seen_user(ratings: Ratings) -> States:
+def seen_user(ratings: Ratings) -> Observation:
     """User 3, by all of his visible ratings."""
-    return states_of(ratings, [3])
+    return known_by(ratings, [3], ratings.n_ratings)
 
 
 @pytest.fixture(scope="session")
-def answered(new_users: States) -> States:
-    """The same after two recommendations: one liked by all, one refused by all but the first."""
-    n = new_users.n_users
-    first, second = free_items(new_users, 2).T
-    liked = new_users.after(first, np.full(n, 5.0), np.ones(n, bool))
+def answered(everybody: Ratings) -> Observation:
+    """Ten new users of unequal histories, after two recommendations.
+
+    One was liked by all, one refused by all but the first. The last user had rated it before.
+    """
+    start = known_by(everybody, list(range(30, 40)), 3 + everybody.users % 5)
+    n = start.n_users
+    shown = free_items(start, 2)
+    shown[-1, 0] = start.known_items[-1, -1]
+    liked = start.after(shown[:, 0], np.full(n, 5.0), np.ones(n))
     refused = np.full(n, np.nan)
     refused[0] = 2.0
-    return liked.after(second, refused, np.zeros(n, bool))
+    return liked.after(shown[:, 1], refused, np.full(n, -0.5))
 
 
 @pytest.fixture
-def candidates(answered: States) -> np.ndarray:
+def candidates(answered: Observation) -> np.ndarray:
     """Five unknown items of each user, three of the third one, padded with -1."""
     chosen = free_items(answered, 5)
     chosen[2, 3:] = -1
     return chosen
 
 
-def free_items(states: States, count: int) -> np.ndarray:
+def free_items(observation: Observation, count: int) -> np.ndarray:
     """The first `count` unknown items of each user [B, count]."""
-    rows = [states.items[a:b] for a, b in zip(states.offsets, states.offsets[1:], strict=False)]
-    everything = np.arange(states.n_items)
-    return np.array([np.setdiff1d(everything, row)[:count] for row in rows])
+    everything = np.arange(25)
+    return np.array([np.setdiff1d(everything, row)[:count] for row in observation.known_items])

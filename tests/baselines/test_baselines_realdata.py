@@ -7,15 +7,14 @@ import pytest
 
 from baselines import registry
 from data import Ratings, load_dataset
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank
-from evaluation.protocols.session import Session
+from evaluation.protocols.known_users import RerankProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 pytestmark = [
     pytest.mark.realdata,
     pytest.mark.skipif(not os.environ.get("DRR_DATA_ROOT"), reason="DRR_DATA_ROOT is not set"),
 ]
-PROTOCOLS = {"catalog": Catalog, "session": Session, "rerank": Rerank}
+PROTOCOLS = {"catalog": CatalogProtocol, "session": SessionProtocol, "rerank": RerankProtocol}
 KEYS = {
     "catalog": ("precision@5", "precision@10"),
     "session": ("reward@10", "reward@20"),
@@ -68,7 +67,7 @@ def test_popularity_in_session(ml_1m: Ratings) -> None:
 
 
 def test_adaptive_forms_are_fast(ml_1m: Ratings) -> None:
-    session = Session(ml_1m)
+    session = SessionProtocol(ml_1m)
     policy = registry.build("item-knn-adaptive", "session", session.visible)
     began = time.perf_counter()
     session.evaluate(policy)

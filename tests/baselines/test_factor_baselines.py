@@ -2,31 +2,31 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
-from baselines.blend import Blend
-from baselines.history import History
-from baselines.hlinucb import HLinUCB
+from baselines.bandits import HLinUCB, LinUCB
+from baselines.ensemble import Blend
+from baselines.factors import MF, PMF
 from baselines.ials import IALS
-from baselines.linucb import LinUCB
-from baselines.mf import MF, PMF
-from baselines.svdpp import Adam, Rows, SVDpp, with_feedback
+from baselines.profile import History, as_matrix
+from baselines.svdpp import Adam, SVDpp
+from data.observation import Observation
 from data.ratings import Ratings
-from evaluation.policy import States
 
 
-def known_ratings(states: States, b: int) -> tuple[np.ndarray, np.ndarray]:
+def known_ratings(observation: Observation, b: int) -> tuple[np.ndarray, np.ndarray]:
     """Items and ratings of user b: the start, then the rated answers."""
-    row = slice(states.offsets[b], states.offsets[b + 1])
-    rated = ~np.isnan(states.feedback_ratings[b])
-    items = np.concatenate([states.items[row], states.feedback_items[b][rated]])
-    return items, np.concatenate([states.ratings[row], states.feedback_ratings[b][rated]])
+    items = np.hstack([observation.known_items[b], observation.shown_items[b]])
+    ratings = np.hstack([observation.known_ratings[b], observation.shown_ratings[b]])
+    rated = (items >= 0) & ~np.isnan(ratings)
+    return items[rated], ratings[rated]
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> np.ndarray:
     return np.linalg.solve(features.T @ features + np.diag(penalties), features.T @ targets)
 
 
-def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: States) -> None:
+def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: Observation) -> None:
     model = MF(k=3, regularisation=2.0, per_rating=0.5, bias_regularisation=4.0).fit(ratings)
     table, scores = model.table, model.scores(answered, None)
     for b in range(answered.n_users):
@@ -39,14 +39,14 @@ def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: States) -> 
         np.testing.assert_allclose(scores[b], expected, atol=1e-4)
 
 
-def test_mf_gives_seen_users_their_trained_vector(ratings: Ratings, seen_user: States) -> None:
+def test_mf_gives_seen_users_their_trained_vector(ratings: Ratings, seen_user: Observation) -> None:
     model = MF(k=3).fit(ratings)
     every = np.arange(ratings.n_items)[None]
     trained = model.table.predict(seen_user.users, every) - model.table.user_bias[seen_user.users]
     np.testing.assert_allclose(model.scores(seen_user, None), trained, atol=1e-4)
 
 
-def test_pmf_has_no_bias(ratings: Ratings, new_users: States) -> None:
+def test_pmf_has_no_bias(ratings: Ratings, new_users: Observation) -> None:
     model = PMF(k=3, regularisation=2.0, per_rating=0.0).fit(ratings)
     items, values = known_ratings(new_users, 0)
     vectors = model.table.items
@@ -55,16 +55,16 @@ def test_pmf_has_no_bias(ratings: Ratings, new_users: States) -> None:
     np.testing.assert_allclose(model.scores(new_users, None)[0], expected, atol=1e-4)
 
 
-def test_refused_items_may_stand_for_a_low_rating(ratings: Ratings, answered: States) -> None:
+def test_refused_items_may_stand_for_a_low_rating(ratings: Ratings, answered: Observation) -> None:
     ignoring = MF(k=3).fit(ratings)
     counting = MF(k=3, refused=1.0).fit(ratings)
     before, after = ignoring.scores(answered, None), counting.scores(answered, None)
     np.testing.assert_array_equal(before[0], after[0])  # user 0 refused nothing
-    refused = answered.feedback_items[1, 1]
+    refused = answered.shown_items[1, 1]
     assert after[1, refused] < before[1, refused]
 
 
-def test_ials_solves_the_weighted_regression(ratings: Ratings, answered: States) -> None:
+def test_ials_solves_the_weighted_regression(ratings: Ratings, answered: Observation) -> None:
     model = IALS(k=4, alpha=2.0, regularisation=3.0, history=History(refused=-0.5)).fit(ratings)
     vectors = model.model.item_factors.astype(np.float64)
     profile = model.history.profile(answered, 4.0).toarray()
@@ -83,12 +83,11 @@ def svdpp(ratings: Ratings, **settings: float) -> SVDpp:
     return model.fit(ratings)
 
 
-def svdpp_objective(model: SVDpp, known: Rows) -> float:
+def svdpp_objective(model: SVDpp, known: csr_matrix) -> float:
     """Squared errors plus penalties, halved; every user solved by dense ridge regression."""
     strengths, total = model.penalties, 0.0
-    for b in range(len(known.offsets) - 1):
-        row = slice(known.offsets[b], known.offsets[b + 1])
-        items, values = known.items[row], known.ratings[row]
+    for row in known:
+        items, values = row.indices, row.data
         implicit = model.implicit[items].sum(axis=0) / np.sqrt(len(items))
         targets = values - model.mean - model.bias[items] - model.items[items] @ implicit
         features = np.column_stack([model.items[items], np.ones(len(items))])
@@ -102,18 +101,17 @@ def svdpp_objective(model: SVDpp, known: Rows) -> float:
     return total / 2
 
 
-def rows(ratings: Ratings) -> Rows:
-    lengths = ratings.lengths[ratings.lengths > 0]
-    return Rows(np.concatenate([[0], np.cumsum(lengths)]), ratings.items, ratings.values)
+def rated_rows(ratings: Ratings) -> csr_matrix:
+    return as_matrix(ratings, ratings.values)[ratings.lengths > 0]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_svdpp_gradient_is_that_of_the_solved_objective(ratings: Ratings, place: int) -> None:
-    model, known = svdpp(ratings, epochs=1), rows(ratings)
+    model, known = svdpp(ratings, epochs=1), rated_rows(ratings)
     for name in ("items", "implicit", "bias"):
         setattr(model, name, getattr(model, name).astype(np.float64))
     parameter = [model.items, model.implicit, model.bias][place]
-    gradient = model._gradients(known, len(known.offsets) - 1)[place]
+    gradient = model._gradients(known, known.shape[0])[place]
     index = (4, 1)[: parameter.ndim]
     step = 1e-4
     parameter[index] += step
@@ -126,12 +124,12 @@ def test_svdpp_gradient_is_that_of_the_solved_objective(ratings: Ratings, place:
 def test_svdpp_training_lowers_its_objective(ratings: Ratings) -> None:
     started = svdpp(ratings, epochs=0)
     trained = svdpp(ratings, epochs=60)
-    known = rows(ratings)
+    known = rated_rows(ratings)
     assert svdpp_objective(trained, known) < svdpp_objective(started, known) - 1
 
 
 def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(
-    ratings: Ratings, answered: States
+    ratings: Ratings, answered: Observation
 ) -> None:
     model = svdpp(ratings, epochs=5)
     scores = model.scores(answered, None)
@@ -145,15 +143,6 @@ def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(
         np.testing.assert_allclose(scores[b], expected, atol=1e-3)
 
 
-def test_with_feedback_keeps_users_apart(answered: States) -> None:
-    known = with_feedback(answered)
-    for b in range(answered.n_users):
-        items, values = known_ratings(answered, b)
-        row = slice(known.offsets[b], known.offsets[b + 1])
-        np.testing.assert_array_equal(known.items[row], items)
-        np.testing.assert_array_equal(known.ratings[row], values)
-
-
 def test_adam_reaches_a_minimum() -> None:
     value = np.array([5.0, -3.0], np.float32)
     adam = Adam([value])
@@ -162,7 +151,7 @@ def test_adam_reaches_a_minimum() -> None:
     np.testing.assert_allclose(value, [1.0, 2.0], atol=1e-2)
 
 
-def test_blend_is_the_mean_of_standardised_scores(ratings: Ratings, answered: States) -> None:
+def test_blend_is_the_mean_of_standardised_scores(ratings: Ratings, answered: Observation) -> None:
     members = [MF(k=3), IALS(k=4, regularisation=0.1)]
     scores = Blend(members, standardise=True).fit(ratings).scores(answered, None)
     expected = np.zeros_like(scores)
@@ -177,10 +166,10 @@ def test_an_empty_blend_is_refused() -> None:
         Blend([])
 
 
-def test_linucb_learns_from_all_answers(ratings: Ratings, answered: States) -> None:
+def test_linucb_learns_from_all_answers(ratings: Ratings, answered: Observation) -> None:
     model = LinUCB(k=3, alpha=0.7, regularisation=2.0).fit(ratings)
-    heard = [known for known in answered.feedback_ratings.ravel() if not np.isnan(known)]
-    items = answered.feedback_items[~np.isnan(answered.feedback_ratings)]
+    rated = ~np.isnan(answered.shown_ratings)
+    items, heard = answered.shown_items[rated], answered.shown_ratings[rated]
     x = model.features[np.concatenate([ratings.items, items])]
     y = np.concatenate([ratings.values, heard]) - model.mean
     inverse = np.linalg.inv(x.T @ x + 2.0 * np.eye(5))
@@ -190,7 +179,7 @@ def test_linucb_learns_from_all_answers(ratings: Ratings, answered: States) -> N
         assert model.scores(answered, None)[3, item] == pytest.approx(expected, abs=1e-5)
 
 
-def test_hlinucb_adds_two_confidence_widths(ratings: Ratings, answered: States) -> None:
+def test_hlinucb_adds_two_confidence_widths(ratings: Ratings, answered: Observation) -> None:
     model = HLinUCB(k=3, alpha_user=0.5, alpha_item=0.25).fit(ratings)
     table, b, item = model.table, 2, 7
     items, values = known_ratings(answered, b)

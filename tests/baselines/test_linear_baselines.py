@@ -3,16 +3,12 @@
 import numpy as np
 import pytest
 
-from baselines.ease import EASE
-from baselines.history import History
-from baselines.item_knn import ItemKNN
-from baselines.popularity import Popularity, PopularityMean
-from baselines.pure_svd import PureSVD
-from baselines.random_order import RandomOrder
-from baselines.ridge import Ridge
+from baselines.item_based import EASE, ItemKNN, PureSVD, Ridge
+from baselines.popularity import Popularity, PopularityMean, RandomOrder
+from baselines.profile import History
 from baselines.user_knn import UserKNN
+from data.observation import Observation
 from data.ratings import Ratings
-from evaluation.policy import States
 
 
 def dense_positives(ratings: Ratings) -> np.ndarray:
@@ -21,15 +17,17 @@ def dense_positives(ratings: Ratings) -> np.ndarray:
     return dense
 
 
-def dense_profile(states: States, history: History) -> np.ndarray:
-    profile = np.zeros((states.n_users, states.n_items))
-    for b in range(states.n_users):
-        known = range(states.offsets[b], states.offsets[b + 1])
-        for place in known:
-            weight = history.liked if states.ratings[place] >= 4 else history.other
-            age = states.offsets[b + 1] - 1 - place
-            profile[b, states.items[place]] += weight * history.decay**age
-        for item, rating in zip(states.feedback_items[b], states.feedback_ratings[b], strict=True):
+def dense_profile(observation: Observation, history: History) -> np.ndarray:
+    profile = np.zeros((observation.n_users, 25))
+    for b in range(observation.n_users):
+        known = observation.known_items[b] >= 0
+        items, ratings = observation.known_items[b][known], observation.known_ratings[b][known]
+        for age, item, rating in zip(range(len(items))[::-1], items, ratings, strict=True):
+            weight = history.liked if rating >= 4 else history.other
+            profile[b, item] += weight * history.decay**age
+        for item, rating in zip(
+            observation.shown_items[b], observation.shown_ratings[b], strict=True
+        ):
             if np.isnan(rating):
                 profile[b, item] += history.refused
             else:
@@ -40,23 +38,19 @@ def dense_profile(states: States, history: History) -> np.ndarray:
 HISTORY = History(other=-0.25, refused=-0.5, accepted=0.75, decay=0.9)
 
 
-def test_history_weighs_every_kind_of_interaction(answered: States) -> None:
-    found = HISTORY.profile(answered, 4.0).toarray()
+def test_history_weighs_every_kind_of_interaction(answered: Observation) -> None:
+    found = HISTORY.profile(answered, 4.0, 25).toarray()
     np.testing.assert_allclose(found, dense_profile(answered, HISTORY), rtol=1e-6)
 
 
-def test_history_leaves_the_states_alone(new_users: States) -> None:
-    before = new_users.items.copy()
-    History(liked=0.0).profile(new_users, 4.0)
-    np.testing.assert_array_equal(new_users.items, before)
-
-
-def test_popularity_counts_positives(ratings: Ratings, new_users: States) -> None:
+def test_popularity_counts_positives(ratings: Ratings, new_users: Observation) -> None:
     scores = Popularity().fit(ratings).scores(new_users, None)
     np.testing.assert_array_equal(scores[3], dense_positives(ratings).sum(axis=0))
 
 
-def test_popularity_mean_shrinks_to_the_global_mean(ratings: Ratings, new_users: States) -> None:
+def test_popularity_mean_shrinks_to_the_global_mean(
+    ratings: Ratings, new_users: Observation
+) -> None:
     scores = PopularityMean(shrink=10).fit(ratings).scores(new_users, None)[0]
     mean = ratings.values.mean()
     for item in range(ratings.n_items):
@@ -64,14 +58,17 @@ def test_popularity_mean_shrinks_to_the_global_mean(ratings: Ratings, new_users:
         assert scores[item] == pytest.approx((given.sum() + 10 * mean) / (len(given) + 10), 1e-6)
 
 
-def test_random_order_does_not_depend_on_the_batch(new_users: States) -> None:
-    everyone = RandomOrder(3).scores(new_users, None)
-    alone = RandomOrder(3).scores(new_users.select(np.array([4])), None)
-    np.testing.assert_array_equal(everyone[4], alone[0])
-    assert (RandomOrder(4).scores(new_users, None) != everyone).any()
+def test_random_order_does_not_depend_on_the_batch(
+    ratings: Ratings, new_users: Observation
+) -> None:
+    model = RandomOrder(3).fit(ratings)
+    everyone = model.scores(new_users, None)
+    single = model.scores(new_users.rows(np.array([4])), None)
+    np.testing.assert_array_equal(everyone[4], single[0])
+    assert (RandomOrder(4).fit(ratings).scores(new_users, None) != everyone).any()
 
 
-def test_item_knn_is_shrunk_cosine(ratings: Ratings, answered: States) -> None:
+def test_item_knn_is_shrunk_cosine(ratings: Ratings, answered: Observation) -> None:
     liked = dense_positives(ratings)
     similarity = np.zeros((ratings.n_items, ratings.n_items))
     for i in range(ratings.n_items):
@@ -91,7 +88,7 @@ def test_item_knn_keeps_the_nearest_only(ratings: Ratings) -> None:
         np.testing.assert_array_equal(kept, np.where(row >= cut, row, 0))
 
 
-def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: States) -> None:
+def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: Observation) -> None:
     """Column j is ridge regression of item j on all the others: that is EASE's definition."""
     liked, n_items = dense_positives(ratings), ratings.n_items
     weights = np.zeros((n_items, n_items))
@@ -104,32 +101,32 @@ def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: Stat
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ weights, atol=1e-4)
 
 
-def test_residuals_are_differences_from_item_and_user(ratings: Ratings, answered: States) -> None:
+def test_residuals_are_differences_from_item_and_user(
+    ratings: Ratings, answered: Observation
+) -> None:
     model = ItemKNN(shrink=7, values="residuals", history=HISTORY).fit(ratings)
     expected = np.zeros((answered.n_users, ratings.n_items))
     for b in range(answered.n_users):
-        known = slice(answered.offsets[b], answered.offsets[b + 1])
-        items, values = answered.items[known], answered.ratings[known]
+        known = answered.known_items[b] >= 0
+        items, values = answered.known_items[b][known], answered.known_ratings[b][known]
         difference = values - model.means[items]
         bias = difference.sum() / (len(items) + 10)
         expected[b, items] = difference - bias
-        for item, rating in zip(
-            answered.feedback_items[b], answered.feedback_ratings[b], strict=True
-        ):
+        for item, rating in zip(answered.shown_items[b], answered.shown_ratings[b], strict=True):
             known_rating = rating - model.means[item] - bias
-            expected[b, item] = HISTORY.refused if np.isnan(rating) else known_rating
+            expected[b, item] += HISTORY.refused if np.isnan(rating) else known_rating
     expected = expected @ model.weights + model.means
     np.testing.assert_allclose(model.scores(answered, None), expected, atol=1e-4)
 
 
-def test_pure_svd_projects_on_singular_vectors(ratings: Ratings, answered: States) -> None:
+def test_pure_svd_projects_on_singular_vectors(ratings: Ratings, answered: Observation) -> None:
     _, _, right = np.linalg.svd(dense_positives(ratings))
     projection = right[:6].T @ right[:6]
     scores = PureSVD(k=6, history=HISTORY).fit(ratings).scores(answered, None)
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ projection, atol=1e-4)
 
 
-def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: States) -> None:
+def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: Observation) -> None:
     liked, profile = dense_positives(ratings), dense_profile(answered, HISTORY)
     expected = np.zeros_like(profile)
     for b in range(len(profile)):
@@ -141,14 +138,16 @@ def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: States) -> 
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_user_knn_is_not_his_own_neighbour(ratings: Ratings, seen_user: States) -> None:
-    model = UserKNN(neighbours=1, shrink=0.0).fit(ratings)
-    scores = model.scores(seen_user, None)[0]
-    own = dense_positives(ratings)[3]
-    assert not np.array_equal(scores > 0, own > 0)
+def test_user_knn_is_not_his_own_neighbour(ratings: Ratings, seen_user: Observation) -> None:
+    model, own = UserKNN(neighbours=1, shrink=0.0).fit(ratings), dense_positives(ratings)[3]
+    assert not np.array_equal(model.scores(seen_user, None)[0] > 0, own > 0)
+    stranger = seen_user._replace(users=np.array([-1]))
+    assert np.array_equal(model.scores(stranger, None)[0] > 0, own > 0)
 
 
-def test_ridge_is_the_normal_equations_of_its_windows(ratings: Ratings, new_users: States) -> None:
+def test_ridge_is_the_normal_equations_of_its_windows(
+    ratings: Ratings, new_users: Observation
+) -> None:
     model = Ridge(k=6, window=4, random_windows=0, regularisation=3.0).fit(ratings)
     liked = dense_positives(ratings)
     features, targets = [], []
@@ -164,3 +163,16 @@ def test_ridge_is_the_normal_equations_of_its_windows(ratings: Ratings, new_user
     weights = np.linalg.solve(x.T @ x + 3.0 * np.eye(7), x.T @ y)
     np.testing.assert_allclose(model.weights, weights, atol=1e-4)
     assert np.isfinite(model.scores(new_users, None)).all()
+
+
+@pytest.mark.parametrize("values", ["positives", "residuals"])
+def test_what_is_kept_of_a_start_serves_that_start_alone(
+    ratings: Ratings, new_users: Observation, answered: Observation, values: str
+) -> None:
+    model = ItemKNN(values=values).fit(ratings)
+    expected = [ItemKNN(values=values).fit(ratings).scores(o, None) for o in (answered, new_users)]
+    for _ in range(2):
+        np.testing.assert_array_equal(model.scores(answered, None), expected[0])
+        np.testing.assert_array_equal(model.scores(new_users, None), expected[1])
+    other = new_users._replace(known_ratings=6 - new_users.known_ratings)
+    assert (model.scores(other, None) != expected[1]).any()

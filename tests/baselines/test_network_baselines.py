@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-tf = pytest.importorskip("tensorflow")
-
-from baselines.sasrec import SASRec  # noqa: E402
-from baselines.supervised import softmax_loss  # noqa: E402
-from baselines.two_tower import TwoTower  # noqa: E402
-from data.ratings import Ratings  # noqa: E402
-from evaluation.policy import Adaptive, States  # noqa: E402
-from evaluation.protocols.session import Session  # noqa: E402
+from baselines.network_baselines import TwoTower, softmax_loss
+from baselines.sasrec import SASRec
+from data.observation import Observation
+from data.policy import Adaptive
+from data.ratings import Ratings
+from evaluation.protocols.new_users import SessionProtocol
 
 SMALL = {
     "two-tower": lambda **changes: TwoTower(**{"k": 8, "window": 4, "steps": 60} | changes),
@@ -62,7 +60,7 @@ def test_new_users_are_shown_the_items_of_their_camp(make, start_of) -> None:
     np.testing.assert_array_equal(even > 0, np.array(strangers) % 2 == 0)
 
 
-def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: States) -> None:
+def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: Observation) -> None:
     again = make().fit(ratings)
     for name, array in fitted.arrays().items():
         np.testing.assert_array_equal(array, again.arrays()[name])
@@ -70,21 +68,11 @@ def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: State
     assert (other.scores(new_users, None) != fitted.scores(new_users, None)).any()
 
 
-def test_restored_network_scores_the_same(make, fitted, ratings: Ratings, answered: States) -> None:
-    restored = make().restore(fitted.arrays(), ratings)
-    np.testing.assert_array_equal(restored.scores(answered, None), fitted.scores(answered, None))
-
-
-def test_scores_do_not_depend_on_the_other_users(fitted, answered: States) -> None:
-    alone = fitted.scores(answered.select(np.array([6])), None)
-    np.testing.assert_allclose(alone[0], fitted.scores(answered, None)[6], atol=1e-5)
-
-
-def test_answers_change_the_scores(fitted, new_users: States, answered: States) -> None:
+def test_answers_change_the_scores(fitted, new_users: Observation, answered: Observation) -> None:
     assert (fitted.scores(new_users, None) != fitted.scores(answered, None)).any()
 
 
-def test_two_tower_orders_within_the_rated(ratings: Ratings, new_users: States) -> None:
+def test_two_tower_orders_within_the_rated(ratings: Ratings, new_users: Observation) -> None:
     model = SMALL["two-tower"](among="rated", positive_window=True).fit(ratings)
     assert np.isfinite(model.scores(new_users, None)).all()
     with pytest.raises(ValueError, match="'catalogue' or 'rated'"):
@@ -95,15 +83,15 @@ def test_a_two_tower_with_a_longer_window_is_shown_what_was_liked_since() -> Non
     asked = []
 
     class Watched(TwoTower):
-        def scores(self, states: States, candidates):
-            asked.append(states)
-            return super().scores(states, candidates)
+        def scores(self, observation: Observation, candidates):
+            asked.append(observation)
+            return super().scores(observation, candidates)
 
     model = Watched(k=8, window=6, steps=1)
-    protocol = Session(camps(), window=3, ks=(15,))
+    protocol = SessionProtocol(camps(), window=3, ks=(15,))
     result = protocol.run(Adaptive(model.fit(protocol.visible)))
     liked = (result.rewards[:, :-1] > 0).sum(axis=1)
-    known = (protocol.start().window_items >= 0).sum(axis=1)
+    known = (asked[0].window_items >= 0).sum(axis=1)
     filled = (asked[-1].window_items >= 0).sum(axis=1)
     assert liked.any()
     np.testing.assert_array_equal(filled, np.minimum(known + liked, 6))

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from baselines import registry
+from baselines.registry import TUNED
 from baselines.svdpp import SVDpp
-from baselines.tuned import TUNED
+from data.observation import Observation
+from data.policy import Policy
 from data.ratings import Ratings
-from evaluation.policy import Policy, States
 
-NETWORKS = ("two-tower", "sasrec")
+ROW_OF_USER = ("random", "user-knn", "linucb")  # a draw, himself left out, all learn from all
 SMALL = {  # parameters that fit tiny data; the rest as tuned
     "svd++": {"k": 3, "epochs": 2},
     "ials": {"k": 4, "regularisation": 0.1},
@@ -21,13 +22,7 @@ SMALL = {  # parameters that fit tiny data; the rest as tuned
     "ridge": {"k": 6, "window": 4},
     "blend": {"members": (("mf", {"k": 3}), ("svd++", {"k": 3, "epochs": 1}))},
 }
-STATIC = [name for name in registry.names("session") if not name.endswith("-adaptive")]
-CASES = [  # between them these protocols have every name
-    (protocol, name)
-    for protocol in ("session", "simulator")
-    for name in registry.names(protocol)
-    if protocol == "session" or name not in registry.names("session")
-]
+IN = {name: entry.only_in[0] for name, entry in registry.ENTRIES.items()}  # a protocol of each
 
 
 @pytest.fixture(autouse=True)
@@ -37,46 +32,43 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(("protocol", "name"), CASES)
-def test_every_baseline_builds_and_scores(
-    protocol: str, name: str, ratings: Ratings, answered: States
+@pytest.mark.parametrize("name", registry.ENTRIES)
+def test_every_baseline_scores_the_catalogue_and_candidates(
+    name: str, ratings: Ratings, answered: Observation, candidates: np.ndarray
 ) -> None:
-    policy = registry.build(name, protocol, ratings)
-    assert isinstance(policy, Policy)
-    assert policy.name == name
-    assert policy.adaptive == (name.endswith("-adaptive") or name in ("linucb", "hlinucb"))
-    scores = policy.scores(answered, None)
-    assert scores.shape == (answered.n_users, ratings.n_items)
-    assert np.isfinite(scores).all()
-
-
-@pytest.mark.parametrize("name", STATIC)
-def test_candidates_are_read_from_the_whole_catalogue(
-    name: str, ratings: Ratings, answered: States, candidates: np.ndarray
-) -> None:
-    policy = registry.build(name, "session", ratings)
+    policy = registry.build(name, IN[name], ratings)
+    assert isinstance(policy, Policy) and policy.name == name
+    assert policy.adaptive == (name in ("linucb", "hlinucb"))
     every, some = policy.scores(answered, None), policy.scores(answered, candidates)
-    real = candidates >= 0
+    assert every.shape == (answered.n_users, ratings.n_items) and np.isfinite(every).all()
     expected = np.take_along_axis(every, np.maximum(candidates, 0), axis=1)
-    np.testing.assert_allclose(some[real], expected[real], atol=1e-5)
+    np.testing.assert_allclose(some[candidates >= 0], expected[candidates >= 0], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in registry.ENTRIES if n not in NETWORKS])
-def test_two_builds_are_equal(name: str, ratings: Ratings, answered: States) -> None:
-    protocol = registry.ENTRIES[name].only_in[0]
-    first = registry.build(name, protocol, ratings, seed=3).scores(answered, None)
-    second = registry.build(name, protocol, ratings, seed=3).scores(answered, None)
-    np.testing.assert_array_equal(first, second)
-
-
-@pytest.mark.parametrize("name", STATIC)
-def test_hidden_ratings_change_nothing(
-    name: str, everybody: Ratings, ratings: Ratings, answered: States
+@pytest.mark.parametrize("name", [name for name in registry.ENTRIES if name not in ROW_OF_USER])
+def test_scores_depend_on_nothing_but_what_is_observed(
+    name: str, ratings: Ratings, answered: Observation
 ) -> None:
-    """Fitted on users 0..29, whatever users 30..39 think of films; training ratings do matter."""
+    """Not on the others in the batch, nor on who the users are, nor on how much is padding."""
+    policy, chosen = registry.build(name, IN[name], ratings), np.array([6, 9])
+    single = answered.rows(chosen)._replace(users=np.array([-1, -1], np.int32))
+    padding = ((0, 0), (3, 0))
+    single = single._replace(
+        known_items=np.pad(single.known_items, padding, constant_values=-1),
+        known_ratings=np.pad(single.known_ratings, padding),
+    )
+    found = policy.scores(single, None)
+    np.testing.assert_allclose(found, policy.scores(answered, None)[chosen], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", registry.ENTRIES)
+def test_hidden_ratings_change_nothing_and_two_builds_are_equal(
+    name: str, everybody: Ratings, ratings: Ratings, answered: Observation
+) -> None:
+    """Fitted on users 0..29, whatever users 30..39 think of films."""
     visible = hidden_scrambled(everybody).of_users(np.arange(30))
-    policy = registry.build(name, "session", ratings)
-    again = registry.build(name, "session", visible)
+    policy = registry.build(name, IN[name], ratings, seed=3)
+    again = registry.build(name, IN[name], visible, seed=3)
     np.testing.assert_array_equal(policy.scores(answered, None), again.scores(answered, None))
 
 
@@ -103,7 +95,11 @@ def hidden_scrambled(everybody: Ratings) -> Ratings:
 
 @pytest.mark.parametrize("name", [n for n, entry in registry.ENTRIES.items() if entry.cached])
 def test_cache_round_trip(
-    name: str, ratings: Ratings, answered: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    ratings: Ratings,
+    answered: Observation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     protocol = registry.ENTRIES[name].only_in[-1]
     fresh = registry.build(name, protocol, ratings, cache_dir=tmp_path)
@@ -136,7 +132,7 @@ def test_cache_is_keyed_by_defaults_too(
 
 
 def test_a_damaged_cache_file_is_trained_again(
-    ratings: Ratings, answered: States, tmp_path: Path
+    ratings: Ratings, answered: Observation, tmp_path: Path
 ) -> None:
     fresh = registry.build("svd++", "rerank", ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
@@ -152,6 +148,14 @@ def test_unknown_names_list_the_choices(ratings: Ratings) -> None:
         registry.build("itemknn", "catalog", ratings)
     with pytest.raises(ValueError, match="choose from catalog"):
         registry.names("catalogue")
+
+
+def test_an_adaptive_form_is_the_same_policy_asked_again(
+    ratings: Ratings, answered: Observation
+) -> None:
+    static, adaptive = (registry.build(n, "session", ratings) for n in ("ease", "ease-adaptive"))
+    assert (adaptive.name, adaptive.adaptive) == ("ease-adaptive", True)
+    np.testing.assert_array_equal(static.scores(answered, None), adaptive.scores(answered, None))
 
 
 def test_catalog_has_no_adaptive_forms_and_bandits_live_in_the_simulator() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from envs.rewards import rating_to_reward
 
 from data import DataError, Ratings, load_dataset, read_interactions
-from envs.rewards import rating_to_reward
 
 YAHOO = "ydata-ymusic-rating-study-v1_0-train.txt"
 Write = Callable[..., Path]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from envs.rewards import rating_to_reward
 
 from data.ratings import Ratings
 from envs.episodes import draw_start, draw_starts, first_window
-from envs.rewards import rating_to_reward
 
 WINDOW = 4
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from envs.rewards import rating_to_reward
 
 from data import Ratings, load_dataset
 from data.splits import split_by_time
 from embedding.table import EmbeddingTable
-from envs.rewards import rating_to_reward
 from envs.simulator import SETTINGS, Simulator
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.policy import scores_at
 from data.ratings import Ratings
 
 
@@ -25,30 +26,25 @@ def toy_ratings(seed: int = 0, n_users: int = 30, n_items: int = 40) -> Ratings:
         titles=tuple(f"Film {i}" for i in range(n_items)),
         genres=np.eye(n_items, 2, dtype=bool),
         genre_names=("Drama", "Comedy"),
-        demographics=np.ones((n_users, 1), np.float32),
-        demographic_names=("anyone",),
+        demographics=np.arange(n_users, dtype=np.float32)[:, None],
+        demographic_names=("number",),
     )
 
 
 class Tied:
-    """Scores with many ties that depend on the user, the window and the feedback."""
+    """Scores with many ties that depend on the user, the window and the answers."""
 
-    name = "tied"
-
-    def __init__(self, adaptive: bool = False) -> None:
-        self.adaptive = adaptive
+    def __init__(self, adaptive: bool = False, n_items: int = 40, name: str = "tied") -> None:
+        self.adaptive, self.n_items, self.name = adaptive, n_items, name
         self.asked: list[tuple] = []
 
-    def scores(self, states, candidates):
-        self.asked.append((states, candidates))
-        context = (
-            states.users + states.window_items.sum(axis=1) + 3 * states.feedback_items.sum(axis=1)
-        )
-        scores = ((context[:, None] + 7 * np.arange(states.n_items)) % 5).astype(np.float32)
-        if candidates is None:
-            return scores
-        taken = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
-        return np.where(candidates >= 0, taken, np.nan)
+    def scores(self, observation, candidates):
+        self.asked.append((observation, candidates))
+        shown = observation.shown_items.sum(axis=1)
+        context = observation.users + observation.window_items.sum(axis=1) + 3 * shown
+        scores = (context[:, None] + 7 * np.arange(self.n_items)) % 5
+        taken = scores_at(scores.astype(np.float32), candidates)
+        return np.where(taken >= 0, taken, np.nan)  # what stands at padding is ignored
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.session import Session
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import describe, episode, summarise
 
 
@@ -22,14 +21,14 @@ class Shifted:
     def __init__(self, name, first=0):
         self.name, self.first = name, first
 
-    def scores(self, states, candidates):
-        order = (np.arange(states.n_items) - self.first) % states.n_items
-        return -np.tile(order.astype(float), (states.n_users, 1))
+    def scores(self, observation, candidates):
+        order = (np.arange(40.0) - self.first) % 40
+        return -np.tile(order, (observation.n_users, 1))
 
 
 @pytest.fixture
 def catalog(toy):
-    return Catalog(toy, window=4, ks=(3,))
+    return CatalogProtocol(toy, window=4, ks=(3,))
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_table_and_markdown_mark_the_best(report):
 
 
 def test_the_table_says_how_many_users_have_nothing_to_find(toy):
-    catalog = Catalog(toy, window=12, ks=(3,))
+    catalog = CatalogProtocol(toy, window=12, ks=(3,))
     caption = summarise("toy", catalog, {"low": [catalog.run(Shifted("low"))]}).as_table().caption
     assert catalog.n_without_relevant > 0
     assert f"nothing left to find, who count 0: {catalog.n_without_relevant}" in caption
@@ -112,7 +111,7 @@ def test_same_seed_same_report(catalog):
 
 
 def test_an_episode_shows_history_and_what_was_liked(toy):
-    session = Session(toy, window=4, ks=(5,))
+    session = SessionProtocol(toy, window=4, ks=(5,))
     result = session.run(session.oracle())
     text = episode(toy, session, result, 0)
     user = session.eval_users[0]
@@ -128,7 +127,7 @@ def test_an_episode_shows_history_and_what_was_liked(toy):
 
 def test_titles_cannot_command_the_terminal(toy):
     hostile = replace(toy, titles=("\x1b[2J\r\x9b31m",) * toy.n_items)
-    session = Session(hostile, window=4, ks=(5,))
+    session = SessionProtocol(hostile, window=4, ks=(5,))
     text = episode(hostile, session, session.run(session.oracle()), 0)
     assert "\ufffd[2J\ufffd\ufffd31m" in text and text.replace("\n", "").isprintable()
 

@@ -40,8 +40,8 @@ def fake_runs(monkeypatch):
             self.name = name
             self.rng = np.random.default_rng(list(folder.name.encode()))
 
-        def scores(self, states, candidates):
-            return self.rng.random((states.n_users, states.n_items))
+        def scores(self, observation, candidates):
+            return self.rng.random((observation.n_users, 1000))
 
     monkeypatch.setattr(evaluate, "load_run", lambda name, folder, *_: Fake(name, folder))
 

@@ -5,16 +5,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import figures, probes
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.session import Session
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 
 @pytest.fixture
 def policies(tied):
-    class Named(tied):
-        name = "drr"
-
-    return [Named(), tied()]
+    return [tied(name="drr"), tied()]
 
 
 def drawn(figure):
@@ -29,7 +25,7 @@ def lines(axes, name):
 
 
 def test_the_leaderboard_shows_every_policy_but_the_bound(toy, policies):
-    catalog = Catalog(toy)
+    catalog = CatalogProtocol(toy)
     report, _ = probes.compare(toy.name, catalog, [*policies, catalog.oracle()])
     panels = drawn(figures.leaderboard(report))
     assert [axes.get_xlabel() for axes in panels] == list(report.keys)
@@ -40,13 +36,13 @@ def test_the_leaderboard_shows_every_policy_but_the_bound(toy, policies):
 
 
 def test_the_leaderboard_takes_other_keys(toy, policies):
-    report, _ = probes.compare(toy.name, Catalog(toy), policies)
+    report, _ = probes.compare(toy.name, CatalogProtocol(toy), policies)
     (axes,) = drawn(figures.leaderboard(report, ["recall@5"]))
     assert axes.get_xlabel() == "recall@5"
 
 
 def test_by_length_draws_every_k(toy, policies):
-    report, results = probes.compare(toy.name, Catalog(toy, ks=range(1, 8)), policies)
+    report, results = probes.compare(toy.name, CatalogProtocol(toy, ks=range(1, 8)), policies)
     precision, ndcg = drawn(figures.by_length(report))
     line = lines(precision, "drr")
     assert line.get_xdata().tolist() == list(range(1, 8))
@@ -56,7 +52,7 @@ def test_by_length_draws_every_k(toy, policies):
 
 
 def test_rewards_by_step_add_up(toy, policies):
-    session = Session(toy, ks=(6,))
+    session = SessionProtocol(toy, ks=(6,))
     result = session.run(policies[0])
     single, total = drawn(figures.reward_by_step([result, session.run(policies[1])]))
     np.testing.assert_allclose(lines(single, "drr").get_ydata(), result.rewards.mean(axis=0))

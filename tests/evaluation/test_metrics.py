@@ -5,10 +5,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
 from evaluation import metrics
+from evaluation.metrics import top_k
 
 K = 5
 
@@ -149,3 +152,26 @@ def test_intra_list_distance_agrees_with_scikit_learn_pair_by_pair():
     ]
     np.testing.assert_allclose(metrics.intra_list_distance_at_k(lists, 4, vectors), expected)
     assert metrics.intra_list_distance_at_k(lists, 1, vectors).tolist() == [0, 0, 0]
+
+
+def full_sort(scores, k):
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    values = np.take_along_axis(scores, best, axis=1)
+    return np.where(np.isneginf(values), -1, best)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 30), st.integers(1, 6))
+def test_top_k_is_the_head_of_a_stable_sort(seed, k, width, levels):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, (6, width)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.2] = -np.inf
+    expected = np.full((6, k), -1)
+    head = full_sort(scores, k)
+    expected[:, : head.shape[1]] = head
+    np.testing.assert_array_equal(top_k(scores, k), expected)
+
+
+def test_top_k_of_nothing():
+    assert top_k(np.empty((0, 5)), 2).shape == (0, 2)
+    assert top_k(np.empty((2, 0)), 2).tolist() == [[-1, -1], [-1, -1]]

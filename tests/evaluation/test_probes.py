@@ -1,11 +1,16 @@
 """Probes on toy data, each against something obvious."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import probes
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.session import Session
+from evaluation.intervals import over_users, paired_difference
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+
+T = 9
 
 
 class LastSeen:
@@ -13,41 +18,51 @@ class LastSeen:
 
     name, adaptive = "last-seen", True
 
-    def scores(self, states, candidates):
+    def scores(self, observation, candidates):
         assert candidates is None
-        order = 7 * np.arange(states.n_items) + 3 * states.window_items[:, -1:]
-        return (order % states.n_items).astype(np.float32)
+        order = 7 * np.arange(40) + 3 * observation.window_items[:, -1:]
+        return (order % 40).astype(np.float32)
 
 
-def one_user(protocol, row=0):
-    return protocol.start().select(np.array([row]))
+def everybody(protocol):
+    return protocol.start(np.arange(protocol.n_users))
+
+
+@pytest.fixture
+def session(toy):
+    return SessionProtocol(toy, ks=(T,))
+
+
+@pytest.fixture
+def results(session, tied):
+    agent = tied(adaptive=True, name="drr")
+    played = [session.run(policy) for policy in (agent, probes.FixedList(agent), tied())]
+    return {result.policy: result for result in played}
 
 
 def test_a_fixed_list_is_asked_once_and_equals_the_first_answer(make_toy):
-    session = Session(make_toy(n_users=150), ks=(5,))
+    session = SessionProtocol(make_toy(n_users=150), ks=(5,))
     listening, fixed = session.run(LastSeen()), session.run(probes.FixedList(LastSeen()))
     assert fixed.policy == "last-seen-static"
-    states = session.start()
     for row in range(session.n_users):
-        known = states.select(np.array([row]))
-        expected = probes.best_items(LastSeen(), known, 5, known.items)
+        known = session.start(np.array([row]))
+        expected = probes.best_items(LastSeen(), known, 5, known.known_items[0])
         np.testing.assert_array_equal(fixed.items[row], expected[0])
     np.testing.assert_array_equal(fixed.items[:, 0], listening.items[:, 0])
     assert (fixed.items != listening.items).any()
 
 
-def test_a_lookup_knows_the_user_whatever_the_state_says(toy):
+def test_a_lookup_knows_the_user_whatever_is_observed(toy):
     rng = np.random.default_rng(0)
     users, items = rng.normal(size=(toy.n_users, 3)), rng.normal(size=(toy.n_items, 3))
     bias = rng.normal(size=toy.n_items)
     policy = probes.UserLookup("stored", users, items, bias)
-    states = Catalog(toy).start()
-    scores = policy.scores(states, None)
-    for row, user in enumerate(states.users):
-        for item in (0, 7, toy.n_items - 1):
-            assert scores[row, item] == pytest.approx(users[user] @ items[item] + bias[item])
-    candidates = np.tile(np.array([[3, -1]]), (states.n_users, 1))
-    np.testing.assert_array_equal(policy.scores(states, candidates)[:, 0], scores[:, 3])
+    start = everybody(CatalogProtocol(toy))
+    scores = policy.scores(start, None)
+    for row, user in enumerate(start.users):
+        np.testing.assert_allclose(scores[row], items @ users[user] + bias)
+    candidates = np.tile(np.array([[3, -1]]), (start.n_users, 1))
+    np.testing.assert_array_equal(policy.scores(start, candidates)[:, 0], scores[:, 3])
 
 
 def test_stored_vectors_of_everybody_beat_the_protocol(toy):
@@ -55,42 +70,38 @@ def test_stored_vectors_of_everybody_beat_the_protocol(toy):
     truth = np.zeros((toy.n_users, toy.n_items), np.float32)
     truth[toy.users, toy.items] = toy.positive
     eye, no_bias = np.eye(toy.n_items, dtype=np.float32), np.zeros(toy.n_items)
-    catalog = Catalog(toy)
+    catalog = CatalogProtocol(toy)
     leaky = catalog.evaluate(probes.UserLookup("leaky", truth, eye, no_bias))
     best = catalog.evaluate(catalog.oracle())
     np.testing.assert_array_equal(leaky["precision@5"], best["precision@5"])
 
 
 def test_leave_one_out_removes_each_item_in_turn(toy):
-    states = one_user(Catalog(toy, window=8))
-    variants = probes.leave_one_out(states)
-    known = states.items.tolist()
+    start = everybody(CatalogProtocol(toy, window=8))
+    one = start.rows(np.array([0]))
+    variants = probes.leave_one_out(one)
+    known = [item for item in one.known_items[0].tolist() if item >= 0]
     assert variants.n_users == 1 + len(known)
-    assert (variants.users == states.users[0]).all()
-    np.testing.assert_array_equal(variants.window_items[0], states.window_items[0])
+    assert (variants.users == one.users[0]).all()
+    np.testing.assert_array_equal(variants.window_items[0], one.window_items[0])
+    np.testing.assert_array_equal(variants.known_items[0], known)
     for place in range(len(known)):
-        mine = variants.select(np.array([1 + place]))
-        assert mine.items.tolist() == known[:place] + known[place + 1 :]
+        mine = variants.rows(np.array([1 + place]))
+        assert mine.known_items[0].tolist() == [-1] + known[:place] + known[place + 1 :]
         assert mine.window_items[0, 0] == -1
         assert known[place] not in mine.window_items
-
-
-def test_leave_one_out_refuses_several_users_and_feedback(toy):
-    states = Catalog(toy).start()
-    with pytest.raises(ValueError, match=f"got {states.n_users} users"):
-        probes.leave_one_out(states)
-    one = states.select(np.array([0]))
-    later = one.after(np.array([1]), np.array([5.0]), np.array([True]))
+    with pytest.raises(ValueError, match=f"got {start.n_users} users"):
+        probes.leave_one_out(start)
+    later = one.after(np.array([1]), np.array([5.0]), np.array([1.0]))
     with pytest.raises(ValueError, match="after 1 recommendations"):
         probes.leave_one_out(later)
 
 
 def test_best_items_leave_out_what_is_blocked(toy, tied):
-    states = Catalog(toy).start()
-    blocked = np.array([0, 5, 6])
-    best = probes.best_items(tied(), states, 10, blocked)
-    scores = tied().scores(states, None)
-    for row in range(states.n_users):
+    start, blocked = everybody(CatalogProtocol(toy)), np.array([0, 5, 6])
+    best = probes.best_items(tied(), start, 10, blocked)
+    scores = tied().scores(start, None)
+    for row in range(start.n_users):
         order = [i for i in np.argsort(-scores[row], kind="stable") if i not in blocked]
         assert best[row].tolist() == order[:10]
 
@@ -106,14 +117,11 @@ def test_quantiles_name_users_with_that_value():
 
 
 def test_compare_ranks_and_pairs_the_trained_policy(toy, tied):
-    class Named(tied):
-        name = "drr"
-
-    report, results = probes.compare(toy.name, Catalog(toy), [Named(), tied()])
-    assert set(results) == {"drr", "tied"}
+    report, played = probes.compare(toy.name, CatalogProtocol(toy), [tied(name="drr"), tied()])
+    assert set(played) == {"drr", "tied"}
     assert report.differences["drr"][0] == "tied"
-    alone, _ = probes.compare(toy.name, Catalog(toy), [tied()])
-    assert alone.differences == {}
+    untrained, _ = probes.compare(toy.name, CatalogProtocol(toy), [tied()])
+    assert untrained.differences == {}
 
 
 def test_the_picture_keeps_neighbours_and_is_the_same_twice():
@@ -127,3 +135,73 @@ def test_the_picture_keeps_neighbours_and_is_the_same_twice():
     np.fill_diagonal(distance, np.inf)
     nearest = distance.argmin(axis=1)[1:]
     assert ((nearest >= 15) == (np.arange(1, 30) >= 15)).mean() > 0.9
+
+
+def test_courses_are_the_means_and_intervals_of_every_step(session, results):
+    agent, static = results["drr"], results["drr-static"]
+    found = probes.courses(agent, static, session.visible)
+    assert found["reward of step t"].mean.shape == (T,)
+    totals = np.cumsum(agent.rewards, axis=1)
+    expected = over_users({"": totals[:, -1]})[""]
+    so_far = found["reward so far"]
+    last = [values[-1] for values in (so_far.mean, so_far.low, so_far.high)]
+    assert last == pytest.approx([expected.mean, expected.low, expected.high])
+    difference = paired_difference(totals[:, -1], static.rewards.sum(axis=1))
+    lead = found["reward so far, less drr-static's"]
+    assert (lead.mean[-1], lead.low[-1]) == pytest.approx((difference.mean, difference.low))
+    assert lead.mean[0] == lead.low[0] == lead.high[0] == 0  # the first item is the same
+    assert lead.mean.any()
+
+
+def test_variety_counts_what_was_shown(toy, session, results):
+    items = results["drr"].items
+    found = probes.courses(results["drr"], results["drr"], session.visible)
+    different = found[f"{probes.DIFFERENT}, so far"]
+    assert different.mean.tolist() == [len(np.unique(items[:, :k])) for k in range(2, T + 1)]
+    whole = probes.variety(items, T, session.visible)
+    counts = np.bincount(session.visible.items, minlength=toy.n_items)
+    np.testing.assert_allclose(whole["ratings of an item"], counts[items].mean(axis=1))
+
+
+def test_the_figure_has_a_panel_for_every_course(session, results):
+    played, visible = list(results.values()), session.visible
+    figure = probes.by_step(played, results["drr-static"], visible)
+    FigureCanvasAgg(figure).draw()
+    titles = list(probes.courses(played[0], played[1], visible))
+    assert [axes.get_title() for axes in figure.axes] == titles
+    (line,) = [line for line in figure.axes[3].lines if line.get_label() == "tied"]
+    assert line.get_xdata().tolist() == list(range(2, T + 1))
+    novelty = probes.variety(results["tied"].items, T, visible)[probes.NOVELTY]
+    assert line.get_ydata()[-1] == pytest.approx(novelty.mean())
+
+
+def test_without_genres_a_panel_and_a_column_are_missing(session, results):
+    bare = replace(session.visible, genre_names=(), genres=np.zeros((session.visible.n_items, 0)))
+    figure = probes.by_step(list(results.values()), results["drr-static"], bare)
+    assert len(figure.axes) == 5
+    assert probes.GENRES not in probes.variety_table(results, bare)
+
+
+def cells(table):
+    lines = [line for line in table.splitlines() if "---" not in line]
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_rewards_are_split_into_quarters_that_add_up(results):
+    table = probes.reward_table(results, "drr")
+    found = cells(table)
+    head = "|  | steps 1 to 2 | steps 3 to 4 | steps 5 to 6 | steps 7 to 9 | steps 1 to 9 |"
+    assert table.splitlines()[0] == head
+    means = [float(cell.split()[0]) for cell in found["drr"]]
+    assert sum(means[:-1]) == pytest.approx(means[-1], abs=0.003)
+    expected = results["drr"].rewards[:, 2:4].sum(axis=1) - results["tied"].rewards[:, 2:4].sum(1)
+    assert found["drr less tied"][1].startswith(f"{expected.mean():+.3f} (")
+    assert "drr less drr" not in found and "drr less drr-static" in found
+
+
+def test_the_variety_table_has_every_policy(session, results):
+    found = cells(probes.variety_table(results, session.visible))
+    assert list(found) == ["policy", "drr", "drr-static", "tied"]
+    place = found["policy"].index(probes.DIFFERENT)
+    assert found["tied"][place] == str(len(np.unique(results["tied"].items)))

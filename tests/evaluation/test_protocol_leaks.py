@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from data.ratings import Ratings
-from evaluation.protocols.catalog import Catalog
-from evaluation.protocols.rerank import Rerank
-from evaluation.protocols.session import Session
-from evaluation.protocols.simulator import Simulator
+from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 WINDOW = 4
 CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
@@ -22,10 +20,10 @@ class Nothing:
 
 
 PROTOCOLS = {
-    "catalog": lambda ratings: Catalog(ratings, window=WINDOW),
-    "session": lambda ratings: Session(ratings, window=WINDOW, ks=(5,)),
-    "rerank": lambda ratings: Rerank(ratings, window=WINDOW, ks=(2,)),
-    "simulator": lambda ratings: Simulator(ratings, Nothing(), window=WINDOW, ks=(5,)),
+    "catalog": lambda ratings: CatalogProtocol(ratings, window=WINDOW),
+    "session": lambda ratings: SessionProtocol(ratings, window=WINDOW, ks=(5,)),
+    "rerank": lambda ratings: RerankProtocol(ratings, window=WINDOW, ks=(2,)),
+    "simulator": lambda ratings: SimulatorProtocol(ratings, Nothing(), window=WINDOW, ks=(5,)),
 }
 
 
@@ -37,10 +35,10 @@ class Spy:
     def __init__(self, adaptive=False):
         self.adaptive, self.given = adaptive, []
 
-    def scores(self, states, candidates):
-        self.given.append((states, candidates))
-        width = states.n_items if candidates is None else candidates.shape[1]
-        return -np.tile(np.arange(width, dtype=np.float32), (states.n_users, 1))
+    def scores(self, observation, candidates):
+        self.given.append((observation, candidates))
+        width = 40 if candidates is None else candidates.shape[1]
+        return -np.tile(np.arange(width, dtype=np.float32), (observation.n_users, 1))
 
 
 def hidden_rows(ratings, name):
@@ -94,6 +92,10 @@ def holds_any(secret, arrays):
     return any(np.isin(secret, array).any() for array in arrays if array.dtype.kind == "f")
 
 
+def everybody(protocol):
+    return protocol.start(np.arange(protocol.n_users))
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_hidden_ratings_change_nothing_that_a_policy_is_given(toy, name):
     before, after = PROTOCOLS[name](toy), PROTOCOLS[name](rewritten(toy, name))
@@ -104,9 +106,9 @@ def test_hidden_ratings_change_nothing_that_a_policy_is_given(toy, name):
     spies = Spy(), Spy()
     for protocol, spy in zip((before, after), spies, strict=True):
         protocol.run(spy)
-    for (states, candidates), (other, others) in zip(spies[0].given, spies[1].given, strict=True):
-        for field, value in vars(states).items():
-            np.testing.assert_array_equal(value, getattr(other, field))
+    for (ours, candidates), (theirs, others) in zip(spies[0].given, spies[1].given, strict=True):
+        for field, value in ours._asdict().items():
+            np.testing.assert_array_equal(value, getattr(theirs, field), err_msg=field)
         np.testing.assert_array_equal(candidates, others)
 
 
@@ -128,15 +130,28 @@ def test_no_array_within_reach_holds_the_truth(toy, name, adaptive):
     secret = np.setdiff1d(unique.values[hidden_rows(unique, name)], heard)
     assert len(secret) > 20
     assert holds_any(secret, reachable_arrays(vars(protocol)))  # the search itself works
-    assert not holds_any(secret, reachable_arrays(protocol.visible, protocol.start(), spy.given))
+    assert not holds_any(secret, reachable_arrays(protocol.visible, everybody(protocol), spy.given))
 
 
-def test_the_states_are_all_that_is_known_of_new_users(toy):
-    catalog = Catalog(toy, window=WINDOW)
-    states = catalog.start()
-    assert (np.diff(states.offsets) <= WINDOW).all()
+def test_new_users_are_known_by_their_first_ratings_alone(toy):
+    catalog = CatalogProtocol(toy, window=WINDOW)
+    start = everybody(catalog)
+    assert start.known_items.shape[1] <= WINDOW
     for row, user in enumerate(catalog.eval_users):
-        known = slice(states.offsets[row], states.offsets[row + 1])
-        first = slice(toy.row(user).start, min(toy.row(user).start + WINDOW, toy.row(user).stop))
-        assert states.items[known].tolist() == toy.items[first].tolist()
-        assert states.ratings[known].tolist() == toy.values[first].tolist()
+        known, mine = start.known_items[row] >= 0, toy.row(user)
+        assert start.known_items[row][known].tolist() == toy.items[mine][:WINDOW].tolist()
+        assert start.known_ratings[row][known].tolist() == toy.values[mine][:WINDOW].tolist()
+
+
+def test_a_policy_cannot_write_into_what_it_is_given(toy):
+    class Vandal:
+        name, adaptive = "vandal", True
+
+        def scores(self, observation, candidates):
+            for value in observation:
+                if value is not None and value.size:
+                    with pytest.raises(ValueError, match="read-only"):
+                        value[...] = 0
+            return np.zeros((observation.n_users, 40))
+
+    assert (SessionProtocol(toy, ks=(2,)).run(Vandal()).items >= 0).all()

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import config as settings
 from data.splits import split_users
-from evaluation.statistics import over_seeds
+from evaluation.intervals import over_seeds
 from experiments import ablation
 from experiments.ablation import Arguments
 from experiments.ablation_rows import BASE, ROWS

@@ -8,7 +8,7 @@ import pytest
 import evaluate
 from data import load_dataset
 from evaluation import probes
-from evaluation.protocols.session import Session
+from evaluation.protocols.new_users import SessionProtocol
 from experiments import case_study
 
 
@@ -30,7 +30,7 @@ def data(tiny_root):
 
 
 def test_a_case_shows_history_titles_and_ratings(data):
-    session = Session(data, ks=(10,))
+    session = SessionProtocol(data, ks=(10,))
     _, results = probes.compare("tiny", session, [Liked("up", 1), Liked("down", -1)])
     user = int(np.argmax(results["up"].rewards.sum(axis=1)))
     text = case_study.case(data, session, results, user, first=10)
@@ -77,7 +77,7 @@ def test_the_command_shows_the_users_at_the_quantiles(run_folder, tiny_root, tmp
     text = page.read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     assert text.count("|  | drr | popularity | oracle |") == 2
-    session = Session(load_dataset("ml-1m", tiny_root))
+    session = SessionProtocol(load_dataset("ml-1m", tiny_root))
     rewards = session.run(Liked("drr", 1)).per_user["reward@10"]
     worst, best = int(np.argmin(rewards)), int(np.argmax(rewards))
     shown = [line.split()[1] for line in text.splitlines() if line.startswith("User ")]

@@ -7,7 +7,7 @@ import pytest
 
 import evaluate
 from data import load_dataset
-from evaluation.protocols.session import Session
+from evaluation.protocols.new_users import SessionProtocol
 from experiments import long_term_value
 from experiments.leaderboard import insert
 
@@ -49,7 +49,7 @@ def test_the_page_has_tables_and_the_best_median_and_worst_user(flags, tiny_root
     assert all(insert(text, part, "") != text for part in parts)
     assert "| drr less drr-static |" in text and "| drr less popularity |" in text
     assert (tmp_path / "new" / "figure.png").read_bytes().startswith(b"\x89PNG")
-    session = Session(load_dataset("ml-1m", tiny_root))
+    session = SessionProtocol(load_dataset("ml-1m", tiny_root))
     totals = session.run(Reacting("drr")).per_user["reward@20"]
     best, worst = int(np.argmax(totals)), int(np.argmin(totals))
     shown = [line.split()[1] for line in text.splitlines() if line.startswith("User ")]

@@ -8,8 +8,8 @@ import pytest
 
 import evaluate
 from data.splits import split_by_time
+from evaluation.intervals import Estimate, SeedEstimate
 from evaluation.report import Report, Row
-from evaluation.statistics import Estimate, SeedEstimate
 from experiments import leaderboard, paper, splits
 
 

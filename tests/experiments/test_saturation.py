@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
 from evaluation.policy import States
+
 from experiments import saturation
 
 

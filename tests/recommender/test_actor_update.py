@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 import toys
 from oracles import BEST, PAPER, SEED, equal, recorded, scrambled, stored_action
-
 from recommender.softmax import softmax_policy
-from recommender.state import Observation
 from recommender.updates import among, imitation_loss
+
+from recommender.state import Observation
 
 
 def test_the_actors_gradient_is_taken_where_the_policy_is_now():

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from recommender.updates import Learner
 
 from envs.vector import VectorOfflineEnv
 from recommender import ranking
+from recommender.collector import transition_spec
 from recommender.exploration import Exploration
 from recommender.state import Observation
-from recommender.collector import Collector, transition_spec
-from recommender.updates import Learner
 from replay_buffer.uniform import UniformReplay
 
 SEED = tf.constant([3, 5])

@@ -17,10 +17,10 @@ from oracles import (
     stored_action,
     td_target,
 )
+from recommender.updates import Learner
 
 from envs.vector import VectorOfflineEnv
 from recommender.state import Observation
-from recommender.updates import Learner
 
 SETTINGS = {
     "paper": PAPER,

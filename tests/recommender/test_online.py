@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-
 from evaluation.policy import States
-from evaluation.protocols.simulator import Simulator
+from recommender.online import OnlinePolicy
+
+from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
-from recommender.online_policy import OnlinePolicy
 from recommender.drr_policy import DRRPolicy
 
 STEPS, BATCH = toys.T, toys.PAPER.batch_size
@@ -119,7 +119,7 @@ def test_the_simulator_asks_about_one_user_at_a_time():
         def rating(self, users, items):
             return np.full(items.shape, 3.5, np.float32)
 
-    protocol = Simulator(toys.log(), Flat(), window=2, ks=(STEPS,), online=True)
+    protocol = SimulatorProtocol(toys.log(), Flat(), window=2, ks=(STEPS,), online=True)
     policy = online(start=protocol.start())
     asked = []
     scores = policy.scores

@@ -5,9 +5,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import tensorflow as tf
+from recommender.softmax import softmax_policy
 
 from recommender import ranking
-from recommender.softmax import softmax_policy
 
 B, N_ITEMS, K, P = 5, 23, 4, 3
 RNG = np.random.default_rng(0)

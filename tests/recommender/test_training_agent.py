@@ -12,8 +12,8 @@ from embedding.svd import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
+from recommender.collector import transition_spec
 from recommender.exploration import Exploration, schedule
-from recommender.collector import Collector, transition_spec
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from recommender.updates import Learner
 
 from envs.vector import VectorOfflineEnv
-from recommender.updates import Learner
 
 SEED = tf.constant([3, 5])
 # without what every worker draws at random for its own part

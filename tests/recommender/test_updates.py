@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import toys
 from oracles import BEST, PAPER, SEED, TD3, arrays, equal, scrambled
+from recommender.updates import soft_update
 
 from recommender.networks import SHARPNESS, Networks
-from recommender.updates import soft_update
 
 
 @pytest.mark.parametrize("separate", [True, False])

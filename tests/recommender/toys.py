@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
+from recommender.updates import Learner
 
 from config import AgentConfig, preset
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import VectorOfflineEnv
 from recommender.state import Features, Observation
-from recommender.updates import Learner
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
 SCALE = (1.0, 5.0)

@@ -8,7 +8,7 @@ import pytest
 from config import preset
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
-from evaluation.protocols.simulator import Simulator
+from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
 from training.online import learning, session_log
@@ -16,7 +16,7 @@ from training.online import learning, session_log
 
 @pytest.mark.parametrize("user_vector", ["pretrained", "fold-in"])
 def test_the_log_and_the_answers_of_updates_are_of_the_visible_part(tiny, user_vector):
-    protocol = Simulator(tiny, RatingModel(tiny), ks=(3,), online=True)
+    protocol = SimulatorProtocol(tiny, RatingModel(tiny), ks=(3,), online=True)
     config = preset("paper", ("simulator",))
     agent = replace(config.agent, user_vector=user_vector, actor_hidden=8, critic_hidden=8)
     table = fit_svd(protocol.visible, 4)

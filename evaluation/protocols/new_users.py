@@ -1,29 +1,23 @@
-"""`catalog`: one ranked list over the whole catalogue for users met for the first time."""
+"""`catalog` and `session`: users met for the first time, the whole catalogue as candidates."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
+from data.observation import BoolArray, FloatArray, IntArray, Observation
 from data.ratings import Ratings
 from data.splits import split_users
-from evaluation.policy import BoolArray, FloatArray, IntArray, States
-from evaluation.protocols.base import (
-    EvaluationProtocol,
-    RatingLog,
-    check_ks,
-    mask_known,
-    rows_of,
-)
+from evaluation.protocols.base import EvaluationProtocol, RatingLog, check_ks
 
 Mode = Literal["inductive", "transductive"]
 
 
-class NewUsers(EvaluationProtocol):
+class NewUsersProtocol(EvaluationProtocol):
     """Users known by their first `window` ratings in time; everything else is a candidate.
 
     train_users default to the first int(0.8 * (U + 1)) users by id, eval_users to the rest.
-    `inductive`: nothing of the evaluated users is visible but demographics and the states.
+    `inductive`: nothing of the evaluated users is visible but demographics and the observations.
     `transductive`: everybody's full history is visible; leaky, and labelled so.
     """
 
@@ -51,16 +45,8 @@ class NewUsers(EvaluationProtocol):
         self.mode, self.ks = mode, check_ks(ks or self.default_ks)
         self.visible = ratings if mode == "transductive" else ratings.of_users(train_users)
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
-        known, hidden = self._split(ratings, window)
-        offsets, places = rows_of(known, self.eval_users)
-        self._states = States.begin(
-            self.eval_users,
-            offsets,
-            known.items[places],
-            known.values[places],
-            window=window,
-            n_items=ratings.n_items,
-        )
+        self._window = window
+        self._known, hidden = self._split(ratings)
         self._log = RatingLog(hidden)
         relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)
         self._n_relevant = relevant[self.eval_users]
@@ -70,24 +56,25 @@ class NewUsers(EvaluationProtocol):
         """The protocol and its mode, with a warning where the mode leaks."""
         return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
 
-    def _split(self, ratings: Ratings, window: int) -> tuple[Ratings, Ratings]:
+    def _split(self, ratings: Ratings) -> tuple[Ratings, Ratings]:
         """The evaluated users' first ratings, and their others."""
         mine = ratings.of_users(self.eval_users)
         position = np.arange(mine.n_ratings) - np.repeat(mine.offsets[:-1], mine.lengths)
-        return mine.keep(position < window), mine.keep(position >= window)
+        return mine.keep(position < self._window), mine.keep(position >= self._window)
 
-    def _candidates(self, rows: IntArray) -> None:
-        return None
-
-    def _blocked(self, states: States, candidates: IntArray | None) -> BoolArray:
-        return mask_known(states)
+    def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
+        """What is known is not shown again."""
+        blocked = super()._blocked(observation, candidates)
+        rows, places = np.nonzero(observation.known_items >= 0)
+        blocked[rows, observation.known_items[rows, places]] = True
+        return blocked
 
     def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
         return self._log(users, items)
 
 
-class Catalog(NewUsers):
-    """One list; precision, NDCG and the other list metrics at each k."""
+class CatalogProtocol(NewUsersProtocol):
+    """`catalog`: one list; precision, NDCG and the other list metrics at each k."""
 
     name = "catalog"
     headline = ("precision", "ndcg")
@@ -98,3 +85,20 @@ class Catalog(NewUsers):
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
         return self._ranking_metrics(items, ratings, self._n_relevant)
+
+
+class SessionProtocol(NewUsersProtocol):
+    """`session`: T steps without repeats; the log answers, an unrated item costs a constant.
+
+    `reward@T` is a user's total reward over the first T steps; `hit_rate@T` is 1 where at least
+    one of them was relevant, `precision@T` the share of relevant ones.
+    """
+
+    name = "session"
+    headline = ("reward", "hit_rate")
+    default_ks = (10, 20)
+
+    def _measure(
+        self, items: IntArray, ratings: FloatArray, rewards: FloatArray
+    ) -> dict[str, FloatArray]:
+        return self._reward_metrics(ratings, rewards)

@@ -1,12 +1,13 @@
-"""A blend: the mean of several factorisations' scores."""
+"""Ensembles: the mean of several baselines' scores."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self
 
 import numpy as np
 
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
 from data.ratings import Ratings
-from evaluation.policy import FloatArray, IntArray, States, take
 
 
 class Member(Protocol):
@@ -15,7 +16,7 @@ class Member(Protocol):
     def fit(self, ratings: Ratings) -> object: ...
     def arrays(self) -> dict[str, np.ndarray]: ...
     def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> object: ...
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray: ...
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray: ...
 
 
 class Blend:
@@ -59,13 +60,14 @@ class Blend:
             member.restore(mine, ratings)
         return self
 
-    def scores(self, states: States, candidates: IntArray | None) -> FloatArray:
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        total = np.zeros((states.n_users, states.n_items), np.float32)
-        for member in self.members:
-            scores = member.scores(states, None)
-            if self.standardise:
-                spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
-                scores = (scores - scores.mean(axis=1, keepdims=True)) / spread
-            total += scores
-        return take(total / len(self.members), candidates)
+        scores = sum(self._of_member(member, observation) for member in self.members)
+        return scores_at(scores / np.float32(len(self.members)), candidates)
+
+    def _of_member(self, member: Member, observation: Observation) -> FloatArray:
+        scores = member.scores(observation, None)
+        if not self.standardise:
+            return scores
+        spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
+        return (scores - scores.mean(axis=1, keepdims=True)) / spread

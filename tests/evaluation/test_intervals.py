@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import statistics
-from evaluation.statistics import bootstrap_means, over_seeds, over_users, paired_difference
+from evaluation import intervals
+from evaluation.intervals import bootstrap_means, over_seeds, over_users, paired_difference
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_bootstrap_is_a_function_of_the_seed(values):
 
 def test_many_users_are_resampled_a_few_draws_at_a_time(values, monkeypatch):
     expected = bootstrap_means(values[:, None], seed=2, resamples=60)
-    monkeypatch.setattr(statistics, "CELLS", 7 * len(values))
+    monkeypatch.setattr(intervals, "CELLS", 7 * len(values))
     np.testing.assert_allclose(bootstrap_means(values[:, None], 2, 60), expected, rtol=1e-12)
 
 

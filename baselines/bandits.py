@@ -1,0 +1,113 @@
+"""Bandits: LinUCB, one linear model for all users, and hLinUCB, one for each user."""
+
+from typing import Self
+
+import numpy as np
+
+from baselines.factors import Factorised, gather
+from baselines.profile import as_matrix
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
+from data.ratings import Ratings
+from embedding.als import fit_mf
+
+
+class LinUCB:
+    """An optimistic linear bandit (Li et al., 2010).
+
+    score = theta . x + alpha sqrt(x' A^-1 x), x = [item vector, item bias, 1] from bias + ALS.
+
+    A = lambda I + sum x x' and theta = A^-1 sum x (rating - mean) run over the training ratings and
+    the answers of all users asked together, so that users learn from each other.
+    """
+
+    name = "linucb"
+    adaptive = True
+    users_per_batch = 1 << 30  # everybody at once, so that all learn from all
+
+    def __init__(
+        self, *, k: int = 12, alpha: float = 0.1, regularisation: float = 1.0, seed: int = 0
+    ) -> None:
+        self.k, self.alpha, self.regularisation, self.seed = k, alpha, regularisation, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Item features, and the statistics of the training ratings."""
+        table = fit_mf(ratings, self.k, seed=self.seed)
+        ones = np.ones(ratings.n_items)
+        self.features = np.column_stack([table.items, table.item_bias, ones]).astype(np.float64)
+        self.mean = table.mean
+        size = self.features.shape[1]
+        self.gram: FloatArray = self.regularisation * np.eye(size)
+        self.moment: FloatArray = np.zeros(size)
+        self.gram, self.moment = self._with(ratings.items, ratings.values)
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        items, ratings = observation.shown_items, observation.shown_ratings
+        heard = np.isfinite(ratings) & (items >= 0)
+        gram, moment = self._with(items[heard], ratings[heard])
+        inverse = np.linalg.inv(gram)
+        width = np.sqrt(np.einsum("if,fg,ig->i", self.features, inverse, self.features))
+        scores = self.features @ (inverse @ moment) + self.alpha * width  # [I]
+        return scores_at(np.tile(scores, (observation.n_users, 1)), candidates)
+
+    def _with(self, items: IntArray, ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """A and sum x (rating - mean) with more observations [H]."""
+        n_items = len(self.features)
+        counts = np.bincount(items, minlength=n_items)
+        sums = np.bincount(items, weights=ratings - self.mean, minlength=n_items)
+        gram = self.gram + (self.features * counts[:, None]).T @ self.features
+        return gram, self.moment + self.features.T @ sums
+
+
+class HLinUCB(Factorised):
+    """A bandit over learned hidden item features (Wang et al., 2016).
+
+    score = predicted rating + alpha_user sqrt(x' A_u^-1 x) + alpha_item sqrt(p' C_i^-1 p).
+
+    The hidden features x [I, f] and A_u are those of bias + ALS, warm from the training part; the
+    user p is solved again after each answer. C_i is the item's own normal matrix, from training.
+    """
+
+    name = "hlinucb"
+    adaptive = True
+
+    def __init__(
+        self,
+        *,
+        k: int = 12,
+        alpha_user: float = 0.1,
+        alpha_item: float = 0.0,
+        regularisation: float = 8.0,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.seed, self.regularisation = k, seed, regularisation
+        self.alpha_user, self.alpha_item = alpha_user, alpha_item
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Bias + ALS, and the items' normal matrices."""
+        table = fit_mf(ratings, self.k, regularisation=self.regularisation, seed=self.seed)
+        self.use(table)
+        if table.users is None:
+            raise LookupError("bias + ALS without user vectors")
+        equations = gather(table.users, as_matrix(ratings, ratings.values).T.tocsr())
+        strength = table.regularisation + table.per_rating * equations.count
+        inverse = np.linalg.inv(equations.gram + strength[:, None, None] * np.eye(table.k))
+        self._item_inverse = inverse.reshape(ratings.n_items, -1).astype(np.float32)  # [I, k k]
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores. Quadratic forms are one matrix product over flattened squares."""
+        equations = self.equations(observation)
+        inverse = np.linalg.inv(equations.penalised(*self.penalties()))  # A_u^-1, [B, f, f]
+        users = (inverse @ equations.moment[..., None])[..., 0]
+        features = self._features
+        squares = (features[:, :, None] * features[:, None, :]).reshape(len(features), -1)
+        by_user = inverse.reshape(len(inverse), -1) @ squares.T  # x' A_u^-1 x, [B, I]
+        vectors = users[:, : self.table.k].astype(np.float32)
+        doubles = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(vectors), -1)
+        by_item = doubles @ self._item_inverse.T  # p' C_i^-1 p, [B, I]
+        scores = self.table.scores(vectors)
+        scores = scores + self.alpha_user * np.sqrt(np.maximum(by_user, 0))
+        return scores_at(scores + self.alpha_item * np.sqrt(np.maximum(by_item, 0)), candidates)

@@ -1,0 +1,271 @@
+"""Linear scores of what a user's items are: item-item weights, and ridge regression on vectors."""
+
+from typing import Self
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import svds
+
+from baselines.profile import PLAIN, History, as_matrix, positives, shrunk_means
+from data.observation import FloatArray, IntArray, Observation, sparse_rows
+from data.policy import scores_at
+from data.ratings import Ratings
+from embedding.svd import fit_svd
+
+MEAN_SHRINK = 10.0
+
+
+class ItemItem:
+    """scores = profile @ weights (+ item means), a subclass supplies the weights.
+
+    `values` "positives": profiles are binary, weighted by `history`. "residuals": a rating counts
+    as its difference from the item's shrunk mean and from the user's average difference, the item
+    mean is added to the score, and of `history` only `refused` is used.
+    """
+
+    name: str
+    adaptive = False
+
+    def __init__(self, *, values: str = "positives", history: History = PLAIN) -> None:
+        if values not in ("positives", "residuals"):
+            raise ValueError(f"values: got {values!r}, choose 'positives' or 'residuals'")
+        self.values = values
+        self.history = history
+        self._kept: tuple[tuple[object, ...], FloatArray] | None = None
+
+    def item_weights(self, matrix: csr_matrix) -> FloatArray:
+        """Item-by-item weights float32 [I, I] learned from the training matrix [U, I]."""
+        raise NotImplementedError
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Learn the weights, and the item means if residuals are asked for."""
+        self.threshold, self.n_items = ratings.positive_threshold, ratings.n_items
+        self._kept = None
+        if self.values == "positives":
+            self.means = np.zeros(ratings.n_items, np.float32)
+            self.weights = self.item_weights(positives(ratings))
+        else:
+            self.means = shrunk_means(ratings, MEAN_SHRINK).astype(np.float32)
+            residuals = ratings.values - self.means[ratings.items]
+            sums = np.bincount(ratings.users, weights=residuals, minlength=ratings.n_users)
+            residuals -= _shrunk_mean(sums, ratings.lengths)[ratings.users]
+            self.weights = self.item_weights(as_matrix(ratings, residuals))
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        scores = self._known_scores(observation)
+        if observation.shown_items.shape[1]:
+            scores = scores + self._answers_profile(observation) @ self.weights
+        return scores_at(scores, candidates)
+
+    def _known_scores(self, observation: Observation) -> FloatArray:
+        """From what was known at the start [B, I]; kept, since every answer asks for them again."""
+        origin = (observation.known_items, observation.known_ratings, self.history)
+        if self._kept is None or any(
+            a is not b for a, b in zip(self._kept[0], origin, strict=True)
+        ):
+            scores = self._known_profile(observation) @ self.weights + self.means
+            self._kept = (origin, np.asarray(scores, np.float32))
+        return self._kept[1]
+
+    def _known_profile(self, observation: Observation) -> csr_matrix:
+        if self.values == "positives":
+            return self.history.known(observation, self.threshold, self.n_items)
+        residuals, bias = self._residuals(observation)
+        return sparse_rows(residuals - bias, observation.known_items, self.n_items)
+
+    def _answers_profile(self, observation: Observation) -> csr_matrix:
+        if self.values == "positives":
+            return self.history.answers(observation, self.threshold, self.n_items)
+        bias = self._residuals(observation)[1]
+        residuals = observation.shown_ratings - self.means[observation.shown_items] - bias
+        values = np.where(np.isnan(residuals), self.history.refused, residuals)
+        return sparse_rows(values, observation.shown_items, self.n_items)
+
+    def _residuals(self, observation: Observation) -> tuple[FloatArray, FloatArray]:
+        """Differences from the item means at the start [B, m], and each user's average [B, 1]."""
+        items = observation.known_items
+        residuals = np.where(items >= 0, observation.known_ratings - self.means[items], 0.0)
+        sums = residuals.sum(axis=1, dtype=np.float64)
+        return residuals, _shrunk_mean(sums, (items >= 0).sum(axis=1))[:, None]
+
+
+def _shrunk_mean(sums: FloatArray, counts: IntArray) -> FloatArray:
+    """Means float32, pulled to zero by MEAN_SHRINK values."""
+    return np.asarray(sums / (counts + MEAN_SHRINK), np.float32)
+
+
+class ItemKNN(ItemItem):
+    """Cosine similarity of training columns (Sarwar et al., 2001).
+
+    Similarity x_i . x_j / (|x_i| |x_j| + shrink), zero on the diagonal.
+
+    `neighbours` keeps only the largest similarities of each known item (None: all).
+    """
+
+    name = "item-knn"
+
+    def __init__(
+        self,
+        *,
+        shrink: float = 100.0,
+        neighbours: int | None = None,
+        values: str = "positives",
+        history: History = PLAIN,
+    ) -> None:
+        super().__init__(values=values, history=history)
+        self.shrink = shrink
+        self.neighbours = neighbours
+
+    def item_weights(self, matrix: csr_matrix) -> FloatArray:
+        """See ItemItem."""
+        gram = (matrix.T @ matrix).toarray()  # [I, I]
+        norms = np.sqrt(gram.diagonal())
+        similarity = gram / np.maximum(np.outer(norms, norms) + self.shrink, 1e-12)
+        np.fill_diagonal(similarity, 0.0)
+        if self.neighbours is not None and self.neighbours < len(similarity):
+            cut = -np.partition(-similarity, self.neighbours - 1, axis=1)[:, self.neighbours - 1]
+            similarity[similarity < cut[:, None]] = 0.0
+        return np.asarray(similarity, np.float32)
+
+
+class EASE(ItemItem):
+    """A linear autoencoder in closed form (Steck, 2019).
+
+    Weights B minimising |X - X B|^2 + regularisation |B|^2 with a zero diagonal.
+
+    With P = (X^T X + regularisation I)^-1: B_ij = -P_ij / P_jj off the diagonal.
+    """
+
+    name = "ease"
+
+    def __init__(
+        self,
+        *,
+        regularisation: float = 20_000.0,
+        values: str = "positives",
+        history: History = PLAIN,
+    ) -> None:
+        super().__init__(values=values, history=history)
+        self.regularisation = regularisation
+
+    def item_weights(self, matrix: csr_matrix) -> FloatArray:
+        """See ItemItem. float64 throughout: the inverse loses half the digits."""
+        gram = (matrix.T @ matrix).toarray().astype(np.float64)
+        gram[np.diag_indices_from(gram)] += self.regularisation
+        inverse = cho_solve(cho_factor(gram, lower=True), np.eye(len(gram)), overwrite_b=True)
+        weights = -inverse / inverse.diagonal()
+        np.fill_diagonal(weights, 0.0)
+        return np.asarray(weights, np.float32)
+
+
+class PureSVD(ItemItem):
+    """Projection on the leading right singular vectors (Cremonesi et al., 2010).
+
+    scores = profile @ V V^T, V [I, k] from the SVD of the training matrix.
+
+    Columns are divided by count^`damping` before the SVD, so that popular items do not take all
+    directions; scores are multiplied back. 0 is the published method.
+    """
+
+    name = "pure-svd"
+
+    def __init__(
+        self,
+        *,
+        k: int = 50,
+        damping: float = 0.0,
+        values: str = "positives",
+        history: History = PLAIN,
+    ) -> None:
+        super().__init__(values=values, history=history)
+        self.k = k
+        self.damping = damping
+
+    def item_weights(self, matrix: csr_matrix) -> FloatArray:
+        """See ItemItem."""
+        counts = np.maximum(matrix.getnnz(axis=0), 1)
+        scale = (counts**-self.damping).astype(np.float32)
+        vectors = right_vectors(matrix.multiply(scale).tocsr(), self.k)  # [I, k]
+        return np.asarray(scale[:, None] * vectors @ vectors.T / scale, np.float32)
+
+
+def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:
+    """The k leading right singular vectors [I, k], fewer of a smaller matrix; deterministic."""
+    k = min(k, min(matrix.shape) - 1)
+    start = np.full(min(matrix.shape), 1.0)
+    right = svds(matrix.astype(np.float64), k=k, v0=start, return_singular_vectors="vh")[2]
+    return np.asarray(right.T)
+
+
+class Ridge:
+    """scores = x W, x = [mean of the liked items' SVD vectors, 1]; W = (X'X + lambda I)^-1 X'Y.
+
+    A row of X is the mean over a window of `window` ratings of a training user, the same row of Y
+    his other positives. Each user gives his first window and `random_windows` random ones. Refused
+    items are subtracted as `history.refused` times their vectors.
+    """
+
+    name = "ridge"
+    adaptive = False
+
+    def __init__(
+        self,
+        *,
+        k: int = 100,
+        regularisation: float = 100.0,
+        window: int = 10,
+        random_windows: int = 4,
+        history: History = PLAIN,
+        seed: int = 0,
+    ) -> None:
+        self.k, self.regularisation, self.window = k, regularisation, window
+        self.random_windows, self.history, self.seed = random_windows, history, seed
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Draw windows, then one linear system."""
+        self.threshold, self.n_items = ratings.positive_threshold, ratings.n_items
+        self.vectors = fit_svd(ratings, self.k).items  # [I, k]
+        liked = positives(ratings)
+        rng = np.random.default_rng(self.seed)
+        size = self.vectors.shape[1] + 1
+        gram, moment = np.zeros((size, size)), np.zeros((size, ratings.n_items))
+        for random in [False] + [True] * self.random_windows:
+            users, window = self._windows(ratings, rng, random)
+            features = self._features(window)
+            gram += features.T @ features
+            moment += (_others(liked[users], window).T @ features).T
+        gram[np.diag_indices(size)] += self.regularisation
+        self.weights = np.linalg.solve(gram, moment).astype(np.float32)  # [k + 1, I]
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        profile = self.history.profile(observation, self.threshold, self.n_items)
+        return scores_at((self._features(profile) @ self.weights).astype(np.float32), candidates)
+
+    def _features(self, profile: csr_matrix) -> FloatArray:
+        """Mean item vector weighted by the profile, and a constant: [B, k + 1]."""
+        positive = np.asarray(profile.maximum(0).sum(axis=1))  # [B, 1]
+        mean = (profile @ self.vectors) / np.maximum(positive, 1e-6)
+        mean = np.where(positive > 0, mean, 0.0)
+        return np.hstack([mean, np.ones((len(mean), 1))])
+
+    def _windows(
+        self, ratings: Ratings, rng: np.random.Generator, random: bool
+    ) -> tuple[IntArray, csr_matrix]:
+        """One window of each user who rated more than that: users [M], profiles [M, I]."""
+        users = np.flatnonzero(ratings.lengths > self.window)
+        ends = np.full(len(users), self.window)
+        if random:
+            ends = rng.integers(self.window, ratings.lengths[users])
+        places = (ratings.offsets[users] + ends)[:, None] + np.arange(-self.window, 0)  # [M, n]
+        weights = self.history.weights(ratings.positive[places])
+        return users, sparse_rows(weights, ratings.items[places], ratings.n_items)
+
+
+def _others(liked: csr_matrix, window: csr_matrix) -> csr_matrix:
+    """Positives [M, I] less those in the window."""
+    return liked - liked.multiply(window.astype(bool))

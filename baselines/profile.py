@@ -1,0 +1,85 @@
+"""The training ratings as matrices, and what a user's past weighs: what most baselines start from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from data.observation import FloatArray, IntArray, Observation, sparse_rows
+from data.ratings import Ratings
+
+
+@dataclass(frozen=True)
+class History:
+    """Weights of the interactions that make up a profile.
+
+    liked: rated at least the positive threshold. other: rated below it. refused: recommended, not
+    rated. accepted: what a liked recommendation weighs, since it was chosen by the policy and says
+    less about taste than an item the user came upon alone. decay: factor per later interaction
+    within the start (1: order does not matter).
+    """
+
+    liked: float = 1.0
+    other: float = 0.0
+    refused: float = 0.0
+    accepted: float = 1.0
+    decay: float = 1.0
+
+    def known(self, observation: Observation, threshold: float, n_items: int) -> csr_matrix:
+        """Profile of what was known before the first recommendation, float32 [B, I]."""
+        weights = self.weights(observation.known_ratings >= threshold)
+        return _without_zeros(sparse_rows(weights, observation.known_items, n_items))
+
+    def answers(self, observation: Observation, threshold: float, n_items: int) -> csr_matrix:
+        """Profile of the answers since the start, float32 [B, I]; empty before the first one."""
+        ratings = observation.shown_ratings  # [B, t], NaN: refused
+        weights = np.where(ratings >= threshold, self.accepted, self.other)
+        weights = np.where(np.isnan(ratings), self.refused, weights)
+        return _without_zeros(sparse_rows(weights, observation.shown_items, n_items))
+
+    def profile(self, observation: Observation, threshold: float, n_items: int) -> csr_matrix:
+        """Everything known, float32 [B, I]."""
+        asked = observation, threshold, n_items
+        return self.known(*asked) + self.answers(*asked)
+
+    def weights(self, liked: np.ndarray) -> FloatArray:
+        """Weights of interactions bool [B, m], oldest first: [B, m]."""
+        age = np.arange(liked.shape[1] - 1, -1, -1)
+        return np.where(liked, self.liked, self.other) * self.decay**age
+
+
+PLAIN = History()
+
+
+def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
+    """Sparse float32 [U, I] of one value per rating."""
+    shape = (ratings.n_users, ratings.n_items)
+    entries = (values.astype(np.float32), ratings.items, ratings.offsets)
+    return csr_matrix(entries, shape=shape, copy=True)
+
+
+def positives(ratings: Ratings) -> csr_matrix:
+    """1 where the rating reaches the positive threshold, else nothing, float32 [U, I]."""
+    return _without_zeros(as_matrix(ratings, ratings.positive))
+
+
+def positive_counts(ratings: Ratings) -> IntArray:
+    """Number of positive ratings of each item, int64 [I]."""
+    return np.bincount(ratings.items[ratings.positive], minlength=ratings.n_items)
+
+
+def shrunk_means(ratings: Ratings, shrink: float) -> FloatArray:
+    """Mean rating of each item, float64 [I], pulled to the global mean by `shrink` ratings.
+
+    (sum + shrink * mean) / (count + shrink); an item nobody rated gets the global mean.
+    """
+    counts = np.bincount(ratings.items, minlength=ratings.n_items)
+    sums = np.bincount(ratings.items, weights=ratings.values, minlength=ratings.n_items)
+    mean = float(ratings.values.mean(dtype=np.float64))
+    means: FloatArray = (sums + shrink * mean) / np.maximum(counts + shrink, 1e-12)
+    return means
+
+
+def _without_zeros(matrix: csr_matrix) -> csr_matrix:
+    matrix.eliminate_zeros()
+    return matrix
