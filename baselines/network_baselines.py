@@ -15,7 +15,6 @@ from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 from recommender.state import Features, StateRepresentation
-from recommender.state import Observation as StateObservation
 
 BATCH = 256  # windows
 
@@ -120,8 +119,7 @@ class UserTower(keras.Model):
         self.vector = keras.layers.Dense(features.table.k)
         self.bias = self.add_weight(shape=(features.n_items,), initializer="zeros", name="bias")
         self.dropout = [keras.layers.Dropout(config.dropout, seed=seed + i) for i in range(3)]
-        self._features = features
-        nobody = tf.zeros([1, features.demographics.shape[1]])
+        nobody = tf.zeros([1, features.n_demographics])
         self(nobody, tf.fill([1, window], -1), tf.zeros([1, window]), tf.ones([1, window]))
 
     def call(
@@ -134,11 +132,18 @@ class UserTower(keras.Model):
     ) -> tf.Tensor:
         """demographics [B, D]; items, ratings and keep [B, n] -> [B, k]."""
         # Only the window is told: a log has no refused recommendations to learn from.
-        # The state looks demographics up by row; here the rows are those of the batch.
-        nobody = tf.zeros([1, demographics.shape[1]])
-        self._features.demographics = tf.concat([demographics, nobody], axis=0)
-        users = tf.range(tf.shape(items)[0])
-        observation = StateObservation(users, items, ratings, items, tf.zeros_like(ratings))
+        nothing = tf.zeros([tf.shape(items)[0], 0])
+        observation = Observation(
+            users=tf.fill(tf.shape(items)[:1], -1),
+            demographics=demographics,
+            window_items=items,
+            window_ratings=ratings,
+            known_items=items,
+            known_ratings=ratings,
+            shown_items=tf.cast(nothing, tf.int32),
+            shown_ratings=nothing,
+            shown_rewards=nothing,
+        )
         state = self.state(observation, keep)
         state = self.dropout[0](state, training=training)
         hidden = self.dropout[1](self.first(state), training=training)
@@ -199,7 +204,7 @@ class TwoTower(SupervisedNetwork):
     def build(self, ratings: Ratings) -> None:
         table = fit_svd(ratings, self.k)
         self.items = table.items  # [I, k]
-        features = Features(table, ratings.demographics, ratings.scale)
+        features = Features(table, ratings.scale, ratings.demographics.shape[1])
         self.network = UserTower(self.config, self.window, features, self.seed)
 
     def loss(
