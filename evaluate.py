@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from rich.console import Console
 
-from config import Config, ConfigError, CsvConfig, load
-from config.command_line import until_nobody_reads
+from config import Config, ConfigError, CsvConfig, DRRError, load
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
@@ -42,7 +42,7 @@ Agents = dict[str, list["DRRPolicy"]]  # one for each run, by the policy's name
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 
 
-class UsageError(ValueError):
+class UsageError(DRRError):
     """The command line asks for something that cannot be done."""
 
 
@@ -92,8 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
     try:
         run(arguments)
-    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
-        raise
     except (UsageError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
@@ -370,5 +368,5 @@ def _write(report: Report, arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -22,7 +22,6 @@ import tyro
 
 import config as settings
 from config import Config, ConfigError, CsvConfig, Dataset
-from config.command_line import until_nobody_reads
 from training.signals import Interrupted, stop_at_once
 
 if TYPE_CHECKING:
@@ -203,5 +202,4 @@ def fail(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    sys.exit(main())

@@ -16,7 +16,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
-from config.command_line import until_nobody_reads
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
 
@@ -73,5 +72,4 @@ def tables(figures: dict[str, Any]) -> list[Table]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -19,7 +19,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
-from config.command_line import until_nobody_reads
 from data import Ratings
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol
@@ -132,5 +131,4 @@ def show_help() -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

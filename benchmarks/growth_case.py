@@ -22,7 +22,6 @@ import tyro
 
 from benchmarks.common import median_seconds, write_json
 from config import Config
-from config.command_line import until_nobody_reads
 from data import Ratings, read_interactions
 from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
@@ -233,5 +232,4 @@ def main(case: Case) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Case, description=__doc__))
+    main(tyro.cli(Case, description=__doc__))

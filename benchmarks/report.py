@@ -29,7 +29,6 @@ from benchmarks import (
     workers,
 )
 from benchmarks.common import Table, as_markdown
-from config.command_line import until_nobody_reads
 from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -178,5 +177,4 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure]] = {
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

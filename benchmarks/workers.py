@@ -35,7 +35,6 @@ from benchmarks.common import (
     median_seconds,
     write_json,
 )
-from config.command_line import until_nobody_reads
 from training.workers import Workers, from_environment
 
 if TYPE_CHECKING:
@@ -188,5 +187,4 @@ def alone(figures: dict[str, Any]) -> Table:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from config import DRRError
 from evaluation.policy import PADDING, FloatArray, IntArray, Policy, States
 
 
-class PolicyError(ValueError):
+class PolicyError(DRRError):
     """A policy answered something that cannot be ranked."""
 
 

@@ -27,7 +27,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import config as settings
 from config import Config, ConfigError, Preset
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from evaluation.curves import CurveRow, strategies
 from evaluation.policy import FloatArray
 from evaluation.statistics import over_seeds
@@ -241,5 +241,5 @@ def draw(rows: dict[str, list[Cell]], arguments: Arguments, study: Study) -> Pat
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

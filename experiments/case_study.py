@@ -15,7 +15,7 @@ import tyro
 
 import evaluate
 from config import CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from evaluation import probes
 from evaluation.policy import Policy
@@ -163,5 +163,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from embedding.hdf5 import Array, read_hdf5
 from recommender.files import leftovers, write_text
 
@@ -193,5 +193,5 @@ def equal(left: Any, right: Any) -> bool:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    end_when_nobody_reads()
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import config as settings
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from recommender.files import write_text
 from training.checkpoint import CheckpointError, load_newest
 from training.events import read_scalars
@@ -248,5 +248,5 @@ def plot(watched: Watched, rows: dict[str, FloatArray], found: dict[str, Any], p
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    end_when_nobody_reads()
+    sys.exit(main(tyro.cli(Arguments, description=__doc__)))

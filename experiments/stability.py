@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import config as settings
 import evaluate
 from config import Preset
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from evaluation.curves import CurveRow, points, strategies
 from evaluation.policy import FloatArray
 from experiments import leaderboard
@@ -130,5 +130,5 @@ def test_mean(run: Path, protocol: str, key: str) -> float:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

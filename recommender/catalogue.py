@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config import ConfigError, read_json
+from config import ConfigError, DRRError, read_json
 
 if TYPE_CHECKING:
     from recommender.agent import Catalogue
@@ -18,7 +18,7 @@ FINISHED = "give the folder of a finished run, or finish this one with train.py 
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory
 
 
-class RunError(ValueError):
+class RunError(DRRError):
     """A run folder that cannot be used as asked; the message says why and what to do."""
 
 
