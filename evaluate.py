@@ -137,7 +137,7 @@ def run(arguments: Arguments) -> Report:
 
 def _start_tensorflow(device: str) -> None:
     """Choose the device before anything else imports TensorFlow."""
-    from training.devices import DeviceError, select_device
+    from training.process import DeviceError, select_device
 
     try:
         select_device(device)
@@ -215,12 +215,12 @@ def with_learning(
     agents: Agents, runs: dict[str, list[Path]], protocol: EvaluationProtocol
 ) -> Agents:
     """The agents of the runs, learning within every session."""
-    from training.online import learning, session_log
+    from training.tasks import online_policy, session_log
 
     log = session_log(protocol)
     return {
         name: [
-            learning(agent, _settings(folder), protocol, log)
+            online_policy(agent, _settings(folder), protocol, log)
             for agent, folder in zip(agents[name], folders, strict=True)
         ]
         for name, folders in runs.items()

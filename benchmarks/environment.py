@@ -30,7 +30,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.process import select_device
 
     device = select_device(arguments.device)
     from benchmarks.eager import EagerLoop

@@ -69,12 +69,12 @@ def measure(case: Case, config: Config) -> dict[str, Any]:
     ratings = make_synthetic(settings_of(case))
     stages.done("generate")
     stages.done("parse", seconds_to_parse(ratings))
-    from training.devices import select_device
+    from training.process import select_device
 
     select_device("cpu")
     import embedding
-    from training.folder import RunFolder
     from training.loop import Training
+    from training.run_folder import RunFolder
 
     stages.done("import")
     with tempfile.TemporaryDirectory() as folder:

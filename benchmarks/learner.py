@@ -46,7 +46,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.process import select_device
 
     device = select_device(arguments.device)
     from benchmarks.workload import Workload

@@ -30,7 +30,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import on_gpu, select_device
+    from training.process import on_gpu, select_device
 
     device = select_device(arguments.device)
     from benchmarks.workload import Workload

@@ -1,6 +1,6 @@
 """Tables and plots of docs/performance.md and docs/scaling.md, from what the benchmarks wrote.
 
-    for name in learner environment replay evaluation profile quality growth workers; do
+    for name in learner environment replay evaluation profile quality growth; do
         python -m benchmarks.$name --json benchmarks/results/$name.json
     done
     python -m benchmarks.report
@@ -26,7 +26,6 @@ from benchmarks import (
     profile,
     quality,
     replay,
-    workers,
 )
 from benchmarks.common import Table, as_markdown
 from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
@@ -42,7 +41,7 @@ PAGES: dict[str, dict[str, Tables]] = {
         "profile": profile.tables,
         "quality": quality.tables,
     },
-    "scaling": {"growth": growth.tables, "workers": workers.tables},
+    "scaling": {"growth": growth.tables},
 }
 
 

@@ -14,7 +14,7 @@ from recommender.exploration import schedule
 from recommender.training_agent import TrainingAgent, transition_spec
 from recommender.updates import Mean, alone
 from replay_buffer.prioritized import PrioritizedReplay
-from training.devices import on_gpu
+from training.process import on_gpu
 
 
 class Workload:

@@ -155,12 +155,12 @@ def train_cell(row: str, seed: int, arguments: Arguments) -> None:
     """One training without the test users; its learning curve becomes the cell."""
     from data import load_dataset
     from data.splits import split_users
-    from training.devices import select_device
-    from training.folder import RunFolder
+    from training.process import select_device
+    from training.run_folder import RunFolder
 
     select_device("auto")
-    from training.health import Diverged
     from training.loop import Training
+    from training.monitor import Diverged
 
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on

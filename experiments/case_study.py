@@ -22,7 +22,7 @@ from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.ranking import PolicyError
 from evaluation.report import describe
-from training.devices import select_device
+from training.process import select_device
 
 # with evaluate.py
 SHARED = ("protocol", "weights", "policies", "dataset", "data_root", "csv", "cache_dir", "seed")

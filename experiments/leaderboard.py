@@ -23,7 +23,7 @@ from config import NEW_USERS, Preset
 from config.command_line import end_when_nobody_reads
 from recommender.files import write_text
 from train import parse
-from training.folder import contradictions
+from training.run_folder import contradictions
 
 # Of the default preset for new users, chosen on held-out training users where the default is too many.
 STEPS = {"ml-100k": 60_000}

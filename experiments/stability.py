@@ -26,7 +26,7 @@ from evaluation.curves import CurveRow, points, strategies
 from evaluation.policy import FloatArray
 from experiments import leaderboard
 from experiments.strategies import read
-from training import health
+from training import monitor
 
 KEYS = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
 MEASURED: evaluate.ProtocolName = "catalog"  # and with it session: one run serves both
@@ -109,12 +109,12 @@ def table(runs: Sequence[Path], curves: Sequence[Sequence[CurveRow]], stopped: i
 
 
 def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
-    """Whether training would have been stopped anywhere on this curve (training/health.py)."""
+    """Whether training would have been stopped anywhere on this curve (training/monitor.py)."""
     rows = [dict(row) for row in curve]
     try:
         for place, row in enumerate(rows):
-            health.check(row, rows[:place], discount)
-    except health.Diverged:
+            monitor.check_row(row, rows[:place], discount)
+    except monitor.Diverged:
         return True
     return False
 

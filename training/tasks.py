@@ -1,6 +1,6 @@
-"""What a run is trained for: which ratings it may see, its episodes, and its validation.
+"""What a run is trained for: which ratings it may see, its episodes, its validation.
 
-`NewUsers` serves `catalog` and `session`: whole users are held out. `KnownUsers` serves the paper's
+`NewUserTask` serves `catalog` and `session`: whole users are held out. `KnownUserTask` serves the paper's
 `rerank` and `simulator`: everybody's last ratings are.
 """
 
@@ -23,6 +23,9 @@ from evaluation.protocols.catalog import Catalog
 from evaluation.protocols.rerank import Rerank, latest_positives
 from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
+from recommender.online import OnlinePolicy
+from recommender.policy import DRRPolicy
+from training.process import on_gpu
 
 # Shares of a training history after which a training session may begin. The test begins at 0.8 of
 # the whole history, and what lies behind a cut must be long enough to recommend from.
@@ -56,7 +59,7 @@ class Task(Protocol):
         ...
 
 
-class NewUsers:
+class NewUserTask:
     """`catalog` and `session`: episodes with four fifths of the users, less those of validation."""
 
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
@@ -103,7 +106,7 @@ class NewUsers:
 NEW_USER_PROTOCOLS: dict[str, type[Catalog | Session]] = {"catalog": Catalog, "session": Session}
 
 
-class KnownUsers:
+class KnownUserTask:
     """`rerank` and `simulator`: sessions cut from the first 80% of every history.
 
     A session knows what came before its cut: the window holds the latest positives, the user vector
@@ -186,8 +189,8 @@ class KnownUsers:
 def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
     """The task of the settings' protocols; `seed` draws the validation users."""
     if config.new_users:
-        return NewUsers(config, ratings, seed)
-    return KnownUsers(config, ratings, seed)
+        return NewUserTask(config, ratings, seed)
+    return KnownUserTask(config, ratings, seed)
 
 
 def check_test_part(config: Config, ratings: Ratings) -> None:
@@ -213,3 +216,18 @@ def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:
     """Which of `ratings` are in `part`, bool [N]."""
     keys, wanted = (r.users.astype(np.int64) * r.n_items + r.items for r in (ratings, part))
     return np.isin(keys, wanted)
+
+
+def session_log(protocol: EvaluationProtocol) -> VectorOfflineEnv:
+    """What updates within a session may ask: the visible ratings, and where these are silent a
+    factorisation of them, never the protocol's, as in the training."""
+    table = RatingModel(protocol.visible).table
+    return VectorOfflineEnv(protocol.visible, episode_length=protocol.steps, simulator=table)
+
+
+def online_policy(
+    policy: DRRPolicy, config: Config, protocol: EvaluationProtocol, log: VectorOfflineEnv
+) -> OnlinePolicy:
+    """The policy of a run trained with `config`, learning within every session of `protocol`."""
+    start, compiled = protocol.start(), config.xla(on_gpu()).updates
+    return OnlinePolicy(policy.agent, log, start, protocol.steps, policy.name, jit_compile=compiled)

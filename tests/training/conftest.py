@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import tensorflow as tf
+from training.folder import RunFolder
 
 import train as program
-from training.folder import RunFolder
 from training.loop import Training
 
 

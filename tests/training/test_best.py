@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import tensorflow as tf
-
-import train as program
 from training.best import Best
 from training.folder import RunFolder
-from training.loop import Training
 from training.signals import Interrupted
+
+import train as program
+from training.loop import Training
 
 CURVE = {2: 0.1, 3: 0.5, 4: 0.5, 5: 0.3}  # precision by iteration; the first has no point
 

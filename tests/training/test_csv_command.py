@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from training.folder import contradictions
 
 import evaluate
 import train as program
 from recommender import DRRAgent
-from training.folder import contradictions
 
 Flags = tuple[str, ...]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from training.logs import Progress
 
 from embedding.table import EmbeddingTable
 from recommender.files import leftovers
 from recommender.weights import save_weights
 from training.checkpoint import CheckpointError
-from training.logs import Progress
 from training.loop import Training
 
 

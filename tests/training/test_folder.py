@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from training.folder import JoinedFolder, RunFolder, RunFolderError, contradictions
 
 from config import AgentConfig, Config, ReplayConfig
-from training.folder import JoinedFolder, RunFolder, RunFolderError, contradictions
 
 ROOT = Path(__file__).resolve().parents[2]
 

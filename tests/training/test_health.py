@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from training.health import DEAD, Diverged, check
 
 from training import checkpoint
-from training.health import DEAD, Diverged, check
 from training.loop import Training
 
 HEALTHY = {"reward": -1.0, "critic_loss": 1.0, "q_max": 1.5, "replay_weight": 0.5, "step": 800.0}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from training.online import learning, session_log
 
 from config import preset
 from embedding.svd import fit_svd
@@ -11,7 +12,6 @@ from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.simulator import Simulator
 from recommender.agent import DRRAgent
 from recommender.policy import DRRPolicy
-from training.online import learning, session_log
 
 
 @pytest.mark.parametrize("user_vector", ["pretrained", "fold-in"])

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from training.events import read_scalars
 from training.logs import Progress
 

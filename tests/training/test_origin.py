@@ -7,10 +7,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from training.folder import RunFolder, RunFolderError
 
 from config import Config
 from training import loop, origin
-from training.folder import RunFolder, RunFolderError
 
 FACTS = {"data": "d", "settings": "s", "numpy": "1", "git_commit": None, "device": "CPU"}
 

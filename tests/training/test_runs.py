@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from training.events import read_scalars
+from training.folder import RunFolder
 
 import config as settings
 import train as program
 from recommender.files import leftovers
-from training.events import read_scalars
-from training.folder import RunFolder
 from training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,11 +4,11 @@ import os
 import signal
 
 import pytest
+from training.signals import STOPPING, Interrupted, stop_at_once, stop_later
 
 import data
 from training import devices
 from training.checkpoint import load_newest
-from training.signals import STOPPING, Interrupted, stop_at_once, stop_later
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

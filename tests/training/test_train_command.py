@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training.folder import RunFolder
 
 import train as program
 from data import Ratings
 from recommender.runs import load_config
-from training.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 

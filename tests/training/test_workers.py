@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from training.cluster import read_cluster
 
 from config import Config, ConfigError, ReplayConfig
 from training import checkpoint
 from training import workers as workers_module
-from training.cluster import read_cluster
 from training.workers import ALONE, Workers, from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
