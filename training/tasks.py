@@ -1,7 +1,7 @@
 """What a run is trained for: which ratings it may see, its episodes, its validation.
 
-`NewUserTask` serves `catalog` and `session`: whole users are held out. `KnownUserTask` serves the paper's
-`rerank` and `simulator`: everybody's last ratings are.
+`NewUserTask` serves `catalog` and `session`: whole users are held out. `KnownUserTask` serves the
+paper's `rerank` and `simulator`: everybody's last ratings are.
 """
 
 from dataclasses import replace
