@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from rich.console import Console
 
-from config import Config, ConfigError, CsvConfig, load
-from config.command_line import until_nobody_reads
+from config import Config, ConfigError, CsvConfig, DRRError, load
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
@@ -39,7 +39,7 @@ Agents = dict[str, list["DRRPolicy"]]  # one for each run, by the policy's name
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 
 
-class UsageError(ValueError):
+class UsageError(DRRError):
     """The command line asks for something that cannot be done."""
 
 
@@ -89,8 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
     try:
         run(arguments)
-    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
-        raise
     except (UsageError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
@@ -136,7 +134,7 @@ def run(arguments: Arguments) -> Report:
 
 def _start_tensorflow(device: str) -> None:
     """Choose the device before anything else imports TensorFlow."""
-    from training.devices import DeviceError, select_device
+    from training.process import DeviceError, select_device
 
     try:
         select_device(device)
@@ -216,12 +214,12 @@ def with_learning(
     agents: Agents, runs: dict[str, list[Path]], protocol: EvaluationProtocol
 ) -> Agents:
     """The agents of the runs, learning within every session."""
-    from training.online import learning, session_log
+    from training.tasks import online_policy, session_log
 
     log = session_log(protocol)
     return {
         name: [
-            learning(agent, _settings(folder), protocol, log)
+            online_policy(agent, _settings(folder), protocol, log)
             for agent, folder in zip(agents[name], folders, strict=True)
         ]
         for name, folders in runs.items()
@@ -369,5 +367,5 @@ def _write(report: Report, arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

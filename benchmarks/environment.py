@@ -16,7 +16,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
-from config.command_line import until_nobody_reads
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
 
@@ -31,7 +30,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.process import select_device
 
     device = select_device(arguments.device)
     from benchmarks.eager import EagerLoop
@@ -73,5 +72,4 @@ def tables(figures: dict[str, Any]) -> list[Table]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -19,7 +19,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
-from config.command_line import until_nobody_reads
 from data import Ratings
 from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol
@@ -37,7 +36,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.process import select_device
 
     device = select_device(arguments.device)
     ratings = load_ratings(arguments)
@@ -130,5 +129,4 @@ def show_help() -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -27,7 +27,6 @@ import tyro
 
 from benchmarks.common import Arguments as CommonArguments
 from benchmarks.common import Table, print_table, write_json
-from config.command_line import until_nobody_reads
 
 Size = tuple[int, int, int]  # users, items, ratings
 Figures = dict[str, Any]
@@ -170,5 +169,4 @@ def short(number: int) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

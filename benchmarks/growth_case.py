@@ -22,7 +22,6 @@ import tyro
 
 from benchmarks.common import median_seconds, write_json
 from config import Config
-from config.command_line import until_nobody_reads
 from data import Ratings, read_interactions
 from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
@@ -70,12 +69,12 @@ def measure(case: Case, config: Config) -> dict[str, Any]:
     ratings = make_synthetic(settings_of(case))
     stages.done("generate")
     stages.done("parse", seconds_to_parse(ratings))
-    from training.devices import select_device
+    from training.process import select_device
 
     select_device("cpu")
     import embedding
-    from training.folder import RunFolder
     from training.loop import Training
+    from training.run_folder import RunFolder
 
     stages.done("import")
     with tempfile.TemporaryDirectory() as folder:
@@ -234,5 +233,4 @@ def main(case: Case) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Case, description=__doc__))
+    main(tyro.cli(Case, description=__doc__))

@@ -25,7 +25,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
-from config.command_line import until_nobody_reads
 
 OPERATIONS = 2**32  # of one timing of the update, at least
 EAGER_STEPS = 5  # in one timing of the baseline
@@ -47,7 +46,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import select_device
+    from training.process import select_device
 
     device = select_device(arguments.device)
     from benchmarks.workload import Workload
@@ -209,5 +208,4 @@ def parallel(workload: Any, arguments: Arguments) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -16,7 +16,6 @@ import tyro
 
 import config as settings
 from benchmarks.common import DataArguments, Table, conclude, load_ratings
-from config.command_line import until_nobody_reads
 
 COMPILED = ("play", "update")
 
@@ -31,7 +30,7 @@ class Arguments(DataArguments):
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.devices import on_gpu, select_device
+    from training.process import on_gpu, select_device
 
     device = select_device(arguments.device)
     from benchmarks.workload import Workload
@@ -113,5 +112,4 @@ class Clock:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

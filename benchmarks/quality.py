@@ -19,7 +19,6 @@ from typing import Annotated, Any
 import tyro
 
 from benchmarks.common import Table, conclude
-from config.command_line import until_nobody_reads
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = (("catalog", "precision@5"), ("session", "reward@10"))
@@ -83,5 +82,4 @@ def train(steps: int, arguments: Arguments) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

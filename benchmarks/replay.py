@@ -17,7 +17,6 @@ import tyro
 from benchmarks.common import Arguments as Common
 from benchmarks.common import Table, conclude, median_seconds
 from benchmarks.python_replay import PythonReplay
-from config.command_line import until_nobody_reads
 from replay_buffer import PrioritizedReplay, Spec
 
 ALPHA, BETA, EPSILON = 0.6, 0.4, 1e-2
@@ -108,5 +107,4 @@ def draw(replay: Any, size: int, rng: np.random.Generator) -> Callable[[], Any]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

@@ -1,6 +1,6 @@
 """Tables and plots of docs/performance.md and docs/scaling.md, from what the benchmarks wrote.
 
-    for name in learner environment replay evaluation profile quality growth workers; do
+    for name in learner environment replay evaluation profile quality growth; do
         python -m benchmarks.$name --json benchmarks/results/$name.json
     done
     python -m benchmarks.report
@@ -26,10 +26,8 @@ from benchmarks import (
     profile,
     quality,
     replay,
-    workers,
 )
 from benchmarks.common import Table, as_markdown
-from config.command_line import until_nobody_reads
 from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +41,7 @@ PAGES: dict[str, dict[str, Tables]] = {
         "profile": profile.tables,
         "quality": quality.tables,
     },
-    "scaling": {"growth": growth.tables, "workers": workers.tables},
+    "scaling": {"growth": growth.tables},
 }
 
 
@@ -178,5 +176,4 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure]] = {
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    main(tyro.cli(Arguments, description=__doc__))

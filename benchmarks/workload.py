@@ -14,7 +14,7 @@ from envs.vector import EnvState, VectorOfflineEnv
 from recommender.collector import transition_spec
 from recommender.exploration import schedule
 from replay_buffer.prioritized import PrioritizedReplay
-from training.devices import on_gpu
+from training.process import on_gpu
 
 
 class Workload:

@@ -9,7 +9,7 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 """
 
 from config.agent import AgentConfig, State
-from config.checks import ConfigError
+from config.checks import ConfigError, DRRError
 from config.files import from_json, load, read_json, to_json
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
@@ -21,6 +21,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "CsvConfig",
+    "DRRError",
     "Dataset",
     "Device",
     "EmbeddingConfig",

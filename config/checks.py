@@ -1,7 +1,13 @@
-"""How a setting is refused: quoting the value and saying what to do."""
+"""What a command refuses, and how: the message quotes the value and says what to do."""
 
 
-class ConfigError(ValueError):
+class DRRError(ValueError):
+    """Base of the errors that a command shows without a traceback, then ends with `status`."""
+
+    status = 2  # nothing was run; 1: it failed while it ran
+
+
+class ConfigError(DRRError):
     """A setting that cannot work; the message quotes the value and says what to do."""
 
 

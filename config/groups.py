@@ -128,7 +128,9 @@ class LoopConfig:
     evaluations: int = 10
     """Points of the learning curve."""
     checkpoints: int = 5
-    """Checkpoints over the run; the last two are kept."""
+    """Checkpoints over the run; the last two are kept, until it is finished."""
+    keep_checkpoints: bool = False
+    """Keep them in a finished run."""
     keep: Literal["last", "best"] = "last"
     """Weights that the run ends with. best: those of the learning curve's best point, by the first
     metric of the first protocol, on validation users (catalog: precision@5)."""

@@ -2,11 +2,13 @@
 
 import re
 
+from config import DRRError
+
 _LONGEST_QUOTE = 80
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
-class DataError(ValueError):
+class DataError(DRRError):
     """A data file, archive or table that cannot be used."""
 
 

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from config import DRRError
 from embedding.hdf5 import Array, Attributes, Group, HDF5Error, read_hdf5
 from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
 from embedding.writing import replacing
@@ -20,7 +21,7 @@ FORMAT = "drr-embedding-1"
 BLOCK_ENTRIES = 1 << 17  # entries whose item vectors are gathered at once: bounds the memory
 
 
-class EmbeddingError(ValueError):
+class EmbeddingError(DRRError):
     """An embedding file or table that does not hold what it should."""
 
 

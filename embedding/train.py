@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 import embedding
-from config import ConfigError, EmbeddingConfig
-from config.command_line import until_nobody_reads
+from config import ConfigError, DRRError, EmbeddingConfig
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
 from embedding.ridge import FloatArray, padded_positions
@@ -128,7 +127,7 @@ def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: i
     return lines
 
 
-class UsageError(ValueError):
+class UsageError(DRRError):
     """The command line asks for something that cannot be done."""
 
 
@@ -173,8 +172,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)
-    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
-        raise
     except (DataError, UsageError, ConfigError, FileExistsError) as error:
         return fail(error, 2)
     except (OSError, ValueError, MemoryError) as error:
@@ -189,5 +186,4 @@ def fail(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    sys.exit(main())

@@ -153,13 +153,15 @@ def read_cell(row: str, seed: int, arguments: Arguments) -> Cell | None:
 
 def train_cell(row: str, seed: int, arguments: Arguments) -> None:
     """One training without the test users; its learning curve becomes the cell."""
-    from data import load_dataset
-    from data.splits import split_users
     from training.devices import select_device
     from training.folder import RunFolder
 
+    from data import load_dataset
+    from data.splits import split_users
+
     select_device("auto")
     from training.health import Diverged
+
     from training.loop import Training
 
     ratings = load_dataset(arguments.dataset, arguments.data_root)

@@ -15,13 +15,13 @@ import tyro
 
 import evaluate
 from config import CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.policy import Policy
 from evaluation import probes
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
 from evaluation.report import describe
-from training.devices import select_device
+from training.process import select_device
 
 # with evaluate.py
 SHARED = ("protocol", "weights", "policies", "dataset", "data_root", "csv", "cache_dir", "seed")
@@ -162,5 +162,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

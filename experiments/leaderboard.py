@@ -20,10 +20,10 @@ import tyro
 import config as settings
 import evaluate
 from config import NEW_USERS, Preset
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from recommender.files import write_text
 from train import parse
-from training.folder import contradictions
+from training.run_folder import contradictions
 
 # Of the default preset for new users, chosen on held-out training users where the default is too many.
 STEPS = {"ml-100k": 60_000}
@@ -153,5 +153,5 @@ def insert(page: str, name: str, table: str) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

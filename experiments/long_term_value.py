@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import evaluate
 from config import CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError
 from evaluation import long_term, probes
 from evaluation.protocols.base import PolicyError
@@ -103,5 +103,5 @@ def run(arguments: Arguments) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -17,7 +17,7 @@ import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import evaluate
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from evaluation.figures import ACCENT, new_figure
 from evaluation.report import Report
 from experiments.leaderboard import fill, train_missing
@@ -258,5 +258,5 @@ def draw(report: Report, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

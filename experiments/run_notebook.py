@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 
 ROOT = Path(__file__).resolve().parent.parent
 ABSOLUTE = re.compile(r"(?<![\w.:/<])/(?:home|root|tmp|work|usr|opt|var|mnt|Users)/[^\s\"']*")
@@ -81,5 +81,5 @@ def absolute_paths(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main(tyro.cli(Arguments, description=Arguments.__doc__)))
+    end_when_nobody_reads()
+    sys.exit(main(tyro.cli(Arguments, description=Arguments.__doc__)))

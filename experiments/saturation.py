@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from data.observation import FloatArray, IntArray, Observation
 from evaluation.metrics import top_k
@@ -89,5 +89,5 @@ def overlap(lists: IntArray, n_items: int) -> float:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

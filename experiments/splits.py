@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from baselines import registry
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings, load_dataset
 from data.observation import IntArray
 from evaluation.protocols.known_users import RerankProtocol
@@ -104,5 +104,5 @@ def as_markdown(study: Study, rows: dict[str, list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

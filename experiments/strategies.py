@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from evaluation.curves import CurveRow, strategies
 
 
@@ -65,5 +65,5 @@ def read(run: str) -> tuple[str, list[CurveRow]]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config import ConfigError, read_json
+from config import ConfigError, DRRError, read_json
 from recommender.history import Catalogue
 
 FINISHED = "give the folder of a finished run, or finish this one with train.py --resume"
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory
 
 
-class RunError(ValueError):
+class RunError(DRRError):
     """A run folder that cannot be used as asked; the message says why and what to do."""
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import keras
 
+from config import DRRError
 from embedding.hdf5 import Array, Group, read_hdf5
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
@@ -28,7 +29,7 @@ EARLIER_CRITIC = ("fc1", "fc2", "fc3", "layers/dense_3")
 StoredLayer = dict[str, Array]  # "kernel", "bias" -> array in the file
 
 
-class WeightsError(ValueError):
+class WeightsError(DRRError):
     """Weights that do not fit; the message names file, layer, expected and found shape."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from config import DRRError
 from recommender.files import write_bytes
 
 Arrays = dict[str, NDArray[Any]]
@@ -21,8 +22,10 @@ MAGIC = b"DRR-CHECKPOINT 1 "
 _NAME = re.compile(r"checkpoint-(\d{8})\.drr")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(DRRError):
     """A checkpoint that cannot be written, or none that can be read."""
+
+    status = 1
 
 
 def save(folder: Path, step: int, arrays: Arrays, keep: int = 2) -> Path:

@@ -2,11 +2,15 @@
 
 import json
 import time
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from evaluation.policy import Policy
 
 import embedding
+from baselines import registry
 from config import Config
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
@@ -17,14 +21,12 @@ from recommender.drr_policy import DRRPolicy
 from recommender.exploration import schedule
 from replay_buffer.prioritized import PrioritizedReplay
 from replay_buffer.uniform import UniformReplay
-from training import checkpoint, health
-from training.best import Best
-from training.devices import on_gpu
-from training.folder import RunFolder
-from training.logs import Progress, Row, plot
-from training.signals import Interrupted, stop_later
+from training import checkpoint, monitor
+from training.monitor import Best, Progress, Row
+from training.process import Interrupted, on_gpu, stop_later
+from training.run_folder import RunFolder
 from training.tasks import make_task
-from training.workers import ALONE, Workers
+from training.workers import Workers
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
 
@@ -36,11 +38,19 @@ class Training:
         config: the settings.
         ratings: the data set; only the training users' rows are ever used to fit anything.
         folder: where checkpoints and logs go.
-        workers: this process and those that train with it.
+        workers: this process and those that train with it; by default there are none.
+
+    Raises:
+        ConfigError: settings that cannot be divided among the workers.
+        DataError: ratings that are too few.
     """
 
     def __init__(
-        self, config: Config, ratings: Ratings, folder: RunFolder, workers: Workers = ALONE
+        self,
+        config: Config,
+        ratings: Ratings,
+        folder: RunFolder,
+        workers: Workers = Workers(),  # noqa: B008
     ) -> None:
         config = workers.share(config)
         self.config, self.ratings, self.folder, self.workers = config, ratings, folder, workers
@@ -90,7 +100,9 @@ class Training:
         with self.workers.chief_first():
             if path.exists():
                 return EmbeddingTable.load(path)
-            table = embedding.fit(self.config.embedding, self.task.visible, seed)
+            asked = self.config.embedding
+            print(f"fitting the {asked.kind} embedding, {asked.dim} components ...", flush=True)
+            table = embedding.fit(asked, self.task.visible, seed)
             table.save(path)
             return table
 
@@ -105,30 +117,43 @@ class Training:
         """Train to the end, or raise Interrupted with everything saved."""
         progress = Progress(
             self.folder.path / "tensorboard" if self.workers.chief else None,
-            self.iterations * self.per_iteration,
-            self.iteration * self.per_iteration,
+            total=self.iterations * self.per_iteration,
+            protocol=self.protocols[0].name,
         )
         try:
+            if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
+                self._advance(progress, [])
             with stop_later() as received:
                 while self.iteration < self.iterations:
-                    row = self._iterate()
-                    stop = int(self.workers.gather(received[:1] or [0]).max())
-                    if self._due(self.config.loop.evaluations) and self.workers.chief:
-                        row |= self._evaluate()
-                        if self.best is not None:
-                            self.best.offer(row, self.agent.networks.variables)
-                        plot([*self.history, row], self.folder.path / "progress.png")
-                    self.history.append(row)
-                    progress.update(int(row["step"]), self.per_iteration, row)
-                    if stop or self._due(self.config.loop.checkpoints):
-                        progress.flush()
-                        self.save()
-                    if stop:
-                        raise Interrupted(stop, saved=True)
+                    self._advance(progress, received)
         finally:
             progress.close()
         if self.best is not None:
             self.best.put_back(self.agent.networks.variables)
+
+    def _advance(self, progress: Progress, received: list[int]) -> None:
+        """One iteration with what is due after it; Interrupted where a signal was received."""
+        row = self._iterate()
+        stop = int(self.workers.gather(received[:1] or [0]).max())
+        if self._due(self.config.loop.evaluations) and self.workers.chief:
+            row |= self._evaluate()
+            if self.best is not None:
+                self.best.offer(row, self.agent.networks.variables)
+        self.history.append(row)
+        progress.update(row)
+        if self.headline in row:
+            self.plot()
+        if stop or self._due(self.config.loop.checkpoints):
+            progress.flush()
+            self.save()
+        if stop:
+            raise Interrupted(stop, saved=True)
+
+    def plot(self) -> None:
+        """progress.png: the run so far, beside the most popular items."""
+        title = f"{self.folder.path.name}: DRR on {self.ratings.name}"
+        path = self.folder.path / "progress.png"
+        monitor.plot(self.history, path, title, self.popularity)
 
     def _due(self, times: int) -> bool:
         """Whether the share of finished iterations has just passed a multiple of 1 / times."""
@@ -153,20 +178,29 @@ class Training:
         stored = self.workers.gather([len(agent.replay)]).sum()
         if stored >= min(config.loop.warmup, config.replay.capacity * self.workers.size):
             updates = config.loop.updates_per_rollout
-            with health.replay_faults(row["step"]):
+            with monitor.replay_faults_named(row["step"]):
                 row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
         row = self.workers.agree(row)
-        health.check(row, self.history, config.agent.discount)
-        health.check_weights(agent.learner.variables, row["step"])
+        monitor.check_row(row, self.history, config.agent.discount)
+        monitor.check_weights(agent.learner.variables, row["step"])
         return row
 
     def _evaluate(self) -> Row:
         """The learning curve's next point, on held-out training users."""
-        row: Row = {}
-        for protocol in self.protocols:
-            for key, values in protocol.evaluate(DRRPolicy(self.agent)).items():
-                row[_curve_key(protocol, key)] = float(values.mean())
-        return row
+        return self._score(lambda _: DRRPolicy(self.agent))
+
+    @cached_property
+    def popularity(self) -> Row:
+        """What the most popular items score where the learning curve is measured."""
+        return self._score(lambda shown: registry.build("popularity", shown.name, shown.visible))
+
+    def _score(self, policy: Callable[[EvaluationProtocol], Policy]) -> Row:
+        """Means over the validation users of every protocol, as the rows of the curve name them."""
+        return {
+            _curve_key(protocol, key): float(values.mean())
+            for protocol in self.protocols
+            for key, values in protocol.evaluate(policy(protocol)).items()
+        }
 
     def save(self) -> None:
         """Write a checkpoint: all that the next iteration depends on."""

@@ -1,7 +1,7 @@
-"""What a run is trained for: which ratings it may see, its episodes, and its validation.
+"""What a run is trained for: which ratings it may see, its episodes, its validation.
 
-`NewUsers` serves `catalog` and `session`: whole users are held out. `KnownUsers` serves the paper's
-`rerank` and `simulator`: everybody's last ratings are.
+`NewUserTask` serves `catalog` and `session`: whole users are held out. `KnownUserTask` serves the
+paper's `rerank` and `simulator`: everybody's last ratings are.
 """
 
 from dataclasses import replace
@@ -22,6 +22,9 @@ from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from recommender.drr_policy import DRRPolicy, user_vectors
+from recommender.online_policy import OnlinePolicy
+from training.process import on_gpu
 
 # Shares of a training history after which a training session may begin. The test begins at 0.8 of
 # the whole history, and what lies behind a cut must be long enough to recommend from.
@@ -55,7 +58,7 @@ class Task(Protocol):
         ...
 
 
-class NewUsers:
+class NewUserTask:
     """`catalog` and `session`: episodes with four fifths of the users, less those of validation."""
 
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
@@ -105,7 +108,7 @@ NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
 }
 
 
-class KnownUsers:
+class KnownUserTask:
     """`rerank` and `simulator`: sessions cut from the first 80% of every history.
 
     A session knows what came before its cut: the window holds the latest positives, the user vector
@@ -187,8 +190,8 @@ class KnownUsers:
 def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
     """The task of the settings' protocols; `seed` draws the validation users."""
     if config.new_users:
-        return NewUsers(config, ratings, seed)
-    return KnownUsers(config, ratings, seed)
+        return NewUserTask(config, ratings, seed)
+    return KnownUserTask(config, ratings, seed)
 
 
 def check_test_part(config: Config, ratings: Ratings) -> None:
@@ -214,3 +217,23 @@ def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:
     """Which of `ratings` are in `part`, bool [N]."""
     keys, wanted = (r.users.astype(np.int64) * r.n_items + r.items for r in (ratings, part))
     return np.isin(keys, wanted)
+
+
+def session_log(protocol: EvaluationProtocol) -> VectorOfflineEnv:
+    """What updates within a session may ask: the visible ratings, and where these are silent a
+    factorisation of them, never the protocol's, as in the training."""
+    table = RatingModel(protocol.visible).table
+    return VectorOfflineEnv(protocol.visible, episode_length=protocol.steps, simulator=table)
+
+
+def online_policy(
+    policy: DRRPolicy, config: Config, protocol: EvaluationProtocol, log: VectorOfflineEnv
+) -> OnlinePolicy:
+    """The policy of a run trained with `config`, learning within every session of `protocol`."""
+    if policy.agent.needs_profile:
+        start, table = protocol.start(np.arange(protocol.n_users)), policy.agent.table
+        vectors = np.zeros([protocol.visible.n_users, table.k], np.float32)
+        vectors[start.users] = user_vectors(table, start)
+        log.set_profiles(vectors)
+    compiled = config.xla(on_gpu()).updates
+    return OnlinePolicy(policy.agent, log, protocol.steps, policy.name, jit_compile=compiled)

@@ -1,15 +1,18 @@
-"""Several processes that train one agent together: what each does, and what they agree on.
+"""Several processes that train one agent together, by tf.distribute.MultiWorkerMirroredStrategy.
 
-Every worker holds the whole agent, and plays its own users into its own replay. The gradients are
-averaged by the collectives of `tf.distribute.MultiWorkerMirroredStrategy`, so that all agents stay
-equal, bit for bit. One process alone is a worker that shares with nobody.
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+                "task": {"type": "worker", "index": 0}}'
+
+Every worker holds the whole agent, plays its own users into its own replay, and makes each update
+with the mean of all workers' gradients, so that all agents stay equal, bit for bit. The first one,
+the chief, writes what a run leaves behind.
 """
 
+import json
 import os
 import re
-import signal
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,71 +21,96 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config import Config, ConfigError
+from config import Config, ConfigError, DRRError
 from training import checkpoint
 from training.checkpoint import CheckpointError
-from training.cluster import Cluster, ClusterError, await_members, read_cluster
-
-START_SECONDS = 300.0  # for all workers to come up
+from training.process import killed_by_signals, quiet_stderr, select_device
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> "Workers":
-    """What TF_CONFIG says, see `training.cluster`; without it, this process alone."""
-    cluster = read_cluster(environment)
-    return ALONE if cluster is None else MirroredWorkers(cluster)
+class ClusterError(DRRError):
+    """The processes cannot work together; the message says why and what to do."""
+
+
+class LostWorkerError(ClusterError):
+    """Another worker died, froze, or could not be reached for about ten seconds."""
+
+    status = 1
 
 
 class Workers:
-    """One process alone: it does everything, waits for nobody and agrees with itself.
+    """This process and the others, W = `size`; alone, it agrees with itself."""
 
-    `size` is W, the number of workers; `index` is this one's. Worker 0 is the chief, who writes
-    what a run leaves behind.
-    """
+    def __init__(self, size: int = 1, index: int = 0) -> None:
+        self.size, self.index, self.chief = size, index, index == 0
+        self._run: Callable[..., Any]  # calls a function within the strategy
+        self._gather: Callable[..., Any]
 
-    index = 0
-    size = 1
+    def connect(self, device: str) -> None:
+        """Wait for the others. No TensorFlow operation may come before.
 
-    @property
-    def chief(self) -> bool:
-        return self.index == 0
+        Raises:
+            ClusterError: where TensorFlow cannot listen or connect.
+        """
+        if self.size == 1:
+            return
+        select_device(device)
+        import tensorflow as tf
 
-    def connect(self) -> None:
-        """Meet the others. No TensorFlow operation may come before."""
+        print(f"worker {self.index} waits for the others, {self.size} in all", flush=True)
+        try:
+            with quiet_stderr(), killed_by_signals():
+                strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ClusterError(f"TF_CONFIG: the workers cannot meet: {reason}") from error
+        self._run = lambda act, *tensors: strategy.run(act, args=tensors)
+        self._gather = tf.function(lambda row: self._run(_all_rows, row))
 
     def mean(self, tensors: list[Any]) -> list[Any]:
-        """Tensors, of the same shapes on every worker -> their means over the workers."""
-        return tensors
+        """Tensors, of the same shapes on every worker -> their means over the workers.
+
+        One collective for all of them; sparse ones become dense, None stays None.
+        """
+        if self.size == 1:
+            return tensors
+        import tensorflow as tf
+
+        given = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
+        means = iter(self._run(_means, *given))
+        return [None if tensor is None else next(means) for tensor in tensors]
 
     def gather(self, numbers: Sequence[float]) -> NDArray[np.float64]:
         """n numbers of every worker -> [W, n], equal on all of them. Waits for the others."""
-        return np.array([numbers], np.float64)
-
-    def meet(self) -> None:
-        """Go on when all workers are here."""
-        self.gather([])
-
-    @contextmanager
-    def losses_reported(self, advice: str) -> Iterator[None]:
-        """In the block, the loss of another worker raises ClusterError, which ends in `advice`."""
-        yield
+        row = np.array([numbers], np.float64)
+        return row if self.size == 1 else np.asarray(self._gather(row))
 
     @contextmanager
     def chief_first(self) -> Iterator[None]:
         """The others enter the block when the chief has left it."""
         if not self.chief:
-            self.meet()
+            self.gather([0])
         yield
         if self.chief:
-            self.meet()
+            self.gather([0])
 
     @contextmanager
-    def chief_last(self) -> Iterator[None]:
-        """The chief enters the block when the others have left it."""
-        if self.chief:
-            self.meet()
-        yield
-        if not self.chief:
-            self.meet()
+    def losses_reported(self, advice: str) -> Iterator[None]:
+        """In the block, the loss of another worker raises LostWorkerError, which ends in `advice`."""
+        if self.size == 1:
+            yield
+            return
+        from tensorflow import errors
+
+        lost = (errors.UnavailableError, errors.DeadlineExceededError)
+        try:
+            yield
+        except (*lost, errors.AbortedError, errors.CancelledError) as error:
+            named = re.search(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", str(error))
+            who = f"{named[1]} {named[2]}" if named else "another worker"
+            raise LostWorkerError(
+                f"lost contact with {who}: it died, or it cannot be reached; its own output may say "
+                f"why. {advice}"
+            ) from error
 
     def require_equal(self, what: str, content: bytes) -> None:
         """ClusterError unless all workers have the same `content`."""
@@ -91,11 +119,10 @@ class Workers:
             raise ClusterError(f"{what} of worker {index} is not that of worker 0, the chief")
 
     def save(self, folder: Path, step: int, arrays: checkpoint.Arrays) -> None:
-        """Each worker writes its own checkpoint, the chief last: what it has, the others have."""
+        """Each worker writes a checkpoint of its own."""
         weights = [arrays[name].tobytes() for name in arrays if name.startswith("variable/")]
         self.require_equal("the weights", b"".join(weights))
-        with self.chief_last():
-            checkpoint.save(folder, step, arrays | {"workers": np.asarray(self.size)})
+        checkpoint.save(folder, step, arrays | {"workers": np.asarray(self.size)})
 
     def load_newest(self, folder: Path) -> tuple[int, checkpoint.Arrays] | None:
         """Step and arrays of the newest checkpoint that every worker has; None before the first.
@@ -103,24 +130,19 @@ class Workers:
         Raises:
             CheckpointError: where they have none in common, or it is one of more or fewer workers.
         """
-        up_to, begun = checkpoint.LAST, False
-        while True:
-            found = checkpoint.load_newest(folder, up_to)
-            steps = self.gather([found[0] if found else 0])[:, 0]
-            begun = begun or steps[0] > 0
-            if begun and not steps.all():
-                raise CheckpointError(
-                    f"{folder}: the workers have no checkpoint in common; resume with as many as the "
-                    "run was begun with, or start a new run"
-                )
-            if (steps == steps[0]).all():
-                break
-            up_to = int(steps.min())
+        found = checkpoint.load_newest(folder)
         size = int(found[1].get("workers", 1)) if found else self.size
         if size != self.size:
             raise CheckpointError(
                 f"{folder}: saved by {size} workers; resume with as many, not with {self.size}"
             )
+        steps = self.gather([found[0] if found else 0])
+        if steps.min() < steps.max():  # one of them died before it wrote its last one
+            found = checkpoint.load_newest(folder, int(steps.min()))
+            if (self.gather([found[0] if found else 0]) != steps.min()).any():
+                raise CheckpointError(
+                    f"{folder}: the workers have no checkpoint in common; start a new run"
+                )
         return found
 
     def share(self, config: Config) -> Config:
@@ -134,14 +156,11 @@ class Workers:
         agent, loop, replay = config.agent, config.loop, config.replay
         if loop.jit == "on":
             raise ConfigError("loop.jit is 'on', expected auto or off with several workers")
+        users = self._part("loop.parallel-users", loop.parallel_users)
         return replace(
             config,
             agent=replace(agent, batch_size=self._part("agent.batch-size", agent.batch_size)),
-            loop=replace(
-                loop,
-                parallel_users=self._part("loop.parallel-users", loop.parallel_users),
-                jit="off",
-            ),
+            loop=replace(loop, parallel_users=users, jit="off"),
             replay=replace(replay, capacity=self._part("replay.capacity", replay.capacity)),
         )
 
@@ -153,19 +172,15 @@ class Workers:
     def part(self, users: NDArray[Any]) -> NDArray[Any]:
         """The users [U / W] whose episodes this worker plays."""
         if len(users) < self.size:
-            raise ConfigError(
-                f"{len(users)} users to train on, expected one or more for each of the "
-                f"{self.size} workers"
-            )
+            raise ConfigError(f"{len(users)} users to train on, expected {self.size} or more")
         return users[self.index :: self.size]
 
     def agree(self, row: Mapping[str, float]) -> dict[str, float]:
         """The workers' scalars as one row: their means; the largest of what ends in _max."""
         rows = self.gather(list(row.values()))
-        means, largest = rows.mean(axis=0).tolist(), rows.max(axis=0).tolist()
         return {
-            name: maximum if name.endswith("_max") else mean
-            for name, mean, maximum in zip(row, means, largest, strict=True)
+            name: float(column.max() if name.endswith("_max") else column.mean())
+            for name, column in zip(row, rows.T, strict=True)
         }
 
     def seed(self, seed: int) -> int:
@@ -175,99 +190,37 @@ class Workers:
         return int(np.random.SeedSequence([seed, self.index]).generate_state(1)[0] >> 1)
 
 
-ALONE = Workers()
+def workers_from_environment(environment: Mapping[str, str] = os.environ) -> Workers:
+    """What TF_CONFIG says; where it names no other process, this one alone.
 
-
-class MirroredWorkers(Workers):
-    """This process and the others of a cluster.
-
-    When one dies, freezes, or cannot be reached for about ten seconds, TensorFlow ends the
-    collectives of the others with an error.
+    Raises:
+        ConfigError: where it says nothing that could be.
     """
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.index, self.size = cluster.index, len(cluster.members)
-        self._strategy: Any = None
-
-    def connect(self) -> None:
-        """See Workers; ClusterError where another one does not come up."""
-        import tensorflow as tf
-
-        from training.devices import quiet_stderr
-
-        print(f"{self.cluster.members[self.index]} waits for the other {self.size - 1} to come up")
-        await_members(self.cluster, START_SECONDS)
-        with quiet_stderr(), _killed_by_signals():
-            self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        self._gather = tf.function(self._sum)
-
-    def mean(self, tensors: list[Any]) -> list[Any]:
-        """See Workers. One collective for all tensors; sparse ones become dense, None stays None."""
-        import tensorflow as tf
-
-        given = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
-        means = iter([total / self.size for total in self._sum(given)])
-        return [None if tensor is None else next(means) for tensor in tensors]
-
-    def gather(self, numbers: Sequence[float]) -> NDArray[np.float64]:
-        """See Workers."""
-        import tensorflow as tf
-
-        table = np.zeros([self.size, 1 + len(numbers)])  # never empty
-        table[self.index, 1:] = numbers
-        (total,) = self._gather([tf.constant(table)])
-        gathered: NDArray[np.float64] = total.numpy()[:, 1:]
-        return gathered
-
-    def _sum(self, tensors: list[Any]) -> list[Any]:
-        import tensorflow as tf
-
-        def reduce(*values: Any) -> list[Any]:
-            placed = [tf.identity(value) for value in values]  # the collective asks for a device
-            context = tf.distribute.get_replica_context()
-            return list(context.all_reduce(tf.distribute.ReduceOp.SUM, placed))
-
-        return list(self._strategy.run(reduce, args=tuple(tensors)))
-
-    def meet(self) -> None:
-        """Go on when all workers are here."""
-        self.gather([])
-
-    @contextmanager
-    def losses_reported(self, advice: str) -> Iterator[None]:
-        """See Workers."""
-        import tensorflow as tf
-
-        try:
-            yield
-        except (
-            tf.errors.UnavailableError,
-            tf.errors.DeadlineExceededError,
-            tf.errors.AbortedError,
-            tf.errors.CancelledError,
-        ) as error:
-            raise ClusterError(
-                f"lost contact with {self._named_in(str(error))}: it died, or it cannot be reached; "
-                f"its own output may say why. {advice}"
-            ) from error
-
-    def _named_in(self, message: str) -> str:
-        """The worker that TensorFlow complains of; the chief, which watches the others, by default."""
-        for job, task in re.findall(r"/job:(\w+)/(?:replica:0/)?task:(\d+)", message):
-            for member in self.cluster.members:
-                if (member.job, str(member.task)) == (job, task):
-                    return str(member)
-        return str(self.cluster.members[0])
-
-
-@contextmanager
-def _killed_by_signals() -> Iterator[None]:
-    """While TensorFlow waits for the others no Python runs, and nobody would handle Ctrl-C."""
-    stopping = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, signal.SIG_DFL) for number in stopping}
+    text = environment.get("TF_CONFIG", "").strip() or "{}"
     try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        values = json.loads(text)
+        cluster = values.get("cluster") or {}
+        tasks = [(job, n) for job in ("chief", "worker") for n in range(len(cluster.get(job, ())))]
+        if len(tasks) < 2:
+            return Workers()
+        task = values["task"]
+        return Workers(len(tasks), tasks.index((task["type"], task["index"])))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'TF_CONFIG is {text!r:.200}, expected {{"cluster": {{"worker": ["host:port", ...]}}, '
+            '"task": {"type": "worker", "index": N}} with N from 0'
+        ) from error
+
+
+def _all_rows(row: Any) -> Any:
+    """[1, n] of this worker -> [W, n]. Collectives need a tensor that has a device: a copy."""
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().all_gather(tf.identity(row), axis=0)
+
+
+def _means(*tensors: Any) -> list[Any]:
+    import tensorflow as tf
+
+    placed = [tf.identity(tensor) for tensor in tensors]
+    return list(tf.distribute.get_replica_context().all_reduce("MEAN", placed))

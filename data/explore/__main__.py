@@ -15,7 +15,6 @@ import matplotlib as mpl
 import tyro
 
 from config import CsvConfig
-from config.command_line import until_nobody_reads
 from data import DataError, load_dataset
 from data.explore import draw, findings, page
 
@@ -53,5 +52,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    sys.exit(main())

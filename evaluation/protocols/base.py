@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from config import DRRError
 from data.errors import DataError
 from data.observation import (
     PADDING,
@@ -30,7 +31,7 @@ USERS_PER_BATCH = 1024
 SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catalogue is large
 
 
-class PolicyError(ValueError):
+class PolicyError(DRRError):
     """A policy answered something that cannot be ranked."""
 
 

@@ -17,18 +17,6 @@ QUALITY = {
     "seed": 0,
     "steps": {"50000": {"seconds": 61.7, "catalog_precision@5": 0.25, "session_reward@10": -1.0}},
 }
-WORKERS = {
-    "workers": {
-        "2": {
-            "batch": 128,
-            "floats": 1000,
-            "steps_per_s": 5.0,
-            "updates_per_s": 4.0,
-            "ms_per_reduction": 3.0,
-            "ms_per_reduction_of_one": 2.0,
-        }
-    }
-}
 
 
 def test_a_markdown_table():
@@ -39,19 +27,18 @@ def test_a_markdown_table():
 
 
 def test_the_pages_get_the_tables_and_keep_the_rest(tmp_path, capsys):
-    page, other = tmp_path / "performance.md", tmp_path / "scaling.md"
+    page = tmp_path / "performance.md"
     page.write_text(
         "Before\n<!-- replay -->\noutdated\n<!-- end -->\n\n<!-- quality -->\n<!-- end -->\n"
     )
-    other.write_text("<!-- workers -->\n<!-- end -->\n")
-    for name, figures in (("replay", REPLAY), ("quality", QUALITY), ("workers", WORKERS)):
+    (tmp_path / "scaling.md").write_text("")
+    for name, figures in (("replay", REPLAY), ("quality", QUALITY)):
         (tmp_path / f"{name}.json").write_text(json.dumps(figures | {"machine": MACHINE}))
     report.main(report.Arguments(results=tmp_path, docs=tmp_path))
     text = page.read_text()
     assert text.startswith("Before\n<!-- replay -->\n\nCPU, 2 cores") and "outdated" not in text
     assert "| 32 | 8 | 4,000 | 9 |" in text and "| 50,000 | 62 | 0.2500 | -1.0000 |" in text
     assert text.count("<!-- end -->") == 2
-    assert "ms per mean of 1,000 floats" in other.read_text()
     assert (tmp_path / "figures" / "performance-quality.png").read_bytes().startswith(b"\x89PNG")
     assert "python -m benchmarks.learner" in capsys.readouterr().out
 

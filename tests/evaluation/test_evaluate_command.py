@@ -94,7 +94,7 @@ def test_online_only_the_runs_learn_from_what_is_visible(
         asked.append((policy, config.protocol, protocol))
         return policy
 
-    monkeypatch.setattr("training.online.learning", learning)
+    monkeypatch.setattr("training.tasks.online_policy", learning)
     (run_folder / "config.json").write_text('{"protocol": ["simulator"]}')
     file, rest = tmp_path / "out.json", ["--policies", "random", "--weights", str(run_folder)]
     common = [*SYNTHETIC, "--protocol", "simulator", "--json", str(file), *rest]

@@ -15,7 +15,7 @@ from experiments import ablation
 from experiments.ablation import Arguments
 from experiments.ablation_rows import BASE, ROWS
 from training import loop, tasks
-from training.health import Diverged
+from training.monitor import Diverged
 
 UNIFORM = "uniform replay"
 
@@ -170,7 +170,7 @@ def test_a_training_that_diverges_is_a_finished_cell(tiny_cell, monkeypatch, cap
     def diverge(*_):
         raise Diverged("q", "is nan", 20)
 
-    monkeypatch.setattr(loop.health, "check", diverge)
+    monkeypatch.setattr(loop.monitor, "check_row", diverge)
     ablation.train_cell(UNIFORM, 0, tiny_cell)
     assert ablation.read_cell(UNIFORM, 0, tiny_cell) == ablation.Cell({}, [])
     assert "q is nan at step 20" in capsys.readouterr().err

@@ -1,13 +1,17 @@
-"""A run in progress, for tests that break it."""
+"""What the tests of training share: a run in progress to be broken, and TensorBoard's scalars."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import train as program
-from training.folder import RunFolder
 from training.loop import Training
+from training.run_folder import RunFolder
+
+Scalars = list[tuple[str, int, float]]
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,18 @@ def begun(two_iterations: Training) -> Iterator[Training]:
     tf.config.run_functions_eagerly(True)
     yield two_iterations
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def read_scalars() -> Callable[[Path], Scalars]:
+    """Every scalar of the event files in a folder: its name, the run's transitions, the value."""
+
+    def read(folder: Path) -> Scalars:
+        return [
+            (value.tag, event.step, tf.make_ndarray(value.tensor).item())
+            for path in sorted(folder.glob("events.out.tfevents.*"))
+            for event in EventFileLoader(str(path)).Load()
+            for value in event.summary.value
+        ]
+
+    return read

@@ -9,7 +9,7 @@ import pytest
 import evaluate
 import train as program
 from recommender import DRRAgent
-from training.folder import contradictions
+from training.run_folder import contradictions
 
 Flags = tuple[str, ...]
 
@@ -117,8 +117,7 @@ def test_unusable_settings_end_both_commands_with_2(train, shop, tmp_path, capsy
     given = tuple(str(shop) if flag == "BOOKS" else flag for flag in given)
     run = train(tmp_path / "runs", *given)
     assert run.status == 2 and words in " ".join(run.err.split()), run.err
-    assert "Traceback" not in run.err and run.out == ""
-    assert not (tmp_path / "runs").exists()
+    assert "Traceback" not in run.err and not (tmp_path / "runs").exists()
     try:
         status = evaluate.main(given)
     except SystemExit as end:

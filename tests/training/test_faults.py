@@ -14,8 +14,8 @@ from embedding.table import EmbeddingTable
 from recommender.files import leftovers
 from recommender.weights import save_weights
 from training.checkpoint import CheckpointError
-from training.logs import Progress
 from training.loop import Training
+from training.monitor import Progress
 
 
 @contextlib.contextmanager
@@ -76,7 +76,7 @@ def test_a_disk_that_fills_up_while_weights_are_written(tmp_path, save):
 def test_scalars_that_cannot_be_written_are_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/tensorboard: scalars cannot be written"):
-        Progress(tmp_path / "file" / "tensorboard", total=1, done=0)
+        Progress(tmp_path / "file" / "tensorboard", total=1, protocol="catalog")
 
 
 def damage(path: Path) -> None:

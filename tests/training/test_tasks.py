@@ -5,29 +5,41 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from evaluation.protocols.simulator import Simulator as SimulatorProtocol
+from recommender.policy import DRRPolicy
 
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
 from embedding.als import fit_mf
-from training.tasks import CUTS, KnownUsers, NewUsers, held_out_users
+from embedding.svd import fit_svd
+from envs.simulator import Simulator as RatingModel
+from recommender.agent import DRRAgent
+from training.tasks import (
+    CUTS,
+    KnownUserTask,
+    NewUserTask,
+    held_out_users,
+    online_policy,
+    session_log,
+)
 
 WINDOW, T = 3, 4
 
 
-def task(ratings: Ratings, protocol: str) -> KnownUsers:
+def task(ratings: Ratings, protocol: str) -> KnownUserTask:
     config = settings.preset("best", (protocol,))
     env = replace(config.env, window=WINDOW, episode_length=T)
-    return KnownUsers(replace(config, env=env), ratings, seed=0)
+    return KnownUserTask(replace(config, env=env), ratings, seed=0)
 
 
 @pytest.fixture(scope="module")
-def rerank(tiny) -> KnownUsers:
+def rerank(tiny) -> KnownUserTask:
     return task(tiny, "rerank")
 
 
 @pytest.fixture(scope="module")
-def simulator(tiny) -> KnownUsers:
+def simulator(tiny) -> KnownUserTask:
     return task(tiny, "simulator")
 
 
@@ -35,10 +47,10 @@ def pairs(ratings: Ratings) -> set[tuple[int, int]]:
     return set(zip(ratings.users.tolist(), ratings.items.tolist(), strict=True))
 
 
-def new_users(ratings: Ratings, known: int, random_start: float) -> NewUsers:
+def new_users(ratings: Ratings, known: int, random_start: float) -> NewUserTask:
     config = settings.preset("best")
     env = replace(config.env, window=WINDOW, episode_length=T, random_start=random_start)
-    return NewUsers(replace(config, known=known, env=env), ratings, seed=0)
+    return NewUserTask(replace(config, known=known, env=env), ratings, seed=0)
 
 
 @pytest.mark.parametrize("known", [1, 2, WINDOW, WINDOW + 2])
@@ -102,9 +114,7 @@ def test_a_session_vector_is_solved_from_what_came_before(rerank):
 def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visible_part_else(
     simulator,
 ):
-    from envs.simulator import Simulator
-
-    visible, model = simulator.visible, Simulator(simulator.visible)
+    visible, model = simulator.visible, RatingModel(simulator.visible)
     session = 2 * visible.n_users + 7  # user 7, third cut
     items = np.arange(visible.n_items, dtype=np.int32)
     ratings, known = simulator.environment.lookup(tf.constant([session]), tf.constant(items[None]))
@@ -130,3 +140,27 @@ def test_without_a_second_user_to_train_on_there_is_no_task(tiny):
 )
 def test_a_share_of_the_users_validates_and_never_very_many(share, n_users, expected):
     assert held_out_users(share, n_users) == expected
+
+
+@pytest.mark.parametrize("user_vector", ["pretrained", "fold-in"])
+def test_learning_within_sessions_asks_the_visible_part_alone(tiny, user_vector):
+    protocol = SimulatorProtocol(tiny, RatingModel(tiny), ks=(3,), online=True)
+    config = settings.preset("paper", ("simulator",))
+    agent = replace(config.agent, user_vector=user_vector, actor_hidden=8, critic_hidden=8)
+    table = fit_svd(protocol.visible, 4)
+    frozen = DRRPolicy(DRRAgent(agent, table, tiny, window=5), "mine")
+    log = session_log(protocol)
+    policy = online_policy(frozen, config, protocol, log)
+    assert policy.name == "mine" and policy.learner.log is log
+    assert log.ratings is protocol.visible and log.episode_length == 3
+    users = np.arange(4)
+    hidden = np.array([[next(iter(hidden_items(tiny, protocol.visible, user)))] for user in users])
+    guess, _ = log.lookup(users, hidden)
+    expected = RatingModel(protocol.visible).rating(users, hidden)
+    np.testing.assert_allclose(guess, expected, rtol=1e-5)
+    assert not np.array_equal(guess, RatingModel(tiny).rating(users, hidden))
+
+
+def hidden_items(ratings, visible, user):
+    everything = set(ratings.items[ratings.row(user)].tolist())
+    return sorted(everything - set(visible.items[visible.row(user)].tolist()))

@@ -2,18 +2,38 @@
 
 import json
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from baselines import registry
+from data.ratings import Ratings
 from evaluation.report import Report, make_console, summarise
 from recommender.drr_policy import DRRPolicy
 from recommender.files import write_text
-from training import origin
-from training.logs import plot, summary_row
+from training import run_folder
 from training.loop import Training
+from training.monitor import summary_row
+from training.run_folder import RunFolder
+from training.workers import Workers
 
 COMPARED = ("popularity", "random")
+
+
+def compare_with_origin(folder: RunFolder, ratings: Ratings, workers: Workers, device: str) -> None:
+    """Say where this process is not what the run began with.
+
+    Raises:
+        RunFolderError: where it has other data or settings.
+        ClusterError: where another worker has other data.
+    """
+    found = run_folder.origin_of(folder, ratings)
+    workers.require_equal("the data set", str(found["data"]).encode())
+    if workers.chief:
+        for change in run_folder.record_origin(folder, found | {"device": device}):
+            print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
 
 
 def announce(training: Training, device: str) -> None:
@@ -28,28 +48,40 @@ def announce(training: Training, device: str) -> None:
 
 
 def conclude(training: Training, device: str, argv: Sequence[str], seconds: float) -> None:
-    """Evaluate on the test users, print the tables, write metrics.json and the last plot."""
+    """Evaluate on the test users, print the tables, write what a finished run keeps.
+
+    Its checkpoints go, since nothing goes on from them, unless `--loop.keep-checkpoints`.
+    """
     folder, console = training.folder.path, make_console()
+    print("evaluating on the test users ...", flush=True)
+    training.agent.save(folder)
     reports = [evaluate(training, name) for name in training.config.protocol]
     for report in reports:
         console.print(report.as_table())
         for line in report.difference_lines():
             console.print(line)
-    plot(training.history, folder / "progress.png")
+    training.plot()
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
         "weights": {"kept": "last"} if training.best is None else training.best.summary(),
         "curve": [summary_row(row) for row in training.history],
-        **facts(training, device, argv),
+        **provenance(training, device, argv),
         "seconds": round(seconds, 1),
         "seconds_saving": round(training.seconds_saving, 2),
     }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    if not training.config.loop.keep_checkpoints:
+        shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
     print(
-        f"{seconds:.0f} s. Written to {folder}: actor, critic, state and embedding .weights.h5, "
-        "config.json, metrics.json, progress.png, tensorboard/\n"
+        f"{seconds:.0f} s. Written to {folder}, {megabytes(folder):.1f} MB: actor, critic, state and "
+        "embedding .weights.h5, config.json, metrics.json, progress.png, tensorboard/\n"
         f"Compare with more baselines: {evaluate_command(training)}"
     )
+
+
+def megabytes(folder: Path) -> float:
+    """Size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def evaluate_command(training: Training) -> str:
@@ -73,7 +105,7 @@ def evaluate(training: Training, name: str) -> Report:
     return summarise(training.ratings.name, protocol, results, trained=("drr",), seed=config.seed)
 
 
-def facts(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any]:
+def provenance(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any]:
     """What is needed to repeat the run."""
     return {
         "command": shlex.join(["python", "train.py", *argv]),
@@ -81,7 +113,7 @@ def facts(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any
         "device": device,
         "workers": training.workers.size,
         "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
-        "versions": origin.versions(),
-        "git_commit": origin.git_commit(),
-        "changed_on_resume": origin.read(training.folder)["changed"],
+        "versions": run_folder.versions(),
+        "git_commit": run_folder.git_commit(),
+        "changed_on_resume": run_folder.read_origin(training.folder)["changed"],
     }

@@ -6,9 +6,9 @@ import signal
 import pytest
 
 import data
-from training import devices
+import train as program
 from training.checkpoint import load_newest
-from training.signals import STOPPING, Interrupted, stop_at_once, stop_later
+from training.process import STOPPING, Interrupted, stop_at_once, stop_later
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -33,7 +33,7 @@ def test_at_once(number):
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_later_the_second_time_at_once(number):
+def test_later_the_second_time_at_once(number, capfd):
     after = []
     with pytest.raises(Interrupted), stop_later() as received:
         send(number)()
@@ -41,6 +41,7 @@ def test_later_the_second_time_at_once(number):
         send(number)()
         after.append("not reached")
     assert after == [[number]]
+    assert "finishing this iteration, then saving" in capfd.readouterr().err
 
 
 def test_a_signal_that_nobody_asked_for_is_not_lost():
@@ -59,19 +60,18 @@ def test_without_a_signal_nothing_happens():
 def test_while_the_data_are_read(train, tmp_path, monkeypatch, number):
     monkeypatch.setattr(data, "load_dataset", send(number))
     run = train(tmp_path)
-    assert run.status == STATUS[number] and run.out == ""
-    assert run.err == f"stopped by {signal.Signals(number).name} before the run began\n"
+    assert run.status == STATUS[number]
+    assert run.err.startswith(f"stopped by {signal.Signals(number).name} before the first")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", STOPPING)
-def test_while_tensorflow_is_imported(train, tmp_path, monkeypatch, number):
-    monkeypatch.setattr(devices, "select_device", send(number))
+def test_before_the_first_checkpoint_nothing_is_left_that_refuses_the_next_run(
+    train, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(program, "select_device", send(signal.SIGTERM))
     run = train(tmp_path)
-    assert run.status == STATUS[number] and (run.folder / "config.json").exists()
-    first, second = run.err.splitlines()
-    assert first.endswith("the last checkpoint stays. Go on with:")
-    assert second.startswith("  python train.py --dataset") and second.endswith(" --resume")
+    assert run.status == 143 and not run.folder.exists()
+    assert run.err == "stopped by SIGTERM before the first checkpoint; nothing is left\n"
 
 
 @pytest.mark.parametrize("number", STOPPING)

@@ -1,0 +1,304 @@
+"""A run under watch: scalars, health, and `--loop.keep best`."""
+
+import dataclasses
+import math
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import train as program
+from training import checkpoint
+from training.loop import Training
+from training.monitor import DEAD, Best, Diverged, Progress, check_row, plot
+from training.process import Interrupted
+from training.run_folder import RunFolder
+
+ROWS = [
+    {"reward": -1.5, "epsilon": 0.25},
+    {"reward": 1e-7, "precision@5": 1 / 3, "critic_loss": 2.0, "session_reward@10": 4.0},
+]
+TAGS = ["train/reward", "exploration/epsilon"]
+TAGS += ["train/reward", "catalog/precision@5", "loss/critic", "session/reward@10"]
+
+
+def write(folder: Path, rows: list[dict[str, float]]) -> None:
+    progress = Progress(folder, total=100 * len(rows), protocol="catalog")
+    for index, row in enumerate(rows):
+        progress.update(row | {"step": 100.0 * (index + 1)})
+    progress.close()
+
+
+def test_scalars_are_in_groups_and_come_back_as_they_were_written(tmp_path, read_scalars):
+    write(tmp_path, ROWS)
+    values = [
+        (100 * (place + 1), value) for place, row in enumerate(ROWS) for value in row.values()
+    ]
+    expected = [
+        (tag, step, np.float32(value)) for tag, (step, value) in zip(TAGS, values, strict=True)
+    ]
+    assert read_scalars(tmp_path) == expected
+
+
+def test_the_bar_begins_when_everything_is_compiled(tmp_path, capsys):
+    write(tmp_path, [*ROWS, *ROWS])
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("compiling") and "compiled, " in out
+    assert "400/400" in err and "100/400" not in err
+
+
+def test_the_plot_has_a_title_and_popularity_as_lines(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("training.monitor.FigureCanvasAgg", drawn.append)
+    plot([ROWS[1] | {"step": 100.0}], tmp_path / "x.png", "mine on ml-1m", {"precision@5": 0.25})
+    (figure,) = drawn
+    assert figure.get_suptitle() == "mine on ml-1m"
+    line = figure.axes[0].get_lines()[-1]
+    assert line.get_label() == "popularity, precision@5" and set(line.get_ydata()) == {0.25}
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def memory() -> int:
+    """Resident memory of this process, MiB."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("needs Linux to read the memory of a process")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) >> 10
+
+
+def test_logging_does_not_eat_memory(tmp_path, monkeypatch):
+    """TensorFlow keeps every Python number that it is given: 40 MiB here."""
+    monkeypatch.setattr(tf.summary, "scalar", lambda _, value: tf.convert_to_tensor(value))
+    numbers = np.random.default_rng(0).random((500, 100)).tolist()
+    rows = [{f"scalar_{place}": value for place, value in enumerate(row)} for row in numbers]
+    write(tmp_path / "first", rows[:10])
+    before = memory()
+    write(tmp_path / "second", rows)
+    assert memory() - before < 15
+
+
+HEALTHY = {"reward": -1.0, "critic_loss": 1.0, "q_max": 1.5, "replay_weight": 0.5, "step": 800.0}
+
+
+def row(**changes: float) -> dict[str, float]:
+    return HEALTHY | changes
+
+
+def fall(*largest: float) -> list[dict[str, float]]:
+    """A history, first without updates, then with these |Q|."""
+    return [{"reward": 0.0, "step": 0.0}, *(row(q_max=value) for value in largest)]
+
+
+@pytest.mark.parametrize("name", ["reward", "critic_loss", "q_max", "replay_weight", "precision@5"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite(name, value):
+    with pytest.raises(Diverged, match=rf"^{name} is {value} at step 800\. Usually .+ are intact"):
+        check_row(row(**{name: value}), [], discount=0.5)
+
+
+# bound 2: what was measured of healthy runs on ml-1m, ml-100k and synthetic data, and more noise
+WITHIN = [
+    (),
+    (22.3, 12.3, 8.8, 7.5, 4.3, 2.5, 1.4),
+    (28.6, 13.5, 9.0, 7.5),
+    (16.4, 8.5, 6.4),
+    (300.0, 450.0, 200.0),
+    (0.7, 1.5, 3.0, 6.0, 9.5, 19.9),
+]
+BEYOND = [((), 2001.0), ((5.0,), 20.1), ((1.4, 3.0, 9.0), 20.1), ((22.0, 12.0), 36.1)]
+
+
+@pytest.mark.parametrize("values", WITHIN)
+def test_q_of_untrained_networks_may_fall_from_anywhere(values):
+    for count in range(len(values)):
+        check_row(row(q_max=values[count]), fall(*values[:count]), discount=0.5)
+
+
+@pytest.mark.parametrize(("before", "value"), BEYOND)
+def test_q_that_rises_beyond_the_bound(before, value):
+    check_row(row(q_max=value), fall(*before), discount=0.99)  # there it is within
+    with pytest.raises(Diverged, match=r"^q_max .* is \d+.*, rewards and discount allow 2,"):
+        check_row(row(q_max=value), fall(*before), discount=0.5)
+
+
+def test_importance_weights_from_which_nothing_is_learned():
+    check_row(row(replay_weight=1.1 * DEAD), [], discount=0.5)
+    with pytest.raises(Diverged, match=r"replay_weight .* is 0\.0009 at step 800"):
+        check_row(row(replay_weight=0.9 * DEAD), [], discount=0.5)
+
+
+# Faults put into a run before its third iteration, and how the message begins.
+
+
+def nan_rewards(run: Training, patch: pytest.MonkeyPatch) -> None:
+    step = run.task.environment.step
+
+    def broken(*arguments):
+        following, reward, *rest = step(*arguments)
+        return following, reward * math.nan, *rest
+
+    patch.setattr(run.task.environment, "step", broken)
+
+
+def first_critic_explodes(run: Training, _: pytest.MonkeyPatch) -> None:
+    layer = run.training_agent.learner.online.critics[0].direction
+    layer.kernel.assign(1e4 * layer.kernel)
+
+
+def second_critic_explodes(run: Training, _: pytest.MonkeyPatch) -> None:
+    layer = run.training_agent.learner.online.critics[1].direction
+    layer.kernel.assign(1e4 * layer.kernel)
+
+
+def no_priorities(run: Training, patch: pytest.MonkeyPatch) -> None:
+    replay = run.training_agent.replay
+    replay._tree.load(np.zeros(replay.capacity))
+    patch.setattr(replay, "_max_priority", 0.0)
+
+
+def nan_priority(run: Training, _: pytest.MonkeyPatch) -> None:
+    tree = run.training_agent.replay._tree
+    tree._nodes[tree.width + 100] = math.nan
+    tree._recompute(np.array([tree.width + 100]))
+
+
+def dead_weights(run: Training, patch: pytest.MonkeyPatch) -> None:
+    replay = run.training_agent.replay
+    patch.setattr(replay, "_weights", lambda p, _: np.zeros_like(p, np.float32))
+
+
+def broken_by_the_last_update(run: Training, patch: pytest.MonkeyPatch) -> None:
+    learner = run.training_agent.learner
+    update, weight = learner.update_many, learner.online.actor.variables[0]
+
+    def broken(*arguments):
+        result = update(*arguments)
+        weight.assign(math.nan * weight)
+        return result
+
+    patch.setattr(learner, "update_many", broken)
+
+
+FAULTS = [
+    (nan_rewards, "reward is nan"),
+    (first_critic_explodes, r"q_max \(the largest \|Q\|\) is"),
+    (second_critic_explodes, r"q_max \(the largest \|Q\|\) is"),
+    (no_priorities, "replay cannot be sampled: the priorities of 200 transitions sum to 0"),
+    (nan_priority, "replay cannot be sampled: the priorities of 200 transitions sum to nan"),
+    (dead_weights, r"replay_weight \(the mean importance weight\) is 0"),
+    (broken_by_the_last_update, "actor/"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS, ids=[fault.__name__ for fault, _ in FAULTS])
+def test_a_fault_is_named_at_once_and_the_checkpoint_before_is_whole(
+    begun, monkeypatch, fault, message
+):
+    fault(begun, monkeypatch)
+    with pytest.raises(Diverged, match=rf"^{message}.* at step 240\. Usually"):
+        begun.run()
+    monkeypatch.undo()
+    step, arrays = checkpoint.load_newest(begun.folder.checkpoints)
+    assert step == 2
+    numbers = [array for array in arrays.values() if array.dtype.kind == "f"]
+    assert len(numbers) > 20 and all(np.isfinite(array).all() for array in numbers)
+
+
+def test_without_a_fault_the_same_run_goes_on(begun):
+    begun.history.append(begun._iterate())
+    assert begun.history[-1]["step"] == 240
+
+
+def test_a_learning_rate_that_is_far_too_high(train, tmp_path):
+    flags = ("--agent.critic-lr", "1", "--agent.weight-decay", "999999", "--agent.clip-norm", "0")
+    run = train(tmp_path, *flags, eager=True)
+    assert run.status == 1 and "Traceback" not in run.err
+    said = run.err.splitlines()[-1]
+    assert "at step 160. Usually a learning rate is too high" in said  # the first update
+    assert [path.name for path in (run.folder / "checkpoints").iterdir()] == [
+        "checkpoint-00000001.drr"
+    ]
+
+
+CURVE = {2: 0.1, 3: 0.5, 4: 0.5, 5: 0.3}  # precision by iteration; the first has no point
+
+
+def test_the_first_of_the_largest_values_counts():
+    best, weights = Best("precision@5"), [tf.Variable([0.0])]
+    best.put_back(weights)
+    assert weights[0].numpy() == [0.0]  # nothing was offered
+    for step, value in CURVE.items():
+        weights[0].assign([float(step)])
+        best.offer({"step": float(step), "precision@5": value}, weights)
+        best.offer({"step": float(step), "reward": 9.0}, weights)  # not a point of the curve
+    assert best.summary() == {"kept": "best", "step": 3, "precision@5": 0.5}
+    again = Best("precision@5")
+    again.load_state_dict(best.state_dict())
+    again.put_back(weights)
+    assert weights[0].numpy() == [3.0] and again.summary() == best.summary()
+
+
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def make(uncompiled, tiny_flags, tiny_data, tmp_path, monkeypatch):
+    """A run with a scripted learning curve, in a folder that stays; asked for the best weights."""
+
+    def evaluate(run: Training) -> dict[str, float]:
+        return {"precision@5": CURVE[run.iteration]} if run.iteration in CURVE else {}
+
+    monkeypatch.setattr(Training, "_evaluate", evaluate)
+    few = ("--loop.updates-per-rollout", "1", "--loop.evaluations", "5")
+
+    def make_run(keep: str) -> Training:
+        config = program.parse((*tiny_flags, *few, "--loop.keep", keep))
+        folder = RunFolder(tmp_path / keep)
+        if not folder.config_file.exists():
+            folder.create(config)
+        return Training(dataclasses.replace(config, run_name=keep), tiny_data, folder)
+
+    return make_run
+
+
+def deployed(run: Training) -> list[np.ndarray]:
+    return [variable.numpy() for variable in run.agent.networks.variables]
+
+
+def same(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    return all(map(np.array_equal, left, right))
+
+
+def test_the_best_weights_are_deployed_and_survive_a_stop(make, monkeypatch):
+    last = make("last")
+    last.run()
+    assert last.best is None
+
+    seen, iterate = {}, Training._iterate
+
+    def noted(run: Training):
+        row = iterate(run)
+        seen[run.iteration] = deployed(run)
+        if run.iteration == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return row
+
+    monkeypatch.setattr(Training, "_iterate", noted)
+    with pytest.raises(Interrupted):
+        make("best").run()
+    resumed = make("best")
+    assert resumed.restore() and resumed.iteration == 4
+    resumed.run()
+    assert resumed.best.summary() == {"kept": "best", "step": 240, "precision@5": 0.5}
+    assert same(deployed(resumed), seen[3]) and not same(seen[3], seen[5])
+    assert same(seen[5], deployed(last))  # nothing else depends on what is kept

@@ -1,0 +1,315 @@
+"""The run folder: made once, never overwritten, one process at a time; and what it was begun with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config import AgentConfig, Config, ReplayConfig
+from data import DataError
+from training import run_folder
+from training.process import DiskError, Interrupted, OutOfMemoryError
+from training.run_folder import (
+    REFUSED,
+    RunFolder,
+    RunFolderError,
+    contradictions,
+    git_commit,
+    origin_of,
+    read_origin,
+    record_origin,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.name: path.read_bytes() for path in files}
+
+
+def holder(folder: Path) -> subprocess.Popen:
+    """Another process that has locked `folder` and waits."""
+    code = f"""
+        import sys, time
+        from pathlib import Path
+        from training.run_folder import RunFolder
+        folder = RunFolder(Path({str(folder)!r}))
+        folder.lock()
+        print("locked", flush=True)
+        time.sleep(100)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_new_run_has_its_settings_on_disk_and_comes_back(tmp_path):
+    config = replace(Config(), seed=7, agent=replace(AgentConfig(), discount=0.25))
+    first = RunFolder(tmp_path / "a" / "run")
+    first.create(config)
+    assert (first.path / "config.json").is_file() and not first.finished
+    del first  # its lock goes with it
+    assert RunFolder(tmp_path / "a" / "run").resume() == config
+
+
+@pytest.mark.parametrize(("finished", "advice"), [(False, "or go on with --resume"), (True, "")])
+def test_an_existing_run_is_never_overwritten(tmp_path, finished, advice):
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    if finished:
+        (tmp_path / "metrics.json").write_text("{}")
+    before = snapshot(tmp_path)
+    state = "a finished" if finished else "an unfinished"
+    with pytest.raises(RunFolderError, match=f"holds {state} run; nothing is overwritten") as e:
+        RunFolder(tmp_path).create(replace(Config(), seed=1))
+    assert str(e.value).endswith(f"choose another --run-name{', ' + advice if advice else ''}")
+    assert snapshot(tmp_path) == before
+
+
+def test_what_is_not_there_or_is_finished_cannot_be_resumed(tmp_path):
+    with pytest.raises(RunFolderError, match="no run to resume; start it without --resume"):
+        RunFolder(tmp_path / "absent").resume()
+    assert not (tmp_path / "absent").exists()
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="this run is finished"):
+        folder.resume()
+
+
+def test_a_second_process_is_kept_out_until_the_first_one_dies(tmp_path):
+    RunFolder(tmp_path).create(Config())
+    process = holder(tmp_path)
+    try:
+        with pytest.raises(RunFolderError, match=f"in use by process {process.pid}; wait for it"):
+            RunFolder(tmp_path).resume()
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert (tmp_path / "run.lock").read_text() == str(process.pid)  # the dead one's
+    folder = RunFolder(tmp_path)
+    folder.resume()
+    assert (tmp_path / "run.lock").read_text() == str(os.getpid())
+
+
+def deny(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_place_where_nothing_can_be_written_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"cannot be written \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "run").create(Config())
+    RunFolder(tmp_path / "run").create(Config())
+    monkeypatch.setattr(Path, "open", deny)
+    for act in (RunFolder(tmp_path / "new").create, lambda _: RunFolder(tmp_path / "run").resume()):
+        with pytest.raises(RunFolderError, match=r"cannot be written \(Permission denied\)"):
+            act(Config())
+
+
+def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
+    saved = Config(dataset="ml-1m", run_name="x")
+    asked = replace(
+        saved,
+        seed=3,
+        resume=True,
+        output_root="elsewhere",
+        data_root="d",
+        run_name="y",
+        agent=replace(saved.agent, critic_lr=0.5),
+        replay=ReplayConfig(alpha=0.25),
+    )
+    assert contradictions(saved, saved) == []
+    assert contradictions(asked, saved) == [
+        "--seed 3 (the run has 0)",
+        "--replay.alpha 0.25 (the run has 0.6)",
+        "--agent.critic-lr 0.5 (the run has 0.002)",
+    ]
+
+
+def test_a_folder_with_anything_in_it_is_not_taken(tmp_path):
+    """An embedding left there would silently become the run's."""
+    (tmp_path / "embedding.weights.h5").write_bytes(b"")
+    with pytest.raises(RunFolderError, match=r"is not empty .embedding.weights.h5.; choose"):
+        RunFolder(tmp_path).create(Config())
+    assert not (tmp_path / "config.json").exists()
+
+
+def end(folder: RunFolder, error: BaseException) -> None:
+    with pytest.raises(type(error)), folder.removed_if_unused():
+        raise error
+
+
+@pytest.mark.parametrize("error", [DataError("x"), OutOfMemoryError("x"), Interrupted(2)])
+def test_a_start_that_was_refused_or_stopped_leaves_nothing_behind(tmp_path, error):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(Config())
+    end(folder, error)
+    assert not folder.path.exists()
+    folder.create(Config())
+    folder.checkpoints.mkdir()
+    end(folder, error)
+    assert folder.config_file.exists()  # there is something to go on with
+
+
+def test_what_was_there_before_or_failed_while_it_ran_stays(tmp_path):
+    folder = RunFolder(tmp_path / "failed")
+    folder.create(Config())
+    end(folder, DiskError("full"))
+    assert folder.config_file.exists()
+    RunFolder(tmp_path / "killed").create(Config())
+    resumed = RunFolder(tmp_path / "killed")
+    resumed.resume()
+    end(resumed, Interrupted(2))
+    assert resumed.config_file.exists()
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
+    """Files of our own names only; also where the kill came before config.json was there."""
+    (tmp_path / ".config.json.123.tmp").write_text("{")
+    folder = RunFolder(tmp_path)
+    folder.create(Config())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "run.lock"]
+    folder.checkpoints.mkdir()
+    ours = (
+        *(".metrics.json.7.tmp", ".actor.123.tmp.weights.h5", ".embedding.weights.h5.9.tmp"),
+        "checkpoints/.checkpoint-00000003.drr.123.tmp",
+    )
+    theirs = (".notes.tmp", "a.123.tmp", "actor.weights.h5", "checkpoints/checkpoint-00000002.drr")
+    for name in (*ours, *theirs):
+        (tmp_path / name).write_text("")
+    del folder  # its lock goes with it
+    RunFolder(tmp_path).resume()
+    assert not any((tmp_path / name).exists() for name in ours)
+    assert all((tmp_path / name).exists() for name in theirs)
+
+
+def test_a_further_worker_shares_the_folder_and_has_checkpoints_of_its_own(tmp_path):
+    chief, other = RunFolder(tmp_path), RunFolder(tmp_path, worker=1)
+    with pytest.raises(RunFolderError, match="all workers need one --output-root"):
+        other.resume()
+    chief.create(Config())
+    assert other.resume() == Config()  # which the chief has locked
+    assert other.checkpoints == chief.checkpoints / "worker-1"
+
+
+FACTS = {"data": "d", "settings": "s", "numpy": "1", "git_commit": None, "device": "CPU"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = RunFolder(tmp_path / "run")
+    found.create(Config())
+    return found
+
+
+def test_equal_facts_are_no_news(folder):
+    assert record_origin(folder, FACTS) == record_origin(folder, FACTS) == []
+    assert read_origin(folder) == {"facts": FACTS, "changed": []}
+
+
+def test_what_changes_is_said_every_time_and_recorded_once(folder):
+    record_origin(folder, FACTS)
+    other = FACTS | {"numpy": "2", "device": "GPU"}
+    words = ["numpy is 2, was 1", "device is GPU, was CPU"]
+    assert record_origin(folder, other) == record_origin(folder, other) == words
+    assert record_origin(folder, FACTS) == []  # back to where it began, but what was, was
+    assert read_origin(folder) == {"facts": FACTS, "changed": words}
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED.items())
+def test_other_data_or_settings_are_refused(folder, name, words):
+    record_origin(folder, FACTS)
+    with pytest.raises(RunFolderError, match=f"cannot resume: {words}"):
+        record_origin(folder, FACTS | {name: "another"})
+    assert read_origin(folder) == {"facts": FACTS, "changed": []}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"facts": 1, "changed": []}', '{"facts": {}}'])
+def test_a_damaged_file_is_named(folder, text):
+    (folder.path / "origin.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"origin.json: damaged"):
+        record_origin(folder, FACTS)
+
+
+def test_the_facts_tell_data_and_settings_apart(folder, tiny_data):
+    found = origin_of(folder, tiny_data)
+    assert found == origin_of(folder, tiny_data)
+    assert {"python", "tensorflow", "keras", "numpy", "git_commit"} <= found.keys()
+    fewer = tiny_data.keep(np.arange(tiny_data.n_ratings) > 0)
+    folder.config_file.write_text(folder.config_file.read_text() + " ")
+    again = origin_of(folder, fewer)
+    changed = {name for name in found if found[name] != again[name]}
+    assert changed == {"data", "settings"}
+
+
+def test_only_code_makes_a_checkout_dirty(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "__file__", str(tmp_path / "training" / "run_folder.py"))
+
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        done = subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    assert git_commit() is None
+    git("init", "-q")
+    (tmp_path / "training").mkdir()
+    for name in ("README.md", "a.py", "training/b.py", "requirements.txt"):
+        (tmp_path / name).write_text("1")
+    git("add", "-A"), git("commit", "-q", "-m", "first")
+    commit = git("rev-parse", "HEAD")
+    (tmp_path / "README.md").write_text("2")
+    assert git_commit() == commit and len(commit) == 40
+    for name in ("a.py", "training/b.py", "requirements.txt", "training/new.py"):
+        path = tmp_path / name
+        before = path.read_text() if path.exists() else None
+        path.write_text("2")
+        assert git_commit() == f"{commit}-dirty", name
+        path.unlink() if before is None else path.write_text(before)
+    assert git_commit() == commit
+
+
+@pytest.fixture
+def stopped(train, tiny, write, tmp_path, monkeypatch):
+    """`again(*flags, root=...)` goes on with a run that ended before its first checkpoint."""
+
+    def fail(*_: object) -> None:
+        raise DiskError("full")
+
+    monkeypatch.setattr("training.loop.Training", fail)
+    root = write(tiny, tmp_path / "data")
+    assert train(tmp_path / "runs", root=root).status == 1
+    return lambda *flags, root=root: train(tmp_path / "runs", "--resume", *flags, root=root)
+
+
+def test_a_run_whose_data_or_settings_changed_is_not_resumed(stopped, write, tiny, tmp_path):
+    fewer = write(tiny.keep(np.arange(tiny.n_ratings) > 0), tmp_path / "b")
+    again = stopped(root=fewer)
+    assert again.status == 2 and "the data set is not the one" in again.err
+    path = again.folder / "config.json"
+    path.write_text(path.read_text().replace('"steps": 400', '"steps": 480'))
+    again = stopped("--steps", "480")
+    assert again.status == 2 and "config.json was edited" in again.err
+    assert "Traceback" not in again.err and path.exists()
+
+
+def test_another_version_is_a_warning(stopped, monkeypatch):
+    monkeypatch.setattr(run_folder.importlib.metadata, "version", lambda name: f"{name} 0")
+    again = stopped()
+    assert again.status == 1
+    assert "train: numpy is numpy 0, was 2" in again.err and "not bit-identical" in again.err
+    changed = json.loads((again.folder / "origin.json").read_text())["changed"]
+    assert len(changed) == len(run_folder.PACKAGES)

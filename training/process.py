@@ -1,0 +1,161 @@
+"""This process: its signals, its device, and the faults of its machine in words."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from config import DRRError
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the run to stop: `signal` is its number; `saved` where nothing is lost by it."""
+
+    def __init__(self, number: int, *, saved: bool = False) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+        self.saved = saved
+
+
+class DeviceError(DRRError):
+    """The device that was asked for is not there."""
+
+
+class OutOfMemoryError(DRRError):
+    """The settings ask for more memory than there is."""
+
+    status = 1
+
+
+class DiskError(DRRError):
+    """A file cannot be written or read."""
+
+    status = 1
+
+
+@contextmanager
+def stop_at_once() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise Interrupted wherever the program is."""
+    with _handled_by(_raise):
+        yield
+
+
+@contextmanager
+def stop_later() -> Iterator[list[int]]:
+    """The first signal is noted in the list, and said; a second one raises Interrupted at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if received:
+            _raise(number, frame)
+        received.append(number)
+        name = signal.Signals(number).name
+        text = f"\n{name}: finishing this iteration, then saving; once more stops at once\n"
+        os.write(2, text.encode())  # print could meet itself: the signal may come while it writes
+
+    with _handled_by(note):
+        yield received
+        if received:  # in the last moment, when nobody asked for it any more
+            raise Interrupted(received[0])
+
+
+def _raise(number: int, _: Any) -> None:
+    raise Interrupted(number)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, Any], None] | signal.Handlers) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+@contextmanager
+def killed_by_signals() -> Iterator[None]:
+    """Signals end the process without Python: for calls into TensorFlow that wait for others."""
+    with _handled_by(signal.SIG_DFL):
+        yield
+
+
+@cache
+def select_device(name: str) -> str:
+    """Make TensorFlow use "cpu", "gpu" or ("auto") a GPU if there is one; returns its description.
+
+    Must be called before anything is placed on a device; once is enough. TensorFlow's start-up
+    notices, which no log level silences, are shown only with "gpu": there they say what is missing.
+
+    Raises:
+        DeviceError: "gpu" where there is none.
+    """
+    with quiet_stderr(name != "gpu"):
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        tf.config.experimental.enable_op_determinism()
+    if name == "cpu" or (name == "auto" and not gpus):
+        tf.config.set_visible_devices([], "GPU")
+        return "CPU"
+    if not gpus:
+        raise DeviceError(
+            "--device gpu: TensorFlow sees no GPU; pip install 'tensorflow[and-cuda]' and check "
+            "nvidia-smi, or use --device cpu"
+        )
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    tf.config.experimental.set_memory_growth(gpus[0], True)  # else TensorFlow takes all memory
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+
+
+def on_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
+@contextmanager
+def quiet_stderr(quiet: bool = True) -> Iterator[None]:
+    """What C++ prints on stderr in the block goes nowhere."""
+    if not quiet:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # the file descriptor: the notices come from C++
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def machine_faults() -> Iterator[None]:
+    """Memory or disk that ends, for Python or TensorFlow: one line, with advice.
+
+    Raises:
+        OutOfMemoryError, DiskError: for MemoryError, OSError and TensorFlow's own.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise OutOfMemoryError(
+            f"out of memory ({reason}...); lower --replay.capacity, --loop.parallel-users, or a size "
+            "of --agent or --embedding"
+        ) from error
+    except OSError as error:
+        raise DiskError(
+            f"{error}; free space or check permissions, then go on with --resume: checkpoints are "
+            "intact"
+        ) from error

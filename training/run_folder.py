@@ -1,0 +1,235 @@
+"""A run's folder: made once, never overwritten, used by one process at a time; and its origin.
+
+The origin is what a run was begun with: data, settings, versions, code, device. Equal ones give
+bit-identical runs. A resumed run is compared with them: other data or settings are refused, another
+version, commit or device is said and recorded, for metrics.json to tell.
+"""
+
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import config as settings
+from config import Config, DRRError
+from data.ratings import Ratings
+from recommender.files import leftovers, write_text
+from training.process import Interrupted, OutOfMemoryError
+
+# may differ when a run is resumed: where things are, what computes them, what is kept
+FREE = ("resume", "run_name", "output_root", "data_root", "path", "device", "keep_checkpoints")
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
+CODE = (":/*.py", ":/requirements.txt")
+REFUSED = {
+    "data": "the data set is not the one that the run began with; restore it, or start a new run",
+    "settings": "config.json was edited since the run began; restore it, or start a new run",
+}
+
+Origin = dict[str, str | None]
+
+
+class RunFolderError(DRRError):
+    """The run folder cannot be used as asked; the message says why and what to do."""
+
+
+class RunFolder:
+    """OUTPUT_ROOT/RUN_NAME, locked by this process until it ends.
+
+    The lock is the operating system's: a process that dies, however it dies, lets go of it. Of
+    several workers the first one has the folder, the others only checkpoints of their own.
+    """
+
+    def __init__(self, path: Path, worker: int = 0) -> None:
+        self.path = path
+        self.worker = worker
+        self._lock: IO[str] | None = None
+        self._new = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended by itself: metrics.json is written last."""
+        return (self.path / "metrics.json").exists()
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        folder = self.path / "checkpoints"
+        return folder / f"worker-{self.worker}" if self.worker else folder
+
+    def create(self, config: Config) -> None:
+        """Make the folder, lock it and write config.json; an existing run is an error."""
+        if self.config_file.exists():
+            state = "a finished" if self.finished else "an unfinished"
+            advice = "choose another --run-name"
+            raise RunFolderError(
+                f"{self.path}: holds {state} run; nothing is overwritten: {advice}"
+                + ("" if self.finished else ", or go on with --resume")
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            ours = {self.path / "run.lock", *leftovers(self.path)}
+            found = sorted(path.name for path in self.path.iterdir() if path not in ours)
+            if found:
+                raise RunFolderError(
+                    f"{self.path}: is not empty ({found[0]}); choose another --run-name"
+                )
+            self.lock()
+            write_text(self.config_file, settings.to_json(config))
+        except OSError as error:
+            raise self._not_writable(error) from error
+        self._new = True
+
+    def resume(self) -> Config:
+        """Lock an existing run and return its settings; a finished or missing run is an error.
+
+        A further worker leaves the lock to the first, whose folder it is.
+        """
+        if not self.config_file.exists():
+            raise RunFolderError(
+                f"{self.path}: no run to resume; start it without --resume, or check --run-name"
+                + (" (all workers need one --output-root that they share)" if self.worker else "")
+            )
+        if self.finished:
+            raise RunFolderError(f"{self.path}: this run is finished; choose another --run-name")
+        if not self.worker:
+            self.lock()
+        return settings.load(self.config_file)
+
+    def lock(self) -> None:
+        """Take the folder for this process, and clear away what a killed one left half-written."""
+        try:
+            lock = (self.path / "run.lock").open("a+")
+        except OSError as error:
+            raise self._not_writable(error) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise RunFolderError(
+                f"{self.path}: in use by process {owner}; wait for it, or choose another --run-name"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        for folder in (self.path, self.checkpoints, *self.checkpoints.glob("worker-*")):
+            for temporary in leftovers(folder):
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def removed_if_unused(self) -> Iterator[None]:
+        """A new run that is refused or stopped before its first checkpoint leaves nothing behind.
+
+        One that failed otherwise stays, to be looked at or gone on with.
+        """
+        try:
+            yield
+        except (DRRError, Interrupted) as error:
+            failed = isinstance(error, DRRError) and error.status == 1
+            if failed and not isinstance(error, OutOfMemoryError):
+                raise
+            if self._new and not self.checkpoints.exists():
+                shutil.rmtree(self.path)
+            raise
+
+    def _not_writable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"{self.path}: cannot be written ({error.strerror}); choose another --output-root"
+        )
+
+
+def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
+    """Settings that differ from the saved run's, as `--flag asked (the run has saved)`."""
+    found = []
+    for item in dataclasses.fields(saved):
+        new, old = getattr(asked, item.name), getattr(saved, item.name)
+        name = f"{prefix}{item.name}".replace("_", "-")
+        if dataclasses.is_dataclass(old):
+            found += contradictions(new, old, f"{name}.")
+        elif new != old and item.name not in FREE:
+            found.append(f"--{name} {new} (the run has {old})")
+    return found
+
+
+def origin_of(folder: RunFolder, ratings: Ratings) -> Origin:
+    """Everything that decides the numbers of a run, the device aside; no TensorFlow needed."""
+    return {
+        "data": ratings.fingerprint(),
+        "settings": hashlib.sha256(folder.config_file.read_bytes()).hexdigest(),
+        "git_commit": git_commit(),
+        **versions(),
+    }
+
+
+def versions() -> Origin:
+    """Python's and the libraries' versions."""
+    found: Origin = {"python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def git_commit() -> str | None:
+    """The checkout's commit, None outside one; with -dirty where Python files differ from it."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}-dirty" if changed else commit
+
+
+def record_origin(folder: RunFolder, found: Origin) -> list[str]:
+    """Record what is new, compare the rest with what was recorded; returns the changes, in words.
+
+    Raises:
+        RunFolderError: other data or settings than the run began with.
+    """
+    saved = read_origin(folder)
+    known: Origin = saved["facts"]
+    for name, reason in REFUSED.items():
+        if name in found and name in known and found[name] != known[name]:
+            raise RunFolderError(f"{folder.path}: cannot resume: {reason}")
+    changed = [
+        f"{name} is {value}, was {known[name]}"
+        for name, value in found.items()
+        if name in known and known[name] != value
+    ]
+    saved = {
+        "facts": found | known,
+        "changed": list(dict.fromkeys([*saved["changed"], *changed])),
+    }
+    write_text(folder.path / "origin.json", json.dumps(saved, indent=1) + "\n")
+    return changed
+
+
+def read_origin(folder: RunFolder) -> dict[str, Any]:
+    """The run's first origin, and what was different in later resumptions."""
+    path = folder.path / "origin.json"
+    if not path.exists():  # the run was killed before, or begun by an earlier version
+        return {"facts": {}, "changed": []}
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {"facts": dict(saved["facts"]), "changed": list(saved["changed"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{path}: damaged ({error}); restore it, or start a new run"
+        ) from error
