@@ -21,6 +21,7 @@ from rich.console import Console
 from config import Config, ConfigError, CsvConfig, load
 from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
+from data.files import write_text
 from evaluation.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.catalog import Catalog
@@ -29,7 +30,6 @@ from evaluation.protocols.session import Session
 from evaluation.protocols.simulator import Simulator
 from evaluation.ranking import PolicyError
 from evaluation.report import BOUND, Report, episode, make_console, summarise
-from recommender.files import write_text
 
 if TYPE_CHECKING:
     from recommender.policy import DRRPolicy

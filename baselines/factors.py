@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from data.ratings import Ratings
-from embedding.ridge import blocks, padded_positions
+from embedding.least_squares import blocks, padded_positions
 from embedding.table import EmbeddingTable
 from evaluation.policy import FloatArray, IntArray, States, take
 

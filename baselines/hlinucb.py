@@ -6,7 +6,7 @@ import numpy as np
 
 from baselines.factors import Factorised, gather
 from data.ratings import Ratings
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 from evaluation.policy import FloatArray, IntArray, States, take
 
 

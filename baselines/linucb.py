@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 
 from data.ratings import Ratings
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 from evaluation.policy import FloatArray, IntArray, States, take
 
 

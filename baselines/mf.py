@@ -4,11 +4,11 @@ from typing import Self
 
 from baselines.factors import Factorised
 from data.ratings import Ratings
-from embedding.als import fit_mf, fit_pmf
+from embedding.factorise import fit_mf, fit_pmf
 
 
 class PMF(Factorised):
-    """Probabilistic matrix factorisation: ratings ~ mean + user . item, by `embedding.als`."""
+    """Probabilistic matrix factorisation: ratings ~ mean + user . item, by `embedding.factorise`."""
 
     name = "pmf"
 
@@ -40,7 +40,7 @@ class PMF(Factorised):
 
 
 class MF(Factorised):
-    """Bias + ALS: ratings ~ mean + item bias + user bias + user . item, by `embedding.als`."""
+    """Bias + ALS: ratings ~ mean + item bias + user bias + user . item, by `embedding.factorise`."""
 
     name = "mf"
 

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from baselines.factors import gather
 from data.ratings import Ratings
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 from evaluation.policy import FloatArray, IntArray, States, take
 
 USERS_PER_STEP = 256

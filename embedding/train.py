@@ -15,7 +15,7 @@ from config import ConfigError, EmbeddingConfig
 from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
-from embedding.ridge import FloatArray, padded_positions
+from embedding.least_squares import FloatArray, padded_positions
 from embedding.table import EmbeddingTable
 
 HISTORY = 10  # ratings of a held-out user that are folded in, as in the catalog protocol

@@ -22,8 +22,8 @@ import numpy as np
 import tyro
 
 from config.command_line import until_nobody_reads
-from embedding.hdf5 import Array, read_hdf5
-from recommender.files import leftovers, write_text
+from data.files import leftovers, write_text
+from embedding.hdf5 import read_hdf5
 
 NAME = "run"
 OPERATIONS = ("open", "os.mkdir", "os.remove", "os.rename")
@@ -167,9 +167,7 @@ def outcome(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted((root / NAME).glob("[!.]*.weights.h5")):
         found |= {
-            f"{path.name}/{name}": node.read()
-            for name, node in read_hdf5(path).items()
-            if isinstance(node, Array)
+            f"{path.name}/{name}": array.values for name, array in read_hdf5(path).arrays.items()
         }
     metrics = json.loads((root / NAME / "metrics.json").read_text("utf-8"))
     for report in metrics["results"].values():

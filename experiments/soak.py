@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 import config as settings
 from config.command_line import until_nobody_reads
-from recommender.files import write_text
+from data.files import write_text
 from training.checkpoint import CheckpointError, load_newest
 from training.events import read_scalars
 

@@ -2,34 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import AgentConfig
+from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.history import is_number, parse, place
 from recommender.networks import Networks
+from recommender.saved_run import SavedRun, save_run
 from recommender.state import Features, Observation
 
 if TYPE_CHECKING:
     from recommender.explain import Explanation
     from recommender.retrieval import Retrieval
-
-
-class Catalogue(Protocol):
-    """What the agent must know of a data set; `data.ratings.Ratings` is one."""
-
-    @property
-    def item_ids(self) -> NDArray[np.int64] | NDArray[np.str_]: ...  # [I], ascending
-    @property
-    def titles(self) -> tuple[str, ...]: ...  # I, or none
-    @property
-    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
-    @property
-    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
 
 
 class Recommendation(NamedTuple):
@@ -213,9 +203,7 @@ class DRRAgent:
 
     def save(self, run_dir: str | Path) -> None:
         """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""
-        from recommender.runs import save_agent
-
-        save_agent(self, Path(run_dir))
+        save_run(Path(run_dir), self._saved_models(), self.table, self.catalogue)
 
     @classmethod
     def load(cls, run_dir: str | Path, catalogue: Catalogue | None = None) -> Self:
@@ -225,6 +213,15 @@ class DRRAgent:
             run_dir: the folder that `train.py` wrote.
             catalogue: the data set, for titles and demographics; without it `recommend` gives ids.
         """
-        from recommender.runs import load_agent
+        run = SavedRun(Path(run_dir))
+        if catalogue is not None:
+            run.check(catalogue)
+        config = run.config
+        agent = cls(config.agent, run.table, catalogue or run.catalogue, window=config.env.window)
+        run.load_into(agent._saved_models())
+        return agent
 
-        return load_agent(cls, Path(run_dir), catalogue)
+    def _saved_models(self) -> dict[str, list[keras.Model]]:
+        """The models in each file of weights."""
+        networks = self.networks
+        return {"actor": [networks.actor], "critic": networks.critics, "state": networks.states}

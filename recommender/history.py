@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from recommender.agent import Catalogue
+    from data.ratings import Catalogue
 
 PAIRS = "give (item id, rating) pairs, oldest first"
 

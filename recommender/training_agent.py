@@ -7,8 +7,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import AgentConfig, Xla
+from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
-from recommender.agent import Catalogue, DRRAgent
+from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
 from recommender.ranking import Block
 from recommender.state import Features, Observation

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import config as settings
 from config import Config
-from recommender.files import leftovers, write_text
+from data.files import leftovers, write_text
 
 # may differ when a run is resumed: where things are, and what computes them
 FREE = ("resume", "run_name", "output_root", "data_root", "path", "device")

@@ -11,8 +11,8 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tqdm import tqdm
 
+from data.files import write_bytes
 from evaluation.curves import learning_curves
-from recommender.files import write_bytes
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means
 

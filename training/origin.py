@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from data.files import write_text
 from data.ratings import Ratings
-from recommender.files import write_text
 from training.folder import RunFolder, RunFolderError
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")

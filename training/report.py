@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from baselines import registry
+from data.files import write_text
 from evaluation.report import Report, make_console, summarise
-from recommender.files import write_text
 from recommender.policy import DRRPolicy
 from training import origin
 from training.logs import plot, summary_row

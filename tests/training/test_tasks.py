@@ -9,7 +9,7 @@ import tensorflow as tf
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 from training.tasks import CUTS, KnownUsers, NewUsers, held_out_users
 
 WINDOW, T = 3, 4
