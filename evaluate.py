@@ -21,12 +21,12 @@ from rich.console import Console
 from config import Config, ConfigError, CsvConfig, DRRError, load
 from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
+from data.files import write_text
 from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import BOUND, Report, episode, make_console, summarise
-from recommender.files import write_text
 
 if TYPE_CHECKING:
     from recommender.drr_policy import DRRPolicy

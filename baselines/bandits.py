@@ -9,7 +9,7 @@ from baselines.profile import as_matrix
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 
 
 class LinUCB:

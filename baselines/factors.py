@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.als import fit_mf, fit_pmf
+from embedding.factorise import fit_mf, fit_pmf
 from embedding.table import EmbeddingTable
 
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,19 @@ def _no_genres() -> NDArray[np.bool_]:
 
 def _no_demographics() -> NDArray[np.float32]:
     return np.zeros((0, 0), dtype=np.float32)
+
+
+class Catalogue(Protocol):
+    """What a recommender must know of a data set; `Ratings` is one."""
+
+    @property
+    def item_ids(self) -> Ids: ...  # [I], ascending
+    @property
+    def titles(self) -> tuple[str, ...]: ...  # I, or none
+    @property
+    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
+    @property
+    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,7 @@ import numpy as np
 
 from config import EmbeddingConfig
 from data.ratings import Ratings
-from embedding.als import fit_pmf
-from embedding.blend import fit_blend
+from embedding.factorise import fit_blend, fit_pmf
 from embedding.svd import fit_svd
 from embedding.table import EmbeddingError, EmbeddingTable
 
@@ -28,7 +27,7 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
         return fit_blend(ratings, config.dim, config.members, seed)
     if config.kind == "random":
         return random_table(ratings, config.dim, seed)
-    from embedding.networks import fit_movie_genre, fit_user_movie  # deferred: TensorFlow
+    from embedding.pair_network import fit_movie_genre, fit_user_movie  # deferred: TensorFlow
 
     fit_network = fit_user_movie if config.kind == "user-movie" else fit_movie_genre
     return fit_network(ratings, config.dim, seed=seed)
@@ -37,12 +36,5 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
 def random_table(ratings: Ratings, k: int, seed: int) -> EmbeddingTable:
     """A control: item vectors [I, k] from a normal distribution, of unit length in expectation."""
     rng = np.random.default_rng(seed)
-    return EmbeddingTable(
-        kind="random",
-        items=rng.normal(0, k**-0.5, (ratings.n_items, k)).astype(np.float32),
-        users=None,
-        item_bias=np.zeros(ratings.n_items, np.float32),
-        user_bias=None,
-        mean=float(ratings.values.mean(dtype=np.float64)),
-        regularisation=1.0,
-    )
+    items = rng.normal(0, k**-0.5, (ratings.n_items, k)).astype(np.float32)
+    return EmbeddingTable.without_biases("random", ratings, items)

@@ -39,15 +39,7 @@ def fit_svd(
     leading = _scaled_right_factors(matrix, k - 1)
     factors[:, : leading.shape[1]] = leading * np.sqrt(k - 1)
     factors[:, -1] = _standardised(np.log1p(counts))
-    return EmbeddingTable(
-        kind="svd",
-        items=factors,
-        users=None,
-        item_bias=np.zeros(ratings.n_items, np.float32),
-        user_bias=None,
-        mean=float(ratings.values.mean(dtype=np.float64)),
-        regularisation=regularisation,
-    )
+    return EmbeddingTable.without_biases("svd", ratings, factors, regularisation=regularisation)
 
 
 def _scaled_right_factors(matrix: sp.csr_matrix, rank: int) -> Array:

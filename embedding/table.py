@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from config import DRRError
-from embedding.hdf5 import Array, Attributes, Group, HDF5Error, read_hdf5
-from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
-from embedding.writing import replacing
-
-if TYPE_CHECKING:
-    from data.ratings import Ratings
+from data.files import replacing
+from data.ratings import Ratings
+from embedding.hdf5 import HDF5Error, StoredTree, hdf5_size, read_hdf5
+from embedding.least_squares import (
+    FloatArray,
+    IntArray,
+    blocks,
+    padded_positions,
+    ridge_with_bias,
+)
 
 FORMAT = "drr-embedding-1"
 BLOCK_ENTRIES = 1 << 17  # entries whose item vectors are gathered at once: bounds the memory
@@ -42,7 +46,7 @@ class EmbeddingTable:
     regularisation: float  # ridge strength of a history of n ratings: this + per_rating * n
     per_rating: float = 0.0
     bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
-    members: int = 0  # factorisations side by side in `items`, as embedding.blend puts them
+    members: int = 0  # factorisations side by side in `items`, as `fit_blend` puts them
 
     def __post_init__(self) -> None:
         """Check shapes against each other, then make the arrays read-only."""
@@ -71,6 +75,26 @@ class EmbeddingTable:
             array = getattr(self, name)
             if array is not None:
                 array.setflags(write=False)
+
+    @classmethod
+    def without_biases(
+        cls,
+        kind: str,
+        ratings: Ratings,
+        items: FloatArray,
+        users: FloatArray | None = None,
+        regularisation: float = 1.0,
+    ) -> Self:
+        """A table of vectors alone, centred at the mean of the ratings that it was fitted on."""
+        return cls(
+            kind=kind,
+            items=items,
+            users=users,
+            item_bias=np.zeros(len(items), np.float32),
+            user_bias=None,
+            mean=float(ratings.values.mean(dtype=np.float64)),
+            regularisation=regularisation,
+        )
 
     @property
     def k(self) -> int:
@@ -142,7 +166,7 @@ class EmbeddingTable:
         if self.members:
             parts = [table._fold_in_block(items, ratings)[0] for table in self._split()]
             ones = np.ones(len(items), np.float32)
-            vectors = beside([(part, ones) for part in parts])
+            vectors = joined_members([(part, ones) for part in parts])
             return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])]), 0 * ones
         mask = items >= 0
         targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
@@ -167,23 +191,14 @@ class EmbeddingTable:
             replace(self, members=0, items=part[:, :-1], item_bias=part[:, -1]) for part in columns
         ]
 
-    @classmethod
-    def factorise(cls, ratings: "Ratings", k: int, *, seed: int = 0, **settings: float) -> Self:
-        """Bias + ALS factors of a ratings matrix: `embedding.als.fit_mf`, for those who only know
-        this module.
-        """
-        from embedding.als import fit_mf  # deferred: als builds tables
-
-        table = fit_mf(ratings, k, seed=seed, **settings)  # type: ignore[arg-type]
-        return cls(**{field.name: getattr(table, field.name) for field in fields(table)})
-
     def save(self, path: str | Path) -> None:
         """Write HDF5, atomically: a crash leaves either the old file or the new one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = [getattr(self, name) for name in ARRAYS]
-        size = sum(array.nbytes for array in arrays if array is not None)
-        with replacing(path, size) as temporary, h5py.File(temporary, "w") as file:
+        room = hdf5_size(array for array in arrays if array is not None)
+        # Room first: a disk that fills up inside the HDF5 library would end the process.
+        with replacing(path, room) as temporary, h5py.File(temporary, "w") as file:
             self._write(file)
 
     def _write(self, file: h5py.File) -> None:
@@ -214,7 +229,7 @@ class EmbeddingTable:
             return cls(**_values(read_hdf5(path)))
         except EmbeddingError as error:
             raise EmbeddingError(f"{path}: {error}; restore the file") from None
-        except (HDF5Error, OSError) as error:
+        except HDF5Error as error:
             message = f"{path}: not a readable HDF5 file ({error}); restore the file"
             raise EmbeddingError(message) from error
 
@@ -224,15 +239,15 @@ SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", "membe
 OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None, "members": 0}
 
 
-def _values(nodes: dict[str, Group | Array]) -> dict[str, Any]:
+def _values(tree: StoredTree) -> dict[str, Any]:
     """The fields of a table from a file's contents."""
-    attributes = nodes[""].attributes
+    attributes = tree.attributes[""]
     if (found := attributes.get("format")) != [FORMAT]:
         raise EmbeddingError(f"attribute 'format': expected {FORMAT!r}, found {found!r}")
     values: dict[str, Any] = {"kind": str((attributes.get("kind") or ["unknown"])[0])}
     for name in (*ARRAYS, *SCALARS):
-        if name in (nodes if name in ARRAYS else attributes):
-            values[name] = _array(nodes, name) if name in ARRAYS else _number(attributes, name)
+        if name in (tree.attributes if name in ARRAYS else attributes):
+            values[name] = _array(tree, name) if name in ARRAYS else _number(attributes[name], name)
         elif name in OPTIONAL:
             values[name] = OPTIONAL[name]
         else:
@@ -242,29 +257,27 @@ def _values(nodes: dict[str, Group | Array]) -> dict[str, Any]:
     return values
 
 
-def _array(nodes: dict[str, Group | Array], name: str) -> NDArray[np.float32]:
-    data = nodes[name]
-    if isinstance(data, Group) or data.dtype != np.float32 or len(data.shape) != ARRAYS[name]:
-        found = "a group" if isinstance(data, Group) else f"{data.kind} {data.shape}"
+def _array(tree: StoredTree, name: str) -> NDArray[np.float32]:
+    array = tree.arrays.get(name)
+    values = None if array is None else array.values
+    if values is None or values.dtype != np.float32 or values.ndim != ARRAYS[name]:
+        found = f"{array.kind} {array.shape}" if array else "a group"
         raise EmbeddingError(
             f"field {name!r}: expected float32 of {ARRAYS[name]} dimensions, found {found}"
         )
-    array: NDArray[np.float32] = data.read().astype(np.float32)
-    if not np.isfinite(array).all():
+    if not np.isfinite(values).all():
         raise EmbeddingError(f"field {name!r}: holds values that are not finite")
-    return array
+    return values.astype(np.float32)
 
 
-def _number(attributes: Attributes, name: str) -> float:
-    value = np.asarray(attributes[name])
+def _number(found: Any, name: str) -> float:
+    value = np.asarray(found)
     if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
-        raise EmbeddingError(
-            f"field {name!r}: expected a finite number, found {attributes[name]!r}"
-        )
+        raise EmbeddingError(f"field {name!r}: expected a finite number, found {found!r}")
     return float(value)
 
 
-def beside(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+def joined_members(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
     """[R, k] and [R] of each of m members -> [R, sum of (k + 1)], divided by sqrt(m)."""
     columns = [column for matrix, last in parts for column in (matrix, last[:, None])]
     joined: FloatArray = np.hstack(columns) / np.sqrt(len(parts), dtype=np.float32)

@@ -14,7 +14,7 @@ import embedding
 from config import ConfigError, DRRError, EmbeddingConfig
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
-from embedding.ridge import FloatArray, padded_positions
+from embedding.least_squares import FloatArray, padded_positions
 from embedding.table import EmbeddingTable
 
 HISTORY = 10  # ratings of a held-out user that are folded in, as in the catalog protocol

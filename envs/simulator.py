@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.ratings import Ratings
-from embedding.table import EmbeddingTable
+from embedding.factorise import fit_mf
 
 # Published and fixed: levels of reward move by thousands with them. On ml-1m the `simulator`
 # protocol then gives random 10,280, the shrunk item mean 44,005 and the perfect policy 58,834.
@@ -27,7 +27,7 @@ class Simulator:
     """
 
     def __init__(self, ratings: Ratings) -> None:
-        self.table = EmbeddingTable.factorise(ratings, **SETTINGS)
+        self.table = fit_mf(ratings, **SETTINGS)
         self.scale = ratings.scale
 
     def rating(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -28,12 +28,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import config as settings
 from config import Config, ConfigError, Preset
 from config.command_line import until_nobody_reads
+from data.files import write_text
 from data.observation import FloatArray
 from evaluation.curves import CurveRow, strategies
 from evaluation.intervals import over_seeds
 from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, changed, row_config, rows_of
 from experiments.leaderboard import fill
-from recommender.files import write_text
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
 MEASURED = {"loop.validation_share": 0.2, "loop.evaluations": 5, "loop.checkpoints": 0}

@@ -21,7 +21,7 @@ import config as settings
 import evaluate
 from config import NEW_USERS, Preset
 from config.command_line import end_when_nobody_reads
-from recommender.files import write_text
+from data.files import write_text
 from train import parse
 from training.run_folder import contradictions
 

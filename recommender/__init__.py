@@ -7,9 +7,10 @@ _HOMES = {
     "DRRAgent": "recommender.agent",
     "Actor": "recommender.actor",
     "Critic": "recommender.critic",
-    "load_weights": "recommender.weights",
+    "load_weights": "recommender.saved_run",
+    "save_weights": "recommender.saved_run",
 }
-__all__ = ["Actor", "Critic", "DRRAgent", "load_weights"]
+__all__ = ["Actor", "Critic", "DRRAgent", "load_weights", "save_weights"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,18 +4,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import AgentConfig
 from data.observation import IntArray, Observation
+from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.explain import Contribution, Explanation, Value, shapley
-from recommender.history import Catalogue, is_number, item_number, parse
+from recommender.history import is_number, item_number, parse
 from recommender.networks import Networks
 from recommender.retrieval import Retrieval
-from recommender.runs import load_networks, load_parts, save_run
+from recommender.saved_run import SavedRun, save_run
 from recommender.state import Features
 
 GATHERED = 1 << 24  # most numbers in the item vectors of one batch of windows
@@ -151,7 +153,9 @@ class DRRAgent:
         pairs = zip(items[best].tolist(), scores[best].tolist(), strict=True)
         return [self._recommendation(item, score) for item, score in pairs]
 
-    def explain(self, history: Sequence[tuple[int | str, float]], item_id: int | str) -> Explanation:
+    def explain(
+        self, history: Sequence[tuple[int | str, float]], item_id: int | str
+    ) -> Explanation:
         """What each item of a history adds to the score that `recommend` gives an item.
 
         Items that have left the window add 0, unless the agent solves its user's vector from all.
@@ -201,7 +205,7 @@ class DRRAgent:
 
     def save(self, run_dir: str | Path) -> None:
         """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""
-        save_run(Path(run_dir), self.networks, self.table, self.catalogue)
+        save_run(Path(run_dir), self._saved_models(), self.table, self.catalogue)
 
     @classmethod
     def load(cls, run_dir: str | Path, catalogue: Catalogue | None = None) -> Self:
@@ -211,11 +215,18 @@ class DRRAgent:
             run_dir: the folder that `train.py` wrote.
             catalogue: the data set, for titles; without it `recommend` gives ids.
         """
-        config, table, saved = load_parts(Path(run_dir), catalogue)
-        agent = cls(config.agent, table, catalogue or saved, window=config.env.window)
-        load_networks(Path(run_dir), agent.networks)
-        saved.check_files(Path(run_dir))  # last: what does not fit has a better message by now
+        run = SavedRun(Path(run_dir))
+        if catalogue is not None:
+            run.check(catalogue)
+        window = run.config.env.window
+        agent = cls(run.config.agent, run.table, catalogue or run.catalogue, window=window)
+        run.load_into(agent._saved_models())
         return agent
+
+    def _saved_models(self) -> dict[str, list[keras.Model]]:
+        """The models in each file of weights."""
+        networks = self.networks
+        return {"actor": [networks.actor], "critic": networks.critics, "state": networks.states}
 
 
 def as_tensors(observation: Observation) -> Observation:

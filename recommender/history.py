@@ -2,25 +2,13 @@
 
 import reprlib
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from data.ratings import Catalogue
 
 PAIRS = "give (item id, rating) pairs, oldest first"
-
-
-class Catalogue(Protocol):
-    """What the agent must know of a data set; `data.ratings.Ratings` is one."""
-
-    @property
-    def item_ids(self) -> NDArray[np.int64] | NDArray[np.str_]: ...  # [I], ascending
-    @property
-    def titles(self) -> tuple[str, ...]: ...  # I, or none
-    @property
-    def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
-    @property
-    def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
 
 
 def parse(history: Iterable[Any], catalogue: Catalogue) -> tuple[list[int], list[float]]:

@@ -18,10 +18,10 @@ MAY = {
     "data": (),
     "replay_buffer": (),
     "embedding": ("data", "config"),
-    "envs": ("data", "config", "embedding.table", "embedding.als"),
+    "envs": ("data", "config", "embedding.table", "embedding.factorise"),
     "evaluation": ("data", "envs"),
     "recommender": (
-        *("config", "embedding.table", "embedding.hdf5", "embedding.writing"),
+        *("config", "data", "embedding.table", "embedding.hdf5"),
         *("replay_buffer", "evaluation.policy"),
     ),
     "baselines": ("data", "embedding", "evaluation.policy"),
@@ -37,7 +37,7 @@ LIBRARIES = {"config": (), "replay_buffer": ("numpy",), "data": ("numpy", "panda
 COMMANDS = {"data/explore/": ("matplotlib", "tyro")}
 TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
-    *("recommender/", "training/", "benchmarks/", "embedding/networks.py", "envs/vector.py"),
+    *("recommender/", "training/", "benchmarks/", "embedding/pair_network.py", "envs/vector.py"),
     *("baselines/two_tower.py", "baselines/sasrec.py", "baselines/supervised.py"),
 )
 

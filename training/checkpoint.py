@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import DRRError
-from recommender.files import write_bytes
+from data.files import write_bytes
 
 Arrays = dict[str, NDArray[Any]]
 LAST = 99_999_999  # the largest step that a name can hold

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines import registry
+from data.files import write_text
 from data.ratings import Ratings
 from evaluation.report import Report, make_console, summarise
 from recommender.drr_policy import DRRPolicy
-from recommender.files import write_text
 from training import run_folder
 from training.loop import Training
 from training.monitor import summary_row

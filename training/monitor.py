@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from config import DRRError
+from data.files import write_bytes
 from evaluation.curves import learning_curves
 from evaluation.figures import add_legend
-from recommender.files import write_bytes
 from replay_buffer.base import ReplayError
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means

@@ -21,8 +21,8 @@ from typing import IO, Any
 
 import config as settings
 from config import Config, DRRError
+from data.files import leftovers, write_text
 from data.ratings import Ratings
-from recommender.files import leftovers, write_text
 from training.process import Interrupted, OutOfMemoryError
 
 # may differ when a run is resumed: where things are, what computes them, what is kept

@@ -1,5 +1,7 @@
 """Toy ratings for the embedding tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,19 @@ def make(seed: int = 0, n_users: int = 30, n_items: int = 20, share: float = 0.4
     )
 
 
+def flip(ratings: Ratings, user: int) -> Ratings:
+    """The same ratings, but one user's stars upside down."""
+    values = np.where(ratings.users == user, 6 - ratings.values, ratings.values)
+    return replace(ratings, values=values)
+
+
 @pytest.fixture(scope="session")
 def random_ratings():
     """The generator above: call it for fresh ratings."""
     return make
+
+
+@pytest.fixture(scope="session")
+def flipped():
+    """The function above."""
+    return flip

@@ -70,14 +70,6 @@ def test_the_seed_leaves_the_synthetic_set_alone(tmp_path, monkeypatch):
     assert loaded[0].fingerprint() == loaded[1].fingerprint()
 
 
-def test_command_does_not_overwrite(tmp_path):
-    out = tmp_path / "embedding.weights.h5"
-    out.write_text("mine")
-    with pytest.raises(FileExistsError, match="--out"):
-        train.run(train.Arguments(kind="random", dataset="synthetic", out=out))
-    assert out.read_text() == "mine"
-
-
 REFUSED = {
     "kind": (["--kind", "pmff"], "invalid choice 'pmff'"),
     "flag": (["--dimm", "8"], "--dim INT"),
@@ -103,23 +95,11 @@ def test_what_cannot_be_done_is_refused_before_anything_is_fitted(
 
 
 def test_what_fails_while_running_ends_with_1(capsys, monkeypatch, tmp_path):
-    for error in (OSError("disk full"), MemoryError("9 TiB"), ValueError("no genres")):
+    def fail(*_):
+        raise MemoryError("9 TiB")
 
-        def fail(*_, error=error):
-            raise error
-
-        monkeypatch.setattr(embedding, "fit", fail)
-        out = ["--dataset", "synthetic", "--no-measure", "--out", str(tmp_path / "a.weights.h5")]
-        assert train.main(out) == 1
-        assert capsys.readouterr().err == f"embedding.train: {error}\n"
+    monkeypatch.setattr(embedding, "fit", fail)
+    out = ["--dataset", "synthetic", "--no-measure", "--out", str(tmp_path / "a.weights.h5")]
+    assert train.main(out) == 1
+    assert capsys.readouterr().err == "embedding.train: 9 TiB\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_help_explains_every_option(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["embedding.train", "--help"])
-    with pytest.raises(SystemExit) as stop:
-        train.main()
-    text = capsys.readouterr().out
-    assert stop.value.code == 0
-    for option in ("--kind", "--dataset", "--data-root", "--dim", "--seed", "--out"):
-        assert option in text

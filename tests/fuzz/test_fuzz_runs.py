@@ -17,8 +17,7 @@ from config import Config, ConfigError, load, to_json
 from embedding.hdf5 import HDF5Error, read_hdf5
 from embedding.table import EmbeddingError, EmbeddingTable
 from recommender import DRRAgent
-from recommender.catalogue import RunError, SavedCatalogue, facts
-from recommender.weights import WeightsError, load_weights
+from recommender.saved_run import RunError, SavedCatalogue, WeightsError, facts, load_weights
 
 LAYOUTS = {
     "own_critic": (own_critic, critic()),

@@ -16,8 +16,7 @@ from toys import shop
 from config import AgentConfig, Config, ConfigError, EnvConfig, to_json
 from embedding.table import EmbeddingError
 from recommender import DRRAgent
-from recommender.catalogue import RunError
-from recommender.weights import WeightsError
+from recommender.saved_run import RunError, WeightsError
 
 PARTS = ("actor", "critic", "state", "embedding")
 Change = Callable[[Path], object]

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from recommender import files
+from data import files
 from training import checkpoint
 from training.checkpoint import CheckpointError, load_newest, save
 

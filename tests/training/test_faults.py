@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
+from data.files import leftovers
 from embedding.table import EmbeddingTable
-from recommender.files import leftovers
-from recommender.weights import save_weights
+from recommender.saved_run import save_weights
 from training.checkpoint import CheckpointError
 from training.loop import Training
 from training.monitor import Progress

@@ -16,7 +16,7 @@ import pytest
 
 import config as settings
 import train as program
-from recommender.files import leftovers
+from data.files import leftovers
 from training.loop import Training
 from training.run_folder import RunFolder
 

@@ -11,7 +11,7 @@ from recommender.policy import DRRPolicy
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
-from embedding.als import fit_mf
+from embedding.factorise import fit_mf
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
 from recommender.agent import DRRAgent

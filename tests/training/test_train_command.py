@@ -11,7 +11,7 @@ import pytest
 import config as settings
 import train as program
 from data import Ratings
-from recommender.runs import load_config
+from recommender.saved_run import load_config
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]

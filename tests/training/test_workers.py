@@ -153,7 +153,9 @@ def test_what_is_asked_for_is_divided_among_the_workers():
     assert part.loop.parallel_users * 2 == config.loop.parallel_users
     assert part.replay.capacity * 2 == config.replay.capacity
     assert part.loop.jit == "off" and part.steps == config.steps
-    with pytest.raises(ConfigError, match=r"loop.parallel-users is 128, expected a multiple of the 3"):
+    with pytest.raises(
+        ConfigError, match=r"loop.parallel-users is 128, expected a multiple of the 3"
+    ):
         Workers(3).share(config)
     parts = [Workers(3, index).part(np.arange(7)).tolist() for index in range(3)]
     assert parts == [[0, 3, 6], [1, 4], [2, 5]]

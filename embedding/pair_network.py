@@ -134,7 +134,8 @@ def fit_user_movie(
     known = np.bincount(pairs.left, minlength=ratings.n_users) > 0
     weight = network.output_layer.kernel.numpy()[0, 0]
     users = network.left.embeddings.numpy() * weight * known[:, None]
-    return _table("user-movie", ratings, network.right.embeddings.numpy(), users)
+    items = network.right.embeddings.numpy()
+    return EmbeddingTable.without_biases("user-movie", ratings, items, users.astype(np.float32))
 
 
 def fit_movie_genre(
@@ -152,18 +153,5 @@ def fit_movie_genre(
     network, _ = train(
         pairs, k, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
     )
-    return _table("movie-genre", ratings, network.left.embeddings.numpy(), None)
-
-
-def _table(
-    kind: str, ratings: Ratings, items: NDArray[np.float32], users: NDArray[np.float32] | None
-) -> EmbeddingTable:
-    return EmbeddingTable(
-        kind=kind,
-        items=items,
-        users=None if users is None else users.astype(np.float32),
-        item_bias=np.zeros(ratings.n_items, np.float32),
-        user_bias=None,
-        mean=float(ratings.values.mean(dtype=np.float64)),
-        regularisation=1.0,
-    )
+    items = network.left.embeddings.numpy()
+    return EmbeddingTable.without_biases("movie-genre", ratings, items)

@@ -1,18 +1,24 @@
-"""Matrix factorisation by alternating least squares, in NumPy.
+"""Matrix factorisation by alternating least squares, in NumPy, and several of them as one.
 
 `fit_pmf` is probabilistic matrix factorisation (Salakhutdinov and Mnih, 2007; the paper's
 embedding, section V) as a maximum a posteriori estimate: the same objective as gradient descent
 on it, reached in a few exact sweeps. `fit_mf` adds user and item biases, solved jointly with the
-vectors. Memory grows with the number of ratings.
+vectors; `fit_blend` puts several of those side by side. Memory grows with the number of ratings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data.ratings import Ratings
-from embedding.ridge import FloatArray, IntArray, blocks, padded_positions, ridge_with_bias
-from embedding.table import EmbeddingTable
+from embedding.least_squares import (
+    FloatArray,
+    IntArray,
+    blocks,
+    padded_positions,
+    ridge_with_bias,
+)
+from embedding.table import EmbeddingTable, joined_members
 
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
 
@@ -98,6 +104,27 @@ def fit_mf(
     return _fit("mf", ratings, k, penalty, sweeps, seed)
 
 
+def fit_blend(ratings: Ratings, k: int, members: int, seed: int = 0) -> EmbeddingTable:
+    """`members` factorisations of `fit_mf` with seeds of their own, whose mean rating is u . i.
+
+    Item i is [v_1, b_1, v_2, b_2, ...] / sqrt(m) and user u is [u_1, 1, u_2, 1, ...] / sqrt(m) for
+    m members with vectors v_j, u_j and item biases b_j, so that u . i is the mean of b_j + u_j . v_j:
+    what a blend predicts, less the user's own level, which orders nothing. Each member has
+    int(k / m) components, one of them its item bias; zeros fill up to k.
+    """
+    size = k // members - 1
+    tables = [fit_mf(ratings, size, seed=seed + number) for number in range(members)]
+    items = joined_members([(table.items, table.item_bias) for table in tables])
+    return replace(
+        tables[0],
+        items=np.pad(items, [(0, 0), (0, k - items.shape[1])]),
+        users=None,
+        item_bias=np.zeros(ratings.n_items, np.float32),
+        user_bias=None,
+        members=members,
+    )
+
+
 def _fit(
     kind: str, ratings: Ratings, k: int, penalty: Penalty, sweeps: int, seed: int
 ) -> EmbeddingTable:
@@ -126,24 +153,3 @@ def _fit(
         per_rating=penalty.per_rating,
         bias_regularisation=penalty.bias,
     )
-
-
-def predict_ratings(table: EmbeddingTable, users: IntArray, items: IntArray) -> FloatArray:
-    """Scores of N (user, item) pairs -> [N]."""
-    return table.predict(users, items[:, None])[:, 0]
-
-
-def objective(table: EmbeddingTable, ratings: Ratings) -> float:
-    """What ALS minimises: squared error plus penalties, summed. No sweep raises it."""
-    if table.users is None:
-        raise LookupError("the objective needs user vectors")
-    error = ratings.values - predict_ratings(table, ratings.users, ratings.items)
-    total = float(np.square(error, dtype=np.float64).sum())
-    counts = np.bincount(ratings.items, minlength=ratings.n_items)
-    for vectors, n in ((table.users, ratings.lengths), (table.items, counts)):
-        strength = table.regularisation + table.per_rating * n
-        total += float(strength @ np.square(vectors, dtype=np.float64).sum(axis=1))
-    if table.bias_regularisation is not None and table.user_bias is not None:
-        for bias in (table.user_bias, table.item_bias):
-            total += table.bias_regularisation * float(np.square(bias, dtype=np.float64).sum())
-    return total

@@ -1,11 +1,16 @@
-"""Batched ridge and ALS against small explicit linear systems."""
+"""Batched ridge, ALS and blends against small explicit linear systems."""
 
 import numpy as np
 import pytest
 
-from data.ratings import Ratings
-from embedding.als import fit_mf, fit_pmf, objective, predict_ratings
-from embedding.ridge import blocks, padded_positions, ridge_dual, ridge_primal, ridge_with_bias
+from embedding.factorise import fit_blend, fit_mf, fit_pmf
+from embedding.least_squares import (
+    blocks,
+    padded_positions,
+    ridge_dual,
+    ridge_primal,
+    ridge_with_bias,
+)
 
 
 def solve_user(table, ratings, user):
@@ -73,6 +78,23 @@ def test_pmf_has_no_biases(random_ratings):
     assert table.user_bias is None and not table.item_bias.any()
 
 
+def predicted(table, ratings):
+    return table.predict(ratings.users, ratings.items[:, None])[:, 0]
+
+
+def objective(table, ratings):
+    """What ALS minimises: squared error plus penalties, summed."""
+    total = np.square(ratings.values - predicted(table, ratings), dtype=np.float64).sum()
+    counts = np.bincount(ratings.items, minlength=ratings.n_items)
+    for vectors, n in ((table.users, ratings.lengths), (table.items, counts)):
+        strength = table.regularisation + table.per_rating * n
+        total += strength @ np.square(vectors, dtype=np.float64).sum(axis=1)
+    if table.user_bias is not None:
+        for bias in (table.user_bias, table.item_bias):
+            total += table.bias_regularisation * np.square(bias, dtype=np.float64).sum()
+    return total
+
+
 @pytest.mark.parametrize("fit", [fit_pmf, fit_mf])
 def test_objective_falls_with_every_sweep(random_ratings, fit):
     ratings = random_ratings()
@@ -88,34 +110,25 @@ def test_factorisation_predicts_hidden_ratings_better_than_their_mean(random_rat
     hidden = np.random.default_rng(3).random(ratings.n_ratings) < 0.2
     table = fit_mf(ratings.keep(~hidden), 2, regularisation=1, per_rating=0.0)
     truth = ratings.keep(hidden)
-    error = truth.values - predict_ratings(table, truth.users, truth.items)
-    assert np.mean(error**2) < 0.6 * np.var(truth.values)
+    assert np.mean((truth.values - predicted(table, truth)) ** 2) < 0.6 * np.var(truth.values)
 
 
 def test_equal_seeds_give_equal_bits_and_others_do_not(random_ratings):
     ratings = random_ratings()
     first, again, other = (fit_pmf(ratings, 5, sweeps=2, seed=seed) for seed in (1, 1, 2))
-    assert first.items.tobytes() == again.items.tobytes()
+    assert first.items.tobytes() == again.items.tobytes() != other.items.tobytes()
     assert first.users.tobytes() == again.users.tobytes()
-    assert first.items.tobytes() != other.items.tobytes()
 
 
 @pytest.mark.parametrize("fit", [fit_pmf, fit_mf])
-def test_only_the_given_ratings_matter(random_ratings, fit):
+def test_only_the_given_ratings_matter(random_ratings, flipped, fit):
     """Replacing the rows of a user who is not fitted on changes no bit of the table."""
     ratings = random_ratings()
-    changed = ratings.values.copy()
-    changed[ratings.row(5)] = 6 - changed[ratings.row(5)]
-    other = Ratings.from_events(
-        "toy", ratings.users, ratings.items, changed, ratings.timestamps,
-        user_ids=ratings.user_ids, item_ids=ratings.item_ids,
-    )  # fmt: skip
+    other = flipped(ratings, 5)
     kept = np.delete(np.arange(ratings.n_users), 5)
     first, again = (fit(part.of_users(kept), 3, sweeps=2) for part in (ratings, other))
-    assert first.items.tobytes() == again.items.tobytes()
-    assert not first.users[5].any()
-    visible = fit(other, 3, sweeps=2)
-    assert visible.items.tobytes() != first.items.tobytes()
+    assert first.items.tobytes() == again.items.tobytes() and not first.users[5].any()
+    assert fit(other, 3, sweeps=2).items.tobytes() != first.items.tobytes()
 
 
 def test_nonsense_is_refused(random_ratings):
@@ -124,3 +137,44 @@ def test_nonsense_is_refused(random_ratings):
         fit_pmf(ratings.keep(np.zeros(ratings.n_ratings, bool)))
     with pytest.raises(ValueError, match="k=0"):
         fit_mf(ratings, 0)
+
+
+# --- several factorisations side by side ---------------------------------------------------------
+
+MEMBERS = 2  # of k = 11: five components each, one of them the item bias, and one left over
+
+
+@pytest.fixture(scope="module")
+def blend(random_ratings):
+    return fit_blend(random_ratings(), 11, MEMBERS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def members(random_ratings):
+    return [fit_mf(random_ratings(), 4, seed=3 + number) for number in range(MEMBERS)]
+
+
+def test_a_score_is_the_mean_prediction_less_the_users_level(random_ratings, blend, members):
+    ratings = random_ratings()
+    users = blend.fold_in_rows(ratings.offsets, ratings.items, ratings.values)
+    known = ratings.lengths > 0  # who has no ratings has no level either
+    mean = np.mean([t.users @ t.items.T + t.item_bias for t in members], axis=0, dtype=np.float64)
+    np.testing.assert_allclose(users[known] @ blend.items.T, mean[known], atol=2e-3)
+    assert blend.items.shape == (ratings.n_items, 11) and not blend.items[:, -1].any()
+    assert not np.allclose(blend.items[:, :4], blend.items[:, 5:9], rtol=0.1, atol=0)
+
+
+def test_somebody_unknown_is_offered_the_item_biases(blend, members):
+    nobody = blend.fold_in(np.full((1, 3), -1), np.zeros((1, 3)))
+    expected = np.mean([table.item_bias for table in members], axis=0)
+    np.testing.assert_allclose((nobody @ blend.items.T)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["blend", "mf"])
+def test_rows_of_any_length_are_solved_like_padded_histories(random_ratings, blend, members, kind):
+    ratings, table = random_ratings(), blend if kind == "blend" else members[0]
+    rows = table.fold_in_rows(ratings.offsets, ratings.items, ratings.values)
+    for user in (0, 7, ratings.n_users - 1):  # the last has no rating
+        row = ratings.row(user)
+        alone = table.fold_in(ratings.items[row][None], ratings.values[row][None])
+        np.testing.assert_allclose(rows[user], alone[0], atol=1e-4)
