@@ -30,7 +30,7 @@ from benchmarks import (
 )
 from benchmarks.common import Table, as_markdown
 from config.command_line import until_nobody_reads
-from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
+from evaluation.plots import ACCENT, CYCLE, PLAIN, add_legend, new_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 Tables = Callable[[dict[str, Any]], list[Table]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.ratings import Ratings
 from evaluation import metrics
-from evaluation.figures import add_legend, coloured, new_figure
+from evaluation.plots import add_legend, coloured, draw_band, new_figure
 from evaluation.policy import FloatArray, IntArray
 from evaluation.protocols.base import Result
 from evaluation.statistics import Estimate, over_users, paired_difference
@@ -83,8 +83,7 @@ def by_step(
         for row, colour in coloured(names, highlight):
             line, last = found[row][title], results[row].items.shape[1]
             steps = np.arange(last + 1 - len(line.mean), last + 1)
-            axes.plot(steps, line.mean, color=colour, label=names[row], lw=1.8)
-            axes.fill_between(steps, line.low, line.high, color=colour, alpha=0.13, lw=0)
+            draw_band(axes, steps, line.mean, line.low, line.high, colour, names[row])
         axes.set(title=title, xlabel="step t")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if place < 3:

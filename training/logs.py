@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tqdm import tqdm
 
-from evaluation.curves import learning_curves
+from evaluation.plots import learning_curves
 from recommender.files import write_bytes
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means
