@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         page = run(arguments)
         if arguments.markdown is not None:
             arguments.markdown.write_text(page, encoding="utf-8")
-    except (evaluate.UsageError, DataError, PolicyError, OSError) as error:
+    except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"case_study: {error}", file=sys.stderr)
         return 2
     print(page)
@@ -83,7 +83,7 @@ def run(arguments: Arguments) -> str:
 def check_quantiles(quantiles: Sequence[float]) -> None:
     """UsageError where one is none."""
     if not all(0 <= quantile <= 1 for quantile in quantiles):
-        raise evaluate.UsageError(f"--quantiles {quantiles}: must be from 0 to 1")
+        raise ConfigError(f"--quantiles {quantiles}: must be from 0 to 1")
 
 
 def prepare(given: evaluate.Arguments) -> tuple[Ratings, EvaluationProtocol, list[Policy]]:

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     try:
         page = run(arguments)
-    except (evaluate.UsageError, DataError, PolicyError, OSError) as error:
+    except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"long_term_value: {error}", file=sys.stderr)
         return 2
     print(page)
