@@ -14,6 +14,7 @@ from evaluation import metrics
 from evaluation.plots import add_legend, coloured, draw_band, new_figure
 from evaluation.policy import FloatArray, IntArray
 from evaluation.protocols.base import Result
+from evaluation.report import markdown_table
 from evaluation.statistics import Estimate, over_users, paired_difference
 
 PARTS = 4  # of a session, in the table of rewards
@@ -110,7 +111,7 @@ def reward_table(results: Mapping[str, Result], agent: str) -> str:
         for name, parts in rewards.items()
         if name != agent
     ]
-    return _markdown([head, *rows, *leads])
+    return markdown_table([head, *rows, *leads])
 
 
 def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
@@ -124,7 +125,7 @@ def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
         [name, *(f"{values.mean():,.4g}" for values in row.values())]
         for name, row in measured.items()
     ]
-    return _markdown([head, *rows])
+    return markdown_table([head, *rows])
 
 
 def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
@@ -140,8 +141,3 @@ def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
 
 def _text(estimate: Estimate, sign: str) -> str:
     return f"{estimate.mean:{sign}.3f} ({estimate.low:{sign}.3f}, {estimate.high:{sign}.3f})"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

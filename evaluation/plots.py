@@ -77,8 +77,8 @@ def by_length(
         lengths = sorted(int(key.split("@")[1]) for key in found)
         for row, colour in coloured(names, highlight):
             estimates = [report.rows[row].users[f"{metric}@{k}"] for k in lengths]
-            bands = np.array([(e.mean, e.low, e.high) for e in estimates]).T
-            draw_band(axes, lengths, *bands, colour, names[row])
+            mean, low, high = np.array([(e.mean, e.low, e.high) for e in estimates]).T
+            draw_band(axes, lengths, mean, low, high, colour, names[row])
         axes.set(xlabel="length of the list k", ylabel=f"{metric}@k")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(panels[0])

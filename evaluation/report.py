@@ -112,12 +112,11 @@ class Report:
 
     def as_markdown(self) -> str:
         """The table for the docs, without times, so that the same seeds give the same text."""
-        head = ["policy", *self.keys]
-        lines = [head, ["---"] + ["---:"] * len(self.keys)]
-        for row in self.rows:
-            lines.append([row.label, *(self.markdown_cell(row, key) for key in self.keys)])
+        rows = [
+            [row.label, *(self.markdown_cell(row, key) for key in self.keys)] for row in self.rows
+        ]
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users; mean [95% interval]"
-        return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+        return f"{title}\n\n{markdown_table([['policy', *self.keys], *rows])}"
 
     def markdown_cell(self, row: Row, key: str) -> str:
         """One policy's mean with its intervals; the best mean in bold."""
@@ -137,6 +136,12 @@ class ReportConsole(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its head, all columns but the first are right-aligned."""
+    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
