@@ -173,7 +173,7 @@ def variants(arguments: PaperArguments) -> None:
 
 def saturation(arguments: PaperArguments) -> None:
     """Whether the actors of table 2 and of its variants tell users apart."""
-    cells = {state: (state, ()) for state in STATES}
+    cells: dict[str, tuple[str, tuple[str, ...]]] = {state: (state, ()) for state in STATES}
     cells |= {name: ("drr-ave", changes) for name, changes in VARIANTS.items()}
     runs = {
         name: [

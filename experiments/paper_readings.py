@@ -13,6 +13,7 @@ from evaluation.protocols.rerank import Rerank
 from evaluation.ranking import top_k
 from evaluation.report import markdown_table
 from recommender import DRRAgent
+from recommender.policy import DRRPolicy
 from recommender.state import Observation
 
 POLICIES = ("random", "popularity", "popularity-mean", "pmf", "svd++")
@@ -85,7 +86,7 @@ def alikeness(agent: DRRAgent, states: States) -> tuple[float, float, float]:
 def first_actions(agent: DRRAgent, states: States) -> FloatArray:
     """pi(s) of all users before the first recommendation [B, k]."""
     profiles = agent.table.fold_in_rows(states.offsets, states.items, states.ratings)
-    items, ratings = states.window_items, states.window_ratings
+    items, ratings = DRRPolicy(agent).latest(states)
     observation = Observation(states.users, items, ratings, items, np.zeros_like(ratings), profiles)
     actions: FloatArray = agent.act(observation).numpy()
     return actions
