@@ -1,13 +1,12 @@
 """Evaluate policies under one protocol: a table, JSON, Markdown and sample episodes.
 
-    python evaluate.py --protocol catalog --policies popularity item-knn drr --weights DIR
+    python evaluate.py
+    python evaluate.py --protocol session --policies popularity item-knn drr --weights DIR
 
 Prints to stdout; exits with 2 and one message on stderr when it is asked for the impossible.
 """
 
 import difflib
-import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,57 +15,63 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from evaluation.policy import Policy
 from rich.console import Console
 
-from config import Config, ConfigError, CsvConfig, DRRError, load
-from config.command_line import end_when_nobody_reads
+from baselines import registry
+from config import NEW_USERS, Config, ConfigError, CsvConfig
+from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.files import write_text
-from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
-from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
-from evaluation.report import BOUND, Report, episode, make_console, summarise
+from evaluation.protocols.known_users import Rerank, Simulator
+from evaluation.protocols.new_users import Catalog, Session
+from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
+from recommender.run_choice import (
+    DRR,
+    RUNS,
+    Runs,
+    default_run,
+    load_run,
+    parse_weights,
+    run_settings,
+)
 
 if TYPE_CHECKING:
     from recommender.drr_policy import DRRPolicy
 
 ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
-NEW_USERS = ("catalog", "session")
-DRR = "drr"
-KNOWN = Config().known
-Agents = dict[str, list["DRRPolicy"]]  # one for each run, by the policy's name
+ALL = "all"
+DEFAULT_BASELINES = ("popularity", "item-knn")
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
-
-
-class UsageError(DRRError):
-    """The command line asks for something that cannot be done."""
+BASELINES = dict.fromkeys(name for p in registry.PROTOCOLS for name in registry.names(p))
+POLICIES_HELP = (
+    f"{ALL}, or any of: {', '.join(BASELINES)}, {DRR}, and {BOUND}, the bound, which knows the "
+    f"answers. Runs given by --weights are added. Default: {' '.join(DEFAULT_BASELINES)} and your "
+    f"newest finished run in {RUNS} that fits, else the released one."
+)
+Agents = dict[str, list["DRRPolicy"]]
 
 
 @dataclass(frozen=True)
-class Arguments:
+class EvaluateArguments:
     """Compare recommendation policies under one evaluation protocol (docs/evaluation.md)."""
 
     protocol: ProtocolName = "catalog"
-    """catalog: one list for new users. session: the same, one item at a time. rerank: order each
-    user's held-out items (the paper's Algorithm 2). simulator: the paper's online evaluation."""
+    """One list for new users, one item at a time, or the paper's two; docs/evaluation.md."""
     mode: Literal["inductive", "transductive"] = "inductive"
     """For catalog and session. transductive lets policies see test users' histories: leaky."""
     agent_mode: Literal["frozen", "online"] = "frozen"
-    """For simulator. online: the runs of --weights go on learning within a session, one update after
-    every answer, and are reset before the next, as in the paper."""
+    """For simulator. online: runs learn from each answer, and are reset before the next user."""
     known: int | None = None
-    """For catalog and session, how many of a user's first ratings are known at the start. Default:
-    as the first run of --weights was trained for, else 10."""
-    policies: tuple[str, ...] = ("popularity", "item-knn")
-    """Names, or `all`. Runs given by --weights are always added."""
+    """For catalog and session: first ratings known at the start; default: the run's, else 10."""
+    policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
     weights: tuple[str, ...] = ()
-    """Folders of trained runs: DIR, or NAME=DIR. Several with the same name (by default `drr`)
-    are seeds of one policy. For catalog and session, inductive."""
+    """Folders of runs, DIR or NAME=DIR; several with one name (default: drr) are its seeds."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
-    """auto (the data of the first run of --weights, else ml-1m), or what train.py --dataset takes."""
+    """auto (the data of the first run, else ml-1m), or what train.py --dataset takes."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     csv: CsvConfig = field(default_factory=CsvConfig)
@@ -86,10 +91,12 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
+    arguments = tyro.cli(EvaluateArguments, args=argv, description=EvaluateArguments.__doc__)
     try:
         run(arguments)
-    except (UsageError, DataError, PolicyError, OSError) as error:
+    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
+        raise
+    except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     except MemoryError as error:
@@ -101,17 +108,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(arguments: Arguments) -> Report:
+def run(arguments: EvaluateArguments) -> Report:
     """Evaluate, print and write what the arguments ask for."""
-    _check(arguments)
-    runs = parse_weights(arguments.weights, arguments.protocol)
+    refuse_contradictions(arguments)
+    runs = chosen_runs(arguments)
     names = choose_policies(arguments.policies, arguments.protocol, runs)
     if runs or ON_TENSORFLOW & set(names):
         _start_tensorflow(arguments.device)
     arguments = with_settings_of(runs, arguments)
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     if max(arguments.ks, default=0) > ratings.n_items:
-        raise UsageError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
+        raise ConfigError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
     agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -120,219 +127,50 @@ def run(arguments: Arguments) -> Report:
     check_answerable(protocol, ratings.name)
     if arguments.agent_mode == "online":
         agents = with_learning(agents, runs, protocol)
+    if runs and not arguments.weights:
+        print(f"evaluate: {DRR} is {runs[DRR][0]}; another: --weights DIR", file=sys.stderr)
     results: dict[str, list[Result]] = {}
     with Console(stderr=True).status("") as status:
-        for name in names:
-            status.update(f"{name} ...")
+        for place, name in enumerate(names, start=1):
+            status.update(f"{place} of {len(names)}: {name}")
             results[name] = list(_play(name, protocol, agents, arguments))
     report = summarise(ratings.name, protocol, results, trained=tuple(runs), seed=arguments.seed)
-    shown = next(iter(runs), report.best_policy)
-    _print(report, ratings, protocol, results[shown][0], arguments.show_users)
+    shown = results[next(iter(runs), report.best_policy)][0]
+    users = range(min(arguments.show_users, protocol.n_users))
+    print_report(report, [episode(ratings, protocol, shown, user) for user in users])
     _write(report, arguments)
     return report
 
 
-def _start_tensorflow(device: str) -> None:
-    """Choose the device before anything else imports TensorFlow."""
-    from training.process import DeviceError, select_device
-
-    try:
-        select_device(device)
-    except DeviceError as error:
-        raise UsageError(str(error)) from error
-
-
-def parse_weights(weights: Sequence[str], protocol: str) -> dict[str, list[Path]]:
-    """{policy name: run folders, one per seed} from DIR and NAME=DIR."""
-    runs: dict[str, list[Path]] = {}
-    for given in weights:
-        name, separator, folder = given.partition("=")
-        if not separator or os.sep in name:
-            name, folder = DRR, given
-        if not name or not folder or not Path(folder).is_dir():
-            raise UsageError(f"--weights {given!r}: no such folder; give DIR or NAME=DIR")
-        _check_run(Path(folder), protocol)
-        runs.setdefault(name, []).append(Path(folder))
-    return runs
+def chosen_runs(arguments: EvaluateArguments) -> Runs:
+    """The runs of --weights; without any the default one, unless other policies are named."""
+    if arguments.weights:
+        return parse_weights(arguments.weights, arguments.protocol)
+    wanted = arguments.policies is None or DRR in arguments.policies
+    if not wanted or arguments.mode == "transductive":
+        return {}
+    return default_run(arguments.protocol, arguments.dataset)
 
 
-def with_settings_of(runs: dict[str, list[Path]], arguments: Arguments) -> Arguments:
-    """What is not given, data and --known, as it is in the first run's config.json."""
-    folder = next((folder for folders in runs.values() for folder in folders), None)
-    if folder is None:
-        return arguments
-    saved = _settings(folder)
-    arguments = replace(arguments, known=arguments.known or saved.known)
-    if arguments.dataset != "auto":
-        return arguments
-    root = arguments.data_root or saved.data_root
-    return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
-
-
-def choose_policies(
-    asked: Sequence[str], protocol: str, runs: dict[str, list[Path]]
-) -> tuple[str, ...]:
-    """Distinct policy names in the order asked for, the trained runs last."""
-    from baselines import registry
-
-    known = (*registry.names(protocol), BOUND)
-    if taken := next((name for name in runs if name in (*known, "all")), None):
-        raise UsageError(f"--weights {taken}=...: that is a baseline's name; choose another")
+def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> tuple[str, ...]:
+    """Distinct policy names in the order asked for, then the trained runs, the bound last."""
+    baselines = registry.names(protocol)
+    known = (*baselines, BOUND)
+    if taken := next((name for name in runs if name in (*known, ALL)), None):
+        raise ConfigError(f"--weights {taken}=...: that is a baseline's name; choose another")
     names: list[str] = []
-    for name in asked:
-        if name == "all":
-            names.extend(known)
-            if not runs:
-                print("evaluate: drr is left out, it needs --weights DIR", file=sys.stderr)
-        elif name == DRR and not runs:
-            raise UsageError("policy 'drr' needs a trained run: add --weights DIR")
-        elif name not in known and name not in runs and name != DRR:
-            raise UsageError(_unknown(name, (*known, DRR, *runs)))
-        elif name in known:
-            names.append(name)
+    for name in DEFAULT_BASELINES if asked is None else asked:
+        if name == DRR and not runs:
+            raise ConfigError(f"policy {DRR!r} needs a trained run: add --weights DIR")
+        if name not in (*known, *runs, DRR, ALL):
+            raise ConfigError(_unknown(name, (*known, DRR, *runs)))
+        names += known if name == ALL else [name] if name in known else []
+    if ALL in (asked or ()) and not runs:
+        print(f"evaluate: {DRR} is left out, it needs --weights DIR", file=sys.stderr)
     if not (names or runs):
-        raise UsageError("nothing to evaluate: name --policies, or a run with --weights DIR")
-    return tuple(dict.fromkeys([*names, *runs]))
-
-
-def build_protocol(arguments: Arguments, ratings: Ratings) -> EvaluationProtocol:
-    """The protocol over its default users."""
-    ks = arguments.ks or None
-    if arguments.protocol in NEW_USERS:
-        kind = CatalogProtocol if arguments.protocol == "catalog" else SessionProtocol
-        return kind(ratings, mode=arguments.mode, ks=ks, window=arguments.known or KNOWN)
-    if arguments.protocol == "rerank":
-        return RerankProtocol(ratings, ks=ks)
-    from envs.simulator import Simulator as RatingModel
-
-    return SimulatorProtocol(
-        ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online"
-    )
-
-
-def with_learning(
-    agents: Agents, runs: dict[str, list[Path]], protocol: EvaluationProtocol
-) -> Agents:
-    """The agents of the runs, learning within every session."""
-    from training.tasks import online_policy, session_log
-
-    log = session_log(protocol)
-    return {
-        name: [
-            online_policy(agent, _settings(folder), protocol, log)
-            for agent, folder in zip(agents[name], folders, strict=True)
-        ]
-        for name, folders in runs.items()
-    }
-
-
-def _play(
-    name: str,
-    protocol: EvaluationProtocol,
-    agents: Agents,
-    arguments: Arguments,
-) -> Iterator[Result]:
-    """One result per trained run, or the one of a baseline, whose time includes fitting."""
-    for agent in agents.get(name, (None,)):
-        began = time.perf_counter()
-        policy = agent if agent is not None else baseline(name, protocol, arguments)
-        result = protocol.run(policy)
-        yield replace(result, policy=name, seconds=time.perf_counter() - began)
-
-
-def baseline(name: str, protocol: EvaluationProtocol, arguments: Arguments) -> Policy:
-    from baselines import registry
-
-    if name == BOUND:
-        return protocol.oracle()
-    return registry.build(
-        name,
-        protocol.name,
-        protocol.visible,
-        seed=arguments.seed,
-        cache_dir=Path(arguments.cache_dir),
-    )
-
-
-def load_run(name: str, folder: Path, catalogue: Ratings) -> "DRRPolicy":
-    """The policy of a trained run; UsageError if its files cannot be used."""
-    from recommender import DRRAgent
-    from recommender.drr_policy import DRRPolicy
-
-    try:
-        return DRRPolicy(DRRAgent.load(folder, catalogue), name)
-    except (ValueError, OSError, KeyError) as error:
-        raise UsageError(f"--weights {folder}: {error}") from error
-
-
-def _check(arguments: Arguments) -> None:
-    """Combinations that tyro cannot see."""
-    if arguments.dataset != "csv" and arguments.csv != CsvConfig():
-        raise UsageError(f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv")
-    _check_modes(arguments)
-    if arguments.known is not None and arguments.protocol not in NEW_USERS:
-        raise UsageError(f"--known is for {' and '.join(NEW_USERS)} only")
-    if arguments.known is not None and arguments.known < 1:
-        raise UsageError(f"--known must be at least 1, got {arguments.known}")
-    if arguments.seed < 0:
-        raise UsageError(f"--seed must not be negative, got {arguments.seed}")
-    if arguments.show_users < 0:
-        raise UsageError(f"--show-users must not be negative, got {arguments.show_users}")
-    if any(k < 1 for k in arguments.ks):
-        raise UsageError(f"--ks must be at least 1, got {arguments.ks}")
-    for path in (arguments.json, arguments.markdown):
-        if path is not None:
-            _check_writable(path)
-    cache = Path(arguments.cache_dir)
-    if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
-        raise UsageError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
-
-
-def _check_modes(arguments: Arguments) -> None:
-    """What --mode and --agent-mode go with."""
-    if arguments.mode == "transductive" and arguments.protocol not in NEW_USERS:
-        raise UsageError(f"--mode transductive is for {' and '.join(NEW_USERS)} only")
-    if arguments.mode == "transductive" and arguments.weights:
-        raise UsageError(
-            "--weights: runs are trained without the test users, so they do not belong in a "
-            "transductive table; leave out --mode transductive"
-        )
-    if arguments.agent_mode == "online" and arguments.protocol != "simulator":
-        raise UsageError(
-            f"--agent-mode online is for --protocol simulator only, not {arguments.protocol}: "
-            "there users answer everything"
-        )
-    if arguments.agent_mode == "online" and not arguments.weights:
-        raise UsageError("--agent-mode online is for trained runs only: add --weights DIR")
-
-
-def _check_writable(path: Path) -> None:
-    """Before an hour of work, not after it."""
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: no folder {path.parent}")
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder")
-    if path.exists() and not path.is_file():  # the rename that ends the writing would replace it
-        raise UsageError(f"cannot write {path}: it is a pipe or device; name a file")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write {path}: no permission in {path.parent}")
-
-
-def _settings(folder: Path) -> Config:
-    try:
-        return load(folder / "config.json")
-    except ConfigError as error:
-        raise UsageError(f"--weights {folder}: not the folder of a run ({error})") from error
-
-
-def _check_run(folder: Path, protocol: str) -> None:
-    """A run for new users has seen what the splits by time hide, and the reverse."""
-    trained_for = _settings(folder).protocol
-    if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
-        raise UsageError(
-            f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
-            f"{protocol} hides; train one with: python train.py --protocol {protocol}"
-        )
+        raise ConfigError("nothing to evaluate: name --policies, or a run with --weights DIR")
+    ordered = dict.fromkeys([*names, *runs])
+    return tuple(sorted(ordered, key=lambda name: name == BOUND))
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
@@ -342,30 +180,121 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"policy {name!r} is unknown here; {suggestion}choose from all, {choices}"
 
 
-def _print(
-    report: Report, ratings: Ratings, protocol: EvaluationProtocol, shown: Result, show_users: int
-) -> None:
-    console = make_console()
-    console.print(report.as_table())
-    for line in report.difference_lines():
-        console.print(line)
-    for user in range(min(show_users, protocol.n_users)):
-        console.print(f"\n{episode(ratings, protocol, shown, user)}", markup=False)
+def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArguments:
+    """What is not given, data and --known, as it is in the first run's config.json."""
+    folder = next((folder for folders in runs.values() for folder in folders), None)
+    if folder is None:
+        return arguments
+    saved = run_settings(folder)
+    if arguments.known is None:
+        arguments = replace(arguments, known=saved.known)
+    if arguments.dataset != "auto":
+        return arguments
+    root = arguments.data_root or saved.data_root
+    return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
 
 
-def _write(report: Report, arguments: Arguments) -> None:
-    texts = {
-        arguments.json: json.dumps(report.as_json(), indent=1) + "\n",
-        arguments.markdown: report.as_markdown(),
+def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> EvaluationProtocol:
+    """The protocol over its default users."""
+    ks = arguments.ks or None
+    if arguments.protocol in NEW_USERS:
+        kind = Catalog if arguments.protocol == "catalog" else Session
+        window = arguments.known or Config().known
+        return kind(ratings, mode=arguments.mode, ks=ks, window=window)
+    if arguments.protocol == "rerank":
+        return Rerank(ratings, ks=ks)
+    from envs.simulator import Simulator as RatingModel
+
+    return Simulator(ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online")
+
+
+def with_learning(agents: Agents, runs: Runs, protocol: EvaluationProtocol) -> Agents:
+    """The agents of the runs, learning within every session."""
+    from training.tasks import learning, session_log
+
+    log = session_log(protocol)
+    return {
+        name: [
+            learning(agent, run_settings(folder), protocol, log)
+            for agent, folder in zip(agents[name], folders, strict=True)
+        ]
+        for name, folders in runs.items()
     }
+
+
+def baseline(name: str, protocol: EvaluationProtocol, arguments: EvaluateArguments) -> Policy:
+    """A baseline, or the bound, fitted on what the protocol shows."""
+    if name == BOUND:
+        return protocol.oracle()
+    cache, seed = Path(arguments.cache_dir), arguments.seed
+    return registry.build(name, protocol.name, protocol.visible, seed=seed, cache_dir=cache)
+
+
+def _play(
+    name: str, protocol: EvaluationProtocol, agents: Agents, arguments: EvaluateArguments
+) -> Iterator[Result]:
+    """One result per trained run, or the one of a baseline, whose time includes fitting."""
+    for agent in agents.get(name, (None,)):
+        began = time.perf_counter()
+        policy = agent if agent is not None else baseline(name, protocol, arguments)
+        result = protocol.run(policy)
+        yield replace(result, policy=name, seconds=time.perf_counter() - began)
+
+
+def _start_tensorflow(device: str) -> None:
+    """Choose the device before anything else imports TensorFlow."""
+    from training.process import DeviceError, select_device
+
+    try:
+        select_device(device)
+    except DeviceError as error:
+        raise ConfigError(str(error)) from error
+
+
+def refuse_contradictions(arguments: EvaluateArguments) -> None:
+    """Combinations and values that tyro cannot see, before any work."""
+    new_users = arguments.protocol in NEW_USERS
+    transductive, online = arguments.mode == "transductive", arguments.agent_mode == "online"
+    least = {"--known": (arguments.known, 1), "--seed": (arguments.seed, 0)}
+    least |= {"--show-users": (arguments.show_users, 0), "--ks": (min(arguments.ks, default=1), 1)}
+    refused = {
+        f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv": (
+            arguments.dataset != "csv" and arguments.csv != CsvConfig()
+        ),
+        "--mode transductive is for catalog and session only": transductive and not new_users,
+        "--weights: runs are trained without the test users, so they do not belong in a "
+        "transductive table; leave out --mode transductive": transductive and arguments.weights,
+        f"--agent-mode online is for --protocol simulator only, not {arguments.protocol}: there "
+        "users answer everything": online and arguments.protocol != "simulator",
+        "--agent-mode online is for trained runs only: add --weights DIR": (
+            online and not arguments.weights
+        ),
+        "--known is for catalog and session only": arguments.known is not None and not new_users,
+    } | {
+        f"{flag} must be at least {bound}, got {value}": value is not None and value < bound
+        for flag, (value, bound) in least.items()
+    }
+    for message, applies in refused.items():
+        if applies:
+            raise ConfigError(message)
+    for path in (arguments.json, arguments.markdown):
+        if path is not None:
+            check_writable(path)
+    cache = Path(arguments.cache_dir)
+    if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
+        raise ConfigError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
+
+
+def _write(report: Report, arguments: EvaluateArguments) -> None:
+    texts = {arguments.json: report.as_json_text(), arguments.markdown: report.as_markdown()}
     for path, text in texts.items():
         if path is not None:
             try:
                 write_text(path, text)
             except OSError as error:
-                raise UsageError(f"cannot write {path}: {error.strerror}") from error
+                raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

@@ -1,6 +1,6 @@
 """Tables and plots of docs/performance.md and docs/scaling.md, from what the benchmarks wrote.
 
-    for name in learner environment replay evaluation profile quality growth; do
+    for name in learner environment replay evaluation profile quality growth workers; do
         python -m benchmarks.$name --json benchmarks/results/$name.json
     done
     python -m benchmarks.report
@@ -26,9 +26,11 @@ from benchmarks import (
     profile,
     quality,
     replay,
+    workers,
 )
 from benchmarks.common import Table, as_markdown
-from evaluation.figures import ACCENT, CYCLE, PLAIN, add_legend, new_figure
+from config.command_line import until_nobody_reads
+from evaluation.plots import ACCENT, CYCLE, PLAIN, add_legend, new_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 Tables = Callable[[dict[str, Any]], list[Table]]
@@ -41,7 +43,7 @@ PAGES: dict[str, dict[str, Tables]] = {
         "profile": profile.tables,
         "quality": quality.tables,
     },
-    "scaling": {"growth": growth.tables},
+    "scaling": {"growth": growth.tables, "workers": workers.tables},
 }
 
 
@@ -176,4 +178,5 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure]] = {
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

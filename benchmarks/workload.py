@@ -32,7 +32,7 @@ class Workload:
             ratings, window=env.window, episode_length=env.episode_length
         )
         spec = transition_spec(config.agent, env.window, env.episode_length, table.k)
-        self.agent = TrainingAgent(
+        self.agent = Collector(
             config.agent,
             table,
             ratings,

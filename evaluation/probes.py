@@ -13,9 +13,9 @@ from data.observation import FloatArray, IntArray, Observation, latest
 from data.policy import Policy, scores_at
 from data.ratings import Ratings
 from evaluation import metrics
-from evaluation.figures import add_legend, coloured, new_figure
 from evaluation.intervals import Estimate, over_users, paired_difference
 from evaluation.metrics import top_k
+from evaluation.plots import add_legend, coloured, new_figure
 from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.report import Report, summarise
 

@@ -1,7 +1,10 @@
 """Results as a terminal table, JSON, Markdown, and sample episodes with titles."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,7 @@ from evaluation.intervals import (
 from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.protocols.base import EvaluationProtocol, Result
 
-BOUND = "oracle"  # shown, but never the best
+BOUND = "oracle"  # knows the answers: shown last, and never the best
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,15 @@ class Row:
     overall: dict[str, float]
     seconds: float
 
+    @property
+    def label(self) -> str:
+        """The name in tables, which says of the upper bound that it is one."""
+        return f"{self.name} (bound)" if self.name == BOUND else self.name
+
 
 @dataclass(frozen=True)
 class Report:
-    """Everything measured under one protocol; rows are sorted, best first."""
+    """Everything measured under one protocol; rows are sorted, best first, the bound last."""
 
     dataset: str
     protocol: str
@@ -52,8 +60,8 @@ class Report:
 
     @property
     def best_policy(self) -> str:
-        """The first row, the upper bound aside unless it is alone."""
-        return next((row.name for row in self.rows if row.name != BOUND), BOUND)
+        """The first row, which is the upper bound only where it is alone."""
+        return self.rows[0].name
 
     def best(self, key: str) -> float:
         """The highest mean, the upper bound aside; NaN without any."""
@@ -76,6 +84,10 @@ class Report:
             },
         }
 
+    def as_json_text(self) -> str:
+        """`as_json` as the content of a file, without the NaN that JSON does not have."""
+        return json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
+
     def as_table(self) -> Table:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
@@ -95,17 +107,16 @@ class Report:
             cells = [
                 _cell(row, key, self.best(key), "[bold]", "[/bold]", "\n") for key in self.keys
             ]
-            table.add_row(row.name, *cells, f"{row.seconds:.1f}s")
+            table.add_row(row.label, *cells, f"{row.seconds:.1f}s")
         return table
 
     def as_markdown(self) -> str:
         """The table for the docs, without times, so that the same seeds give the same text."""
-        head = ["policy", *self.keys]
-        lines = [head, ["---"] + ["---:"] * len(self.keys)]
-        for row in self.rows:
-            lines.append([row.name, *(self.markdown_cell(row, key) for key in self.keys)])
+        rows = [
+            [row.label, *(self.markdown_cell(row, key) for key in self.keys)] for row in self.rows
+        ]
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users; mean [95% interval]"
-        return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+        return f"{title}\n\n{markdown_table([['policy', *self.keys], *rows])}"
 
     def markdown_cell(self, row: Row, key: str) -> str:
         """One policy's mean with its intervals; the best mean in bold."""
@@ -125,6 +136,34 @@ class ReportConsole(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its head, all columns but the first are right-aligned."""
+    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
+    """The table on the terminal, one line for each paired difference, then sample episodes."""
+    console = make_console()
+    console.print(report.as_table())
+    for line in report.difference_lines():
+        console.print(line)
+    for text in episodes:
+        console.print(f"\n{text}", markup=False)
+
+
+def check_writable(path: Path) -> None:
+    """OSError where a report could not be written, said before an hour of work and not after it."""
+    if not path.parent.is_dir():
+        raise OSError(f"cannot write {path}: no folder {path.parent}")
+    if path.is_dir():
+        raise OSError(f"cannot write {path}: it is a folder")
+    if path.exists() and not path.is_file():  # the rename that ends the writing would replace it
+        raise OSError(f"cannot write {path}: it is a pipe or device; name a file")
+    if not os.access(path.parent, os.W_OK):
+        raise OSError(f"cannot write {path}: no permission in {path.parent}")
 
 
 def make_console() -> Console:
@@ -149,7 +188,7 @@ def summarise(
     averaged = {name: _average(runs) for name, runs in results.items()}
     rows = [_row(name, runs, averaged[name], seed) for name, runs in results.items()]
     keys = protocol.headline_keys
-    rows.sort(key=lambda row: (-row.users[keys[0]].mean, row.name))
+    rows.sort(key=lambda row: (row.name == BOUND, -row.users[keys[0]].mean, row.name))
     baselines = [row.name for row in rows if row.name not in trained and row.name != BOUND]
     differences = {}
     for name in trained if baselines else ():

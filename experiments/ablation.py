@@ -6,12 +6,11 @@
 
 Every cell (row, seed) trains at a third of the default's steps on four fifths of the training users and
 is measured on the held-out fifth; test users are cut off before anything else happens. Finished cells
-are kept in the output folder, so that an interrupted call goes on where it stopped. A study's table and
-figure go between its markers of docs/ablations.md and to docs/figures.
+are kept in the output folder, so that an interrupted call goes on where it stopped. A study's table is
+printed, its learning curves are drawn into the output folder.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,24 +22,23 @@ from typing import Literal
 
 import numpy as np
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from evaluation.policy import FloatArray
 
 import config as settings
 from config import Config, ConfigError, Preset
 from config.command_line import until_nobody_reads
 from data.files import write_text
-from data.observation import FloatArray
-from evaluation.curves import CurveRow, strategies
 from evaluation.intervals import over_seeds
+from evaluation.plots import CurveRow, save, strategies
+from evaluation.report import markdown_table
 from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, changed, row_config, rows_of
-from experiments.leaderboard import fill
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
 MEASURED = {"loop.validation_share": 0.2, "loop.evaluations": 5, "loop.checkpoints": 0}
 
 
 @dataclass(frozen=True)
-class Arguments:
+class AblationArguments:
     """Train the rows of one or more studies for every seed; print, draw and file the results."""
 
     study: tuple[Study, ...] = ()
@@ -58,11 +56,7 @@ class Arguments:
     steps: int = 50_000
     """Transitions of one training."""
     output_root: Path = Path("runs/ablation")
-    """Where finished cells are kept, one JSON file each."""
-    figures: Path = Path("docs/figures")
-    """Folder for ablation-DATASET-PRESET-STUDY.png."""
-    docs: Path | None = Path("docs/ablations.md")
-    """Page whose tables are replaced."""
+    """Where finished cells are kept, one JSON file each, and plots."""
     cell: tuple[str, int] | None = None
     """Train only this row with this seed (how the command calls itself)."""
 
@@ -76,7 +70,7 @@ class Cell:
     curve: list[CurveRow]
 
 
-def main(arguments: Arguments) -> None:
+def main(arguments: AblationArguments) -> None:
     """One cell, or chosen rows, or study after study."""
     if arguments.cell is not None:
         train_cell(*arguments.cell, arguments)
@@ -87,19 +81,18 @@ def main(arguments: Arguments) -> None:
             compare(study, arguments)
 
 
-def compare(study: Study, arguments: Arguments) -> None:
-    """Train what is missing of a study; print its table, draw its figure, put both on the page."""
+def compare(study: Study, arguments: AblationArguments) -> None:
+    """Train what is missing of a study; print its table, draw its learning curves."""
     rows = finished(rows_of(study, arguments.preset), arguments)
-    text = f"{caption(arguments)}\n\n{as_markdown(rows)}"
-    print(f"{study}: {text}", flush=True)
-    figure = draw(rows, arguments, study)
-    if arguments.docs is not None:
-        link = os.path.relpath(figure, arguments.docs.parent)
-        name = f"{arguments.dataset} {arguments.preset} {study}"
-        fill(arguments.docs, name, f"{text}\n![{name}: learning curves]({link})\n")
+    seeds = f"{arguments.seeds} seed{'s' * (arguments.seeds != 1)}"
+    run = f"{arguments.dataset}, `--preset {arguments.preset}`, {arguments.steps:,} transitions"
+    print(f"{study}: {run}, {seeds}:\n\n{as_markdown(rows)}", flush=True)
+    curves = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
+    name = f"{arguments.dataset}-{arguments.preset}-{study}.png"
+    save(strategies(curves, highlight=BASE), arguments.output_root / name)
 
 
-def chosen_rows(arguments: Arguments) -> tuple[str, ...]:
+def chosen_rows(arguments: AblationArguments) -> tuple[str, ...]:
     """The preset and the rows asked for; SystemExit where that cannot be."""
     if arguments.study:
         raise SystemExit("--study and --rows are both given: give one of them")
@@ -109,7 +102,7 @@ def chosen_rows(arguments: Arguments) -> tuple[str, ...]:
     return tuple(dict.fromkeys((BASE, *arguments.rows)))
 
 
-def finished(rows: Sequence[str], arguments: Arguments) -> dict[str, list[Cell]]:
+def finished(rows: Sequence[str], arguments: AblationArguments) -> dict[str, list[Cell]]:
     """The cells of rows, one per seed. Each that is missing is trained in a process of its own, so
     that its memory is given back."""
     for seed in range(arguments.seeds):
@@ -124,20 +117,20 @@ def finished(rows: Sequence[str], arguments: Arguments) -> dict[str, list[Cell]]
     return {row: [cell for cell in cells if cell is not None] for row, cells in found.items()}
 
 
-def cell_config(row: str, seed: int, arguments: Arguments) -> Config:
+def cell_config(row: str, seed: int, arguments: AblationArguments) -> Config:
     """All that the result of a cell depends on."""
     config = changed(row_config(row, arguments.preset), MEASURED)
     return replace(config, dataset=arguments.dataset, steps=arguments.steps, seed=seed)
 
 
-def cell_file(row: str, seed: int, arguments: Arguments) -> Path:
+def cell_file(row: str, seed: int, arguments: AblationArguments) -> Path:
     """Where a cell is kept; the settings behind the row's name are in the file itself."""
     name = re.sub(r"[^a-z0-9.]+", "-", row.lower()).strip("-")
     run = f"{arguments.dataset}-{arguments.preset}-{arguments.steps}"
     return arguments.output_root / f"{run}-{name}-{seed}.json"
 
 
-def read_cell(row: str, seed: int, arguments: Arguments) -> Cell | None:
+def read_cell(row: str, seed: int, arguments: AblationArguments) -> Cell | None:
     """A finished cell; None if there is none, or its settings were not those of today."""
     path = cell_file(row, seed, arguments)
     if not path.exists():
@@ -151,18 +144,16 @@ def read_cell(row: str, seed: int, arguments: Arguments) -> Cell | None:
     return Cell(kept["final"], kept["curve"]) if same else None
 
 
-def train_cell(row: str, seed: int, arguments: Arguments) -> None:
+def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
     """One training without the test users; its learning curve becomes the cell."""
-    from training.devices import select_device
-    from training.folder import RunFolder
-
     from data import load_dataset
     from data.splits import split_users
+    from training.process import select_device
+    from training.run_folder import RunFolder
 
     select_device("auto")
-    from training.health import Diverged
-
     from training.loop import Training
+    from training.monitor import Diverged
 
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on
@@ -184,24 +175,14 @@ def train_cell(row: str, seed: int, arguments: Arguments) -> None:
     write_text(cell_file(row, seed, arguments), json.dumps(cell) + "\n")
 
 
-def caption(arguments: Arguments) -> str:
-    """How the numbers below it were made."""
-    seeds = f"{arguments.seeds} seed{'s' * (arguments.seeds != 1)}"
-    return (
-        f"{arguments.dataset}, `--preset {arguments.preset}`, {arguments.steps:,} transitions, "
-        f"{seeds}:"
-    )
-
-
 def as_markdown(rows: dict[str, list[Cell]]) -> str:
     """The preset's means; of each other row the mean and the paired difference to the preset.
 
     In brackets 95% t intervals over seeds.
     """
     base = finals(rows[BASE])
-    lines = [["", *KEYS], ["---", *["---:"] * len(KEYS)]]
-    lines += [[row, *entries(cells, None if row == BASE else base)] for row, cells in rows.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    lines = [[row, *entries(cells, None if row == BASE else base)] for row, cells in rows.items()]
+    return markdown_table([["", *KEYS], *lines])
 
 
 def entries(cells: Sequence[Cell], base: FloatArray | None) -> list[str]:
@@ -231,17 +212,6 @@ def interval(values: FloatArray, sign: str = "") -> str:
     return f" ({found.low:{sign}.4f}, {found.high:{sign}.4f})"
 
 
-def draw(rows: dict[str, list[Cell]], arguments: Arguments, study: Study) -> Path:
-    """The rows' learning curves over one another, with a band over seeds; returns the picture."""
-    arguments.figures.mkdir(parents=True, exist_ok=True)
-    path = arguments.figures / f"ablation-{arguments.dataset}-{arguments.preset}-{study}.png"
-    runs = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
-    figure = strategies(runs, highlight=BASE)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=80)
-    return path
-
-
 if __name__ == "__main__":
     with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+        main(tyro.cli(AblationArguments, description=__doc__))

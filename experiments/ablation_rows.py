@@ -20,11 +20,9 @@ Study = Literal[
     "exploration",
     "critics",
     "state",
-    "actor-gradient",
     "discount",
     "embedding",
     "window",
-    "algorithm",
     "networks",
     "training",
     "updates",
@@ -54,10 +52,6 @@ DROPOUT = ("agent.dropout", "agent.item_dropout")
 ONE_USER: Changes = {"loop.parallel_users": 1}
 
 BASE = "the preset"
-CRITICS: dict[str, Changes] = {
-    "one critic (paper)": paper("agent.critics"),
-    "twin critics (recipe)": recipe("agent.critics"),
-}
 STUDIES: dict[Study, dict[str, Changes]] = {
     "recipe": {
         "reinforcement off (imitation alone)": {
@@ -83,17 +77,16 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         "Gaussian noise (paper)": paper(*GAUSSIAN),
         "items drawn by score (recipe)": recipe(*GAUSSIAN, SHOWN),
     },
-    "critics": CRITICS
-    | {
+    "critics": {
+        "one critic (paper)": paper("agent.critics"),
+        "twin critics (recipe)": recipe("agent.critics"),
         "targets not clipped (paper)": paper("agent.clip_target"),
         "targets clipped (recipe)": recipe("agent.clip_target"),
     },
     "state": {
-        "state representation not trained": {"agent.train_state": False},
         "one state module (paper)": paper("agent.separate_states"),
         "two state modules (recipe)": recipe("agent.separate_states"),
     },
-    "actor-gradient": {"gradient at the stored action": {"agent.actor_gradient": "stored"}},
     "discount": {
         "discount 0": {"agent.discount": 0.0},
         f"discount {RECIPE.agent.discount:g} (recipe)": recipe("agent.discount"),
@@ -109,7 +102,6 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         f"{RECIPE.embedding.dim} components (recipe)": recipe("embedding.dim"),
     },
     "window": {
-        "window of positives only": {"agent.positives_only": True},
         "item weights by position (paper)": paper("agent.item_weights"),
         "item weights by rating too (recipe)": recipe("agent.item_weights"),
         "first windows only (paper)": paper("env.random_start"),
@@ -118,7 +110,6 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         "window of 10": {"env.window": 10},
         f"window of {RECIPE.env.window} (recipe)": recipe("env.window"),
     },
-    "algorithm": CRITICS | {"TD3": {"agent.critics": 2, "agent.algorithm": "td3"}},
     "networks": {
         "MLP critic (paper)": paper("agent.critic"),
         "bilinear critic (recipe)": recipe("agent.critic"),

@@ -1,38 +1,53 @@
 """The leaderboard: train DRR for several seeds, then measure everything under each protocol.
 
     python -m experiments.leaderboard --seeds 5
+    python -m experiments.leaderboard --tables stability --datasets ml-1m
+    python -m experiments.leaderboard --curves one=DIR one=DIR other=DIR
 
 Runs that are finished are kept, unfinished ones go on from their last checkpoint, those with other
-settings than today's are refused. Tables and JSON are written to the output folder, and the tables
-between the markers of docs/results.md.
+settings than today's are refused. Tables, JSON and plots are written to the output folder.
 """
 
-import re
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
+import numpy as np
 import tyro
+from evaluation.policy import FloatArray
 
 import config as settings
 import evaluate
 from config import NEW_USERS, Preset
-from config.command_line import end_when_nobody_reads
+from config.command_line import until_nobody_reads
 from data.files import write_text
+from evaluation.plots import CurveRow, points, save, strategies
+from evaluation.report import BOUND, Report, markdown_table
+from experiments.markers import FIGURES, write_table
 from train import parse
 from training.run_folder import contradictions
 
 # Of the default preset for new users, chosen on held-out training users where the default is too many.
 STEPS = {"ml-100k": 60_000}
-PROTOCOLS: tuple[evaluate.ProtocolName, ...] = ("catalog", "session", "rerank", "simulator")
+IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, and these
+    "catalog": ("precision@5", "precision@10", "ndcg@10"),
+    "session": ("reward@10", "reward@20"),
+    "rerank": ("precision@5", "precision@10", "ndcg@10"),
+    "simulator": ("total_reward",),
+}
+BEST, ALWAYS = 5, ("drr", "drr-paper", "popularity", BOUND)
+STABLE = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
+DIVERGED = 1  # train.py's exit status, which other failures while it runs share
+Table = Literal["catalog", "session", "rerank", "simulator", "stability"]
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Train, evaluate, and write the tables of docs/results.md."""
+class LeaderboardArguments:
+    """Train what is missing, evaluate, and write the tables."""
 
     datasets: tuple[str, ...] = ("ml-1m", "ml-100k")
     """Data sets, one after the other."""
@@ -40,42 +55,61 @@ class Arguments:
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     presets: tuple[Preset, ...] = ("best",)
     """Presets to train; other finished runs in the output folder get their row as well."""
-    protocols: tuple[evaluate.ProtocolName, ...] = PROTOCOLS
-    """Tables."""
+    tables: tuple[Table, ...] = get_args(Table)
+    """A table for each protocol, and one that says how much the seeds differ."""
     seeds: int = 5
     """Training seeds 0 to this."""
     output_root: Path = Path("runs/leaderboard")
-    """Where runs and tables go."""
-    docs: Path | None = Path("docs/results.md")
-    """Page whose tables are replaced."""
+    """Where runs, tables and plots go."""
+    curves: tuple[str, ...] = ()
+    """Only draw the learning curves of these runs, DIR or NAME=DIR; one name: seeds of it."""
+    write_docs: bool = False
+    """Replace the tables and plots of docs/results.md as well."""
 
 
-def main(arguments: Arguments) -> None:
-    """Every data set: train what is missing, then one table per protocol."""
-    arguments.output_root.mkdir(parents=True, exist_ok=True)
+def main(arguments: LeaderboardArguments) -> None:
+    """The curves alone; or every data set: train what is missing, then one table after another."""
+    if arguments.curves:
+        draw_curves(arguments.curves, arguments.output_root / "curves.png")
+        return
     for dataset in arguments.datasets:
-        for protocol in arguments.protocols:
-            for preset in arguments.presets:
-                for seed in range(arguments.seeds):
-                    train(arguments, dataset, protocol, preset, seed)
-            table = measure(arguments, dataset, protocol)
-            fill(arguments.docs, f"{dataset} {protocol}", table)
+        for name in arguments.tables:
+            make_table(arguments, dataset, name)
+
+
+def make_table(arguments: LeaderboardArguments, dataset: str, name: Table) -> None:
+    """Train, measure and write one table."""
+    if name == "stability":
+        table = stability(arguments, dataset)
+        write_text(arguments.output_root / f"{dataset}-{name}.md", table)
+        print(table)
+    else:
+        for preset in arguments.presets:
+            for seed in range(arguments.seeds):
+                train(arguments, dataset, name, preset, seed)
+        table = for_docs(measure(arguments, dataset, name)).as_markdown()
+    if arguments.write_docs:
+        write_table("results.md", f"{dataset} {name}", table)
 
 
 def train(
-    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName, preset: Preset, seed: int
-) -> None:
+    arguments: LeaderboardArguments,
+    dataset: str,
+    protocol: evaluate.ProtocolName,
+    preset: Preset,
+    seed: int,
+) -> Path:
     """One run of a preset; `catalog` and `session` share theirs, the main experiment."""
     options = ["--dataset", dataset, "--preset", preset, "--seed", str(seed)]
     if protocol not in NEW_USERS:
         options += ["--protocol", protocol]
     elif preset == "best" and dataset in STEPS:
         options += ["--steps", str(STEPS[dataset])]
-    name = f"{group(dataset, protocol, preset)}-seed{seed}"
-    train_missing(arguments.output_root, name, options, arguments.data_root)
+    name = f"{run_group(dataset, protocol, preset)}-seed{seed}"
+    return train_missing(arguments.output_root, name, options, arguments.data_root)
 
 
-def group(dataset: str, protocol: evaluate.ProtocolName, preset: Preset) -> str:
+def run_group(dataset: str, protocol: evaluate.ProtocolName, preset: Preset) -> str:
     """What the names of the runs that one row of a table is made of begin with."""
     return "-".join([dataset, *([] if protocol in NEW_USERS else [protocol]), preset])
 
@@ -111,47 +145,131 @@ def check_settings(folder: Path, flags: Sequence[str]) -> None:
 
 
 def finished(
-    arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName
+    arguments: LeaderboardArguments, dataset: str, protocol: evaluate.ProtocolName
 ) -> tuple[str, ...]:
     """`NAME=DIR` of every finished run: drr for the default preset, drr-paper for the paper's."""
     runs = []
     for preset in get_args(Preset):
         name = "drr" if preset == "best" else f"drr-{preset}"
-        found = arguments.output_root.glob(f"{group(dataset, protocol, preset)}-seed*/metrics.json")
+        group = run_group(dataset, protocol, preset)
+        found = arguments.output_root.glob(f"{group}-seed*/metrics.json")
         runs += [f"{name}={metrics.parent}" for metrics in sorted(found)]
     return tuple(runs)
 
 
-def measure(arguments: Arguments, dataset: str, protocol: evaluate.ProtocolName) -> str:
-    """Evaluate every policy of the protocol; returns the table as Markdown."""
+def measure(
+    arguments: LeaderboardArguments, dataset: str, protocol: evaluate.ProtocolName
+) -> Report:
+    """Evaluate every policy of the protocol; JSON and the whole table go to the output folder."""
     base = arguments.output_root / f"{dataset}-{protocol}"
-    markdown = base.with_suffix(".md")
-    evaluate.run(
-        evaluate.Arguments(
+    return evaluate.run(
+        evaluate.EvaluateArguments(
             protocol=protocol,
             policies=("all",),
             weights=finished(arguments, dataset, protocol),
             dataset=dataset,
             data_root=arguments.data_root,
             json=base.with_suffix(".json"),
-            markdown=markdown,
+            markdown=base.with_suffix(".md"),
         )
     )
-    return markdown.read_text("utf-8")
 
 
-def fill(docs: Path | None, name: str, table: str) -> None:
-    """Replace a table of the page, if there is one."""
-    if docs is not None and docs.exists():
-        write_text(docs, insert(docs.read_text("utf-8"), name, table))
+def for_docs(report: Report) -> Report:
+    """The best rows and those that are always shown, in the columns of the docs."""
+    rows = [row for place, row in enumerate(report.rows) if place < BEST or row.name in ALWAYS]
+    return replace(report, rows=tuple(rows), keys=IN_DOCS[report.protocol])
 
 
-def insert(page: str, name: str, table: str) -> str:
-    """The page with the lines between `<!-- NAME -->` and `<!-- end -->` replaced by the table."""
-    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    return pattern.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
+def stability(arguments: LeaderboardArguments, dataset: str) -> str:
+    """How much the seeds of the first preset differ: a table; their curves go to a plot."""
+    trained = [finished_seed(arguments, dataset, seed) for seed in range(arguments.seeds)]
+    runs = [run for run in trained if run is not None]
+    if len(runs) < 2:
+        raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")
+    curves = [read_curve(f"{dataset}={run}") for run in runs]
+    for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
+        save(strategies(curves, highlight=dataset), folder / f"stability-{dataset}.png")
+    return stability_table(runs, [curve for _, curve in curves], len(trained) - len(runs))
+
+
+def finished_seed(arguments: LeaderboardArguments, dataset: str, seed: int) -> Path | None:
+    """The run of a seed, trained if it is not finished; None where train.py stopped itself."""
+    try:
+        return train(arguments, dataset, "catalog", arguments.presets[0], seed)
+    except subprocess.CalledProcessError as error:
+        if error.returncode != DIVERGED:
+            raise
+        print(f"seed {seed} did not finish", file=sys.stderr)
+        return None
+
+
+def stability_table(
+    runs: Sequence[Path], curves: Sequence[Sequence[CurveRow]], stopped: int
+) -> str:
+    """Markdown: diverged runs, the largest |Q| at the end, and test results over seeds."""
+    discount = settings.load(runs[0] / "config.json").agent.discount
+    late = [last_quarter(points(curve, "q_max")[1]) for curve in curves]
+    at_end, highest = max(np.median(row) for row in late), max(row.max() for row in late)
+    diverged = stopped + sum(has_diverged(curve, discount) for curve in curves)
+    rows = [
+        ["seeds", str(len(runs) + stopped)],
+        ["diverged", str(diverged)],
+        ["bound of \\|Q\\|, 1 / (1 - discount)", f"{1 / (1 - discount):.3g}"],
+        ["largest \\|Q\\|, median of the last quarter, highest of all seeds", f"{at_end:.2f}"],
+        ["largest \\|Q\\| in any iteration of the last quarter", f"{highest:.2f}"],
+    ]
+    for protocol, key in STABLE:
+        values = np.array([test_mean(run, protocol, key) for run in runs])
+        spread = f"{values.mean():.4f}, {values.std(ddof=1):.4f}, {values.min():.4f}"
+        rows.append([f"{key}: mean, standard deviation, lowest", spread])
+    return markdown_table([["", ""], *rows])
+
+
+def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
+    """Whether training would have been stopped anywhere on this curve (training/health.py)."""
+    from training import health
+
+    rows = [dict(row) for row in curve]
+    try:
+        for place, row in enumerate(rows):
+            health.check(row, rows[:place], discount)
+    except health.Diverged:
+        return True
+    return False
+
+
+def last_quarter(values: FloatArray) -> FloatArray:
+    return values[-max(1, len(values) // 4) :]
+
+
+def test_mean(run: Path, protocol: str, key: str) -> float:
+    """A result of the run on the test users, from its metrics.json."""
+    results = json.loads((run / "metrics.json").read_text("utf-8"))["results"]
+    return float(results[protocol]["policies"]["drr"][key]["mean"])
+
+
+def draw_curves(runs: Sequence[str], picture: Path) -> None:
+    """The learning curves of several runs over one another."""
+    save(strategies([read_curve(run) for run in runs]), picture)
+    print(picture)
+
+
+def read_curve(run: str) -> tuple[str, list[CurveRow]]:
+    """Name and learning curve of DIR or NAME=DIR; SystemExit where there is none."""
+    name, separator, folder = run.partition("=")
+    if not separator:
+        name, folder = Path(run).resolve().name, run
+    source = Path(folder) / "metrics.json"
+    if not source.is_file():
+        raise SystemExit(f"{source}: no such file; give the folder of a finished run")
+    try:
+        curve = json.loads(source.read_text("utf-8"))["curve"]
+        return name, [{key: float(value) for key, value in row.items()} for row in curve]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SystemExit(f"{source}: no learning curve in it ({error!r})") from error
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(LeaderboardArguments, description=__doc__))

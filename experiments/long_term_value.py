@@ -1,44 +1,57 @@
 """Long-term value: what an agent that watches the answers gains on its own first list, step by step.
 
     python -m experiments.long_term_value --weights save_weights/ml-1m
+    python -m experiments.long_term_value --cases --protocol catalog --policies popularity ease
 
 Plays `session` with the run, with the run's first list whatever the answers are (`drr-static`, a greedy
-ranking), and with other policies. Draws rewards and variety of what is shown, and writes the tables and
-some sessions, of users chosen by quantile, between the markers of docs/long-term-value.md.
+ranking), and with other policies. Draws rewards and variety of what is shown, prints tables and some
+sessions. `--cases` is a case study as the paper's Table VII: what a user liked, and what each policy
+shows first. Users are not picked by hand: they stand at quantiles of the run's result.
 """
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from evaluation.policy import Policy
 
 import evaluate
-from config import CsvConfig
-from config.command_line import end_when_nobody_reads
-from data import DataError
+from config import ConfigError, CsvConfig
+from config.command_line import until_nobody_reads
+from data import DataError, Ratings, load_dataset
 from evaluation import long_term, probes
-from evaluation.protocols.base import PolicyError
-from experiments.case_study import cases, check_quantiles, prepare
-from experiments.leaderboard import fill
+from evaluation.plots import save
+from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
+from evaluation.report import describe, markdown_table
+from experiments.markers import FIGURES, write_table
+from recommender.run_choice import load_run
+from training.process import select_device
+
+PAGE, PICTURE = "long-term-value.md", "long-term-value.png"
+SHARED = ("protocol", "weights", "policies", "dataset", "data_root", "csv", "cache_dir", "seed")
 
 
 @dataclass(frozen=True)
-class Arguments:
+class LongTermArguments:
     """Compare a run with its own static ranking and with other policies, step by step."""
 
-    weights: str = "save_weights/ml-1m"
-    """Folder of a trained run, DIR or NAME=DIR."""
+    weights: tuple[str, ...] = ("save_weights/ml-1m",)
+    """Folders of trained runs, DIR or NAME=DIR; of several with one name the first is played."""
     policies: tuple[str, ...] = ("item-knn-adaptive", "user-knn-adaptive", "popularity")
-    """Others to compare it with."""
+    """Others to compare with."""
+    cases: bool = False
+    """Only show users' histories beside what every policy shows first, under any protocol."""
+    protocol: evaluate.ProtocolName = "session"
+    """For --cases."""
     quantiles: tuple[float, ...] = (1.0, 0.5, 0.0)
-    """Sessions shown: the best, the median and the worst user by the run's total reward."""
+    """Users shown: the best, the median and the worst by the first run's result."""
     first: int = 6
     """Recommendations shown of each of them."""
     dataset: str = "auto"
-    """auto (the data of the run), or what train.py --dataset takes."""
+    """auto (the data of the first run), or what train.py --dataset takes."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     csv: CsvConfig = field(default_factory=CsvConfig)
@@ -46,62 +59,131 @@ class Arguments:
     """Where trained baselines are kept between calls."""
     seed: int = 0
     """Of the baselines."""
-    figure: Path = Path("docs/figures/long-term-value.png")
-    """Picture to write; its ending (png, svg, pdf) decides the kind."""
-    docs: Path | None = Path("docs/long-term-value.md")
-    """Page whose tables and sessions are replaced."""
+    output_root: Path = Path("runs/long-term-value")
+    """Where the plot goes."""
+    write_docs: bool = False
+    """Replace the tables, the sessions and the plot of docs/long-term-value.md as well."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__)
+    arguments = tyro.cli(LongTermArguments, args=argv, description=__doc__)
     try:
-        page = run(arguments)
-    except (evaluate.UsageError, DataError, PolicyError, OSError) as error:
+        parts = run(arguments)
+    except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"long_term_value: {error}", file=sys.stderr)
         return 2
-    print(page)
+    print("\n".join(parts.values()))
     return 0
 
 
-def run(arguments: Arguments) -> str:
-    """Play, draw and describe; returns what goes into the page."""
-    check_quantiles(arguments.quantiles)
-    ratings, protocol, (agent, *others) = prepare(
-        evaluate.Arguments(
-            protocol="session",
-            weights=(arguments.weights,),
-            policies=arguments.policies,
-            dataset=arguments.dataset,
-            data_root=arguments.data_root,
-            csv=arguments.csv,
-            cache_dir=arguments.cache_dir,
-            seed=arguments.seed,
-        )
-    )
+def run(arguments: LongTermArguments) -> dict[str, str]:
+    """Play, draw and describe; returns the parts of the page by their markers' names."""
+    if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
+        raise ConfigError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
+    if arguments.protocol != "session" and not arguments.cases:
+        raise ConfigError(f"--protocol {arguments.protocol} is for --cases only")
+    ratings, protocol, policies = prepare(arguments)
+    key, shown = protocol.headline_keys[0], (arguments.quantiles, arguments.first)
+    if arguments.cases:
+        _, results = probes.compare(ratings.name, protocol, policies)
+        return {"cases": cases(ratings, protocol, results, key, *shown)}
+    agent, *others = policies
     static = probes.FixedList(agent)
     results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
-    arguments.figure.parent.mkdir(parents=True, exist_ok=True)
-    figure = long_term.by_step(
-        [*results.values()], results[static.name], protocol.visible, agent.name
-    )
-    figure.suptitle(
-        f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals over users"
-    )
-    FigureCanvasAgg(figure)
-    figure.savefig(arguments.figure, dpi=80)
+    draw(arguments, ratings.name, protocol, results, agent.name)
     two = {name: results[name] for name in (agent.name, static.name)}
-    key, shown = f"reward@{protocol.steps}", (arguments.quantiles, arguments.first)
     parts = {
         "rewards": long_term.reward_table(results, agent.name),
         "variety": long_term.variety_table(results, protocol.visible),
-        "sessions": cases(ratings, protocol, two, key, *shown),
+        "sessions": cases(ratings, protocol, two, f"reward@{protocol.steps}", *shown),
     }
-    for name, text in parts.items():
-        fill(arguments.docs, name, text)
-    return "\n".join(parts.values())
+    for name, text in parts.items() if arguments.write_docs else ():
+        write_table(PAGE, name, text)
+    return parts
+
+
+def prepare(
+    arguments: LongTermArguments,
+) -> tuple[Ratings, EvaluationProtocol, list[Policy]]:
+    """The data, the protocol, and the policies ready to play: the runs, then the others."""
+    shared = {name: getattr(arguments, name) for name in SHARED}
+    given = evaluate.EvaluateArguments(**shared)
+    runs = evaluate.chosen_runs(given)
+    if runs:
+        select_device("auto")
+    asked = evaluate.with_settings_of(runs, given)
+    ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
+    protocol = evaluate.build_protocol(asked, ratings)
+    names = evaluate.choose_policies(given.policies, given.protocol, runs)
+    policies: list[Policy] = [load_run(name, runs[name][0], ratings) for name in runs]
+    others = (name for name in names if name not in runs)
+    return ratings, protocol, [*policies, *(evaluate.baseline(n, protocol, asked) for n in others)]
+
+
+def draw(
+    arguments: LongTermArguments,
+    dataset: str,
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Result],
+    agent: str,
+) -> None:
+    """Rewards and variety by step, into the output folder and, if asked to, the docs."""
+    static = results[f"{agent}-static"]
+    figure = long_term.by_step([*results.values()], static, protocol.visible, agent)
+    figure.suptitle(f"{dataset}, session, {protocol.n_users:,} users; 95% intervals over users")
+    for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
+        save(figure, folder / PICTURE)
+
+
+def cases(
+    catalogue: Ratings,
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Result],
+    key: str,
+    quantiles: Sequence[float],
+    first: int,
+) -> str:
+    """The users who stand at the quantiles of the first policy's `key`, one after the other."""
+    name, result = next(iter(results.items()))
+    users = probes.at_quantiles(result.per_user[key], quantiles)
+    return "\n".join(
+        f"The user at quantile {quantile:g} of {name}'s {key}, {result.per_user[key][user]:.3g}.\n\n"
+        + case(catalogue, protocol, results, user, first)
+        for quantile, user in zip(quantiles, users, strict=True)
+    )
+
+
+def case(
+    catalogue: Ratings,
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Result],
+    user: int,
+    first: int,
+) -> str:
+    """History and first recommendations of evaluated user number `user`, as Markdown tables."""
+    states = protocol.start().select(np.array([user]))
+    known = zip(states.window_items[0].tolist(), states.window_ratings[0].tolist(), strict=True)
+    history = [f"- {rating:g}  {describe(catalogue, item)}" for item, rating in known if item >= 0]
+    head = f"User {catalogue.user_ids[states.users[0]]} rated, the latest last:"
+    rows = [["", *results]]
+    for rank in range(min(first, protocol.steps)):
+        shown = [_shown(catalogue, result, user, rank) for result in results.values()]
+        rows.append([str(rank + 1), *shown])
+    totals = [f"{result.rewards[user, :first].sum():+.1f}" for result in results.values()]
+    return "\n".join([head, "", *history, "", markdown_table([*rows, ["reward", *totals]])])
+
+
+def _shown(catalogue: Ratings, result: Result, user: int, rank: int) -> str:
+    """The user's rating and the item; bold where it is positive, a dash where there is none."""
+    item, rating = int(result.items[user, rank]), float(result.ratings[user, rank])
+    if item < 0:
+        return ""
+    name = catalogue.titles[item] if catalogue.titles else f"item {catalogue.item_ids[item]}"
+    text = f"{'-' if np.isnan(rating) else f'{rating:.2g}'}  {name}".replace("|", "\\|")
+    return f"**{text}**" if rating >= catalogue.positive_threshold else text
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

@@ -1,31 +1,38 @@
-"""The paper's tables and figure with the paper's algorithm: train what is missing, measure, fill in.
+"""The paper's tables and figure with the paper's algorithm: train what is missing, and measure.
 
     python -m experiments.paper --table 2
     python -m experiments.paper --figure 7
+    python -m experiments.paper --study variants saturation splits
 
 Every cell (data set, protocol, state, episode length, seed) is a run of its own. Finished ones are kept
-in the output folder, so an interrupted call goes on where it stopped. Tables are written between their
-markers in docs/paper.md, the paper's numbers beside ours.
+in the output folder, so an interrupted call goes on where it stopped. Tables have the paper's numbers
+beside ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 import evaluate
-from config.command_line import end_when_nobody_reads
-from evaluation.figures import ACCENT, new_figure
-from evaluation.report import Report
-from experiments.leaderboard import fill, train_missing
+from config.command_line import until_nobody_reads
+from data import load_dataset
+from evaluation.plots import ACCENT, new_figure, save
+from evaluation.report import Report, markdown_table
+from experiments import paper_readings
+from experiments.leaderboard import train_missing
+from experiments.markers import FIGURES, write_table
 
+Study = Literal["variants", "saturation", "splits"]
+Dataset = Literal["ml-100k", "ml-1m"]
 STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
 LENGTH = 10
+IN_DOCS = 2  # columns of a table in the docs
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
 # Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -38,7 +45,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Study:
+class PaperTable:
     """One data set of a table: what is measured, and what the paper has for the first keys."""
 
     dataset: str
@@ -48,15 +55,17 @@ class Study:
     paper: dict[str, tuple[float, ...]]
 
 
-def _reranked(dataset: str, popularity: tuple[float, ...], *others: tuple[float, ...]) -> Study:
+def _reranked(
+    dataset: str, popularity: tuple[float, ...], *others: tuple[float, ...]
+) -> PaperTable:
     """Precision and NDCG of lists; the paper's popularity is the better of two."""
     names = ("popularity", "popularity-mean", "pmf", "svd++", *STATES)
     paper = dict(zip(names, (popularity, popularity, *others), strict=True))
     keys = ("precision@5", "precision@10", "ndcg_self@5", "ndcg_self@10", "ndcg@5", "ndcg@10")
-    return Study(dataset, "rerank", keys, ("random", *names[:4]), paper)
+    return PaperTable(dataset, "rerank", keys, ("random", *names[:4]), paper)
 
 
-def _simulated(dataset: str, *totals: float) -> Study:
+def _simulated(dataset: str, *totals: float) -> PaperTable:
     """Total rewards; the paper's agents learn within a session."""
     names = ("linucb", "hlinucb", *STATES)
     paper: dict[str, tuple[float, ...]] = {
@@ -64,10 +73,10 @@ def _simulated(dataset: str, *totals: float) -> Study:
     }
     paper |= {state + ONLINE: paper[state] for state in STATES}
     baselines = ("random", "popularity", "popularity-mean", *names[:2], "pmf", "mf", "oracle")
-    return Study(dataset, "simulator", ("total_reward", "precision@10"), baselines, paper)
+    return PaperTable(dataset, "simulator", ("total_reward", "precision@10"), baselines, paper)
 
 
-TABLES: dict[int, tuple[Study, ...]] = {
+TABLES: dict[int, tuple[PaperTable, ...]] = {
     2: (
         _reranked(
             "ml-100k",
@@ -100,17 +109,17 @@ TABLES: dict[int, tuple[Study, ...]] = {
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Train and measure a table or figure of the paper, and write it into docs/paper.md."""
+class PaperArguments:
+    """Train and measure a table, a figure or a study of the paper's algorithm."""
 
     table: Literal[2, 4, 6] | None = None
     """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
-    variants: bool = False
-    """DRR-ave of table 2 with one setting changed."""
-    datasets: tuple[Literal["ml-100k", "ml-1m"], ...] = ("ml-100k", "ml-1m")
-    """For table 6, which of its two parts."""
+    study: tuple[Study, ...] = ()
+    """variants of table 2's DRR-ave; saturation of its actors; splits the paper may have meant."""
+    datasets: tuple[Dataset, ...] = ("ml-100k", "ml-1m")
+    """For table 6 and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""
     online_seeds: int = 5
@@ -121,104 +130,153 @@ class Arguments:
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     output_root: Path = Path("runs/paper")
     """Where runs are kept."""
-    docs: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("docs/paper.md")
-    """Page whose tables are replaced; figures are written beside it."""
+    write_docs: bool = False
+    """Replace the tables and the figure of docs/paper.md as well."""
 
 
-def main(arguments: Arguments) -> None:
-    """Train what is missing, measure, write."""
-    if not (arguments.table or arguments.figure or arguments.variants):
-        raise SystemExit("nothing to do: give --table 2, 4 or 6, --figure 7 or --variants")
-    for study in TABLES[arguments.table] if arguments.table else ():
-        if study.dataset in arguments.datasets or arguments.table != 6:
-            table = as_markdown(measure(arguments, study), study)
-            write(arguments, f"table {arguments.table} {study.dataset}", table)
+def main(arguments: PaperArguments) -> None:
+    """Train what is missing, measure, print; everything in the order of the page."""
+    if not (arguments.table or arguments.figure or arguments.study):
+        raise SystemExit("nothing to do: give --table 2, 4 or 6, --figure 7 or --study NAME")
+    for table in TABLES[arguments.table] if arguments.table else ():
+        if table.dataset in arguments.datasets or arguments.table != 6:
+            report = measure(arguments, table)
+            print(as_markdown(report, table, table.keys))
+            text = as_markdown(report, table, table.keys[:IN_DOCS])
+            write(arguments, f"table {arguments.table} {table.dataset}", text)
+    for study in arguments.study:
+        STUDIES[study](arguments)
     if arguments.figure:
         report = lengths(arguments)
-        write(arguments, "figure 7", report.as_markdown())
-        draw(report, arguments.docs.with_name("paper-figure-7.png"))
-    if arguments.variants:
-        report = evaluate.run(changed(arguments, TABLES[2][0], VARIANTS))
-        keys = ("precision@5", "precision@10", "ndcg@5", "ndcg@10")
-        write(arguments, "variants", replace(report, keys=keys).as_markdown())
+        show(arguments, "figure 7", report.as_markdown())
+        for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
+            save(draw(report), folder / "paper-figure-7.png")
 
 
-def write(arguments: Arguments, name: str, table: str) -> None:
-    """Print a table, and put it between its markers."""
+def show(arguments: PaperArguments, name: str, table: str) -> None:
+    """Print a table, and put it between its markers if asked to."""
     print(table)
-    fill(arguments.docs, name, table)
+    write(arguments, name, table)
+
+
+def write(arguments: PaperArguments, name: str, table: str) -> None:
+    if arguments.write_docs:
+        write_table("paper.md", name, table)
+
+
+def variants(arguments: PaperArguments) -> None:
+    """DRR-ave of table 2 with one setting changed."""
+    report = evaluate.run(changed(arguments, TABLES[2][0], VARIANTS))
+    keys = ("precision@5", "precision@10")
+    show(arguments, "variants", replace(report, keys=keys).as_markdown())
+
+
+def saturation(arguments: PaperArguments) -> None:
+    """Whether the actors of table 2 and of its variants tell users apart."""
+    cells: dict[str, tuple[str, tuple[str, ...]]] = {state: (state, ()) for state in STATES}
+    cells |= {name: ("drr-ave", changes) for name, changes in VARIANTS.items()}
+    runs = {
+        name: [
+            train(arguments, TABLES[2][0], state, seed, name, changes)
+            for seed in range(arguments.seeds)
+        ]
+        for name, (state, changes) in cells.items()
+    }
+    ratings = load_dataset("ml-100k", arguments.data_root)
+    show(arguments, "saturation", paper_readings.saturation(ratings, runs))
+
+
+def splits(arguments: PaperArguments) -> None:
+    """How far several readings of the offline protocol move simple policies."""
+    for table in (*TABLES[2], *TABLES[4]):
+        if table.dataset in arguments.datasets:
+            ratings = load_dataset(table.dataset, arguments.data_root)
+            text = paper_readings.readings(ratings, table.paper, seed=0)
+            show(arguments, f"splits {table.dataset}", text)
+
+
+STUDIES: dict[Study, Callable[[PaperArguments], None]] = {
+    "variants": variants,
+    "saturation": saturation,
+    "splits": splits,
+}
 
 
 def train(
-    arguments: Arguments, study: Study, state: str, seed: int, name: str, changes: Sequence[str]
+    arguments: PaperArguments,
+    table: PaperTable,
+    state: str,
+    seed: int,
+    name: str,
+    changes: Sequence[str],
 ) -> Path:
     """The folder of one cell."""
-    name = f"{study.dataset}-{study.protocol}-{name}-{arguments.steps}-seed{seed}"
-    options = ["--preset", "paper", "--protocol", study.protocol, "--dataset", study.dataset]
+    name = f"{table.dataset}-{table.protocol}-{name}-{arguments.steps}-seed{seed}"
+    options = ["--preset", "paper", "--protocol", table.protocol, "--dataset", table.dataset]
     options += ["--agent.state", state, "--steps", str(arguments.steps), "--seed", str(seed)]
     options += ["--loop.evaluations", "2", "--loop.checkpoints", "0", *changes]
     return train_missing(arguments.output_root, name, options, arguments.data_root)
 
 
 def changed(
-    arguments: Arguments, study: Study, variants: Mapping[str, Sequence[str]]
-) -> evaluate.Arguments:
+    arguments: PaperArguments, table: PaperTable, variants: Mapping[str, Sequence[str]]
+) -> evaluate.EvaluateArguments:
     """The question about DRR-ave with changed settings, {name: flags}, every seed trained."""
     weights = [
-        f"{name}={train(arguments, study, 'drr-ave', seed, name, changes)}"
+        f"{name}={train(arguments, table, 'drr-ave', seed, name, changes)}"
         for seed in range(arguments.seeds)
         for name, changes in variants.items()
     ]
-    return question(arguments, study, (), weights)
+    return question(arguments, table, (), weights)
 
 
-def measure(arguments: Arguments, study: Study) -> Report:
+def measure(arguments: PaperArguments, table: PaperTable) -> Report:
     """Every baseline, and every state with all its seeds; learning within sessions as well."""
     runs = [
-        (state, seed, train(arguments, study, state, seed, state, ()))
+        (state, seed, train(arguments, table, state, seed, state, ()))
         for seed in range(arguments.seeds)
         for state in STATES
     ]
     weights = [f"{state}={folder}" for state, _, folder in runs]
-    report = evaluate.run(question(arguments, study, study.baselines, weights))
+    report = evaluate.run(question(arguments, table, table.baselines, weights))
     few = [run for run in runs if run[1] < arguments.online_seeds]
-    if study.protocol != "simulator" or not few:
+    if table.protocol != "simulator" or not few:
         return report
     weights = [f"{state}{ONLINE}={folder}" for state, _, folder in few]
-    online = replace(question(arguments, study, (), weights), agent_mode="online")
+    online = replace(question(arguments, table, (), weights), agent_mode="online")
     return replace(report, rows=(*report.rows, *evaluate.run(online).rows))
 
 
 def question(
-    arguments: Arguments, study: Study, baselines: Iterable[str], weights: Iterable[str]
-) -> evaluate.Arguments:
-    """What `evaluate.py` is asked about a study."""
-    return evaluate.Arguments(
-        protocol=study.protocol,
+    arguments: PaperArguments, table: PaperTable, baselines: Iterable[str], weights: Iterable[str]
+) -> evaluate.EvaluateArguments:
+    """What `evaluate.py` is asked about a table."""
+    return evaluate.EvaluateArguments(
+        protocol=table.protocol,
         policies=tuple(baselines),
         weights=tuple(weights),
-        dataset=study.dataset,
+        dataset=table.dataset,
         data_root=arguments.data_root,
     )
 
 
-def as_markdown(report: Report, study: Study) -> str:
+def as_markdown(report: Report, table: PaperTable, keys: Sequence[str]) -> str:
     """One line per policy; beside ours the paper's number and, in brackets, ours minus it."""
-    printed = len(next(iter(study.paper.values())))
+    printed = len(next(iter(table.paper.values())))
     head = ["policy"]
-    for place, key in enumerate(study.keys):
+    for place, key in enumerate(keys):
         head += [key, "paper"] if place < printed else [key]
-    rows = {row.name: row for row in report.rows}
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-    for name in (*study.baselines, *STATES, *(state + ONLINE for state in STATES)):
-        cells = [name]
-        for place, key in enumerate(study.keys if name in rows else ()):
+    rows, lines = {row.name: row for row in report.rows}, [head]
+    shown = (*table.baselines, *STATES, *(state + ONLINE for state in STATES))
+    for name in (name for name in shown if name in rows):
+        cells = [rows[name].label]
+        for place, key in enumerate(keys):
             cells.append(report.markdown_cell(rows[name], key))
             if place < printed:
-                cells.append(beside(rows[name].users[key].mean, study.paper.get(name), place))
-        lines += [cells] if name in rows else []
+                cells.append(beside(rows[name].users[key].mean, table.paper.get(name), place))
+        lines.append(cells)
     title = f"{report.dataset}, {report.protocol}, {report.n_users:,} users; mean [95% interval]"
-    return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    return f"{title}\n\n{markdown_table(lines)}"
 
 
 def beside(ours: float, paper: Sequence[float] | None, place: int) -> str:
@@ -230,7 +288,7 @@ def beside(ours: float, paper: Sequence[float] | None, place: int) -> str:
     return f"{number:{form}} ({ours - number:{signed}})"
 
 
-def lengths(arguments: Arguments) -> Report:
+def lengths(arguments: PaperArguments) -> Report:
     """DRR-ave trained with several episode lengths, all played for the longest of them."""
     variants = {
         "drr-ave" if length == LENGTH else f"drr-ave-T{length}": (
@@ -245,7 +303,7 @@ def lengths(arguments: Arguments) -> Report:
     return replace(report, rows=tuple(rows[name] for name in variants), keys=keys)
 
 
-def draw(report: Report, path: Path) -> None:
+def draw(report: Report) -> Figure:
     """Reward of the first ten steps against the T of the training, intervals over users."""
     figure, (axes,) = new_figure(1, 1, (5.0, 3.2))
     estimates = [row.users[f"reward@{LENGTH}"] for row in report.rows]
@@ -253,10 +311,9 @@ def draw(report: Report, path: Path) -> None:
     gaps = [[e.mean - e.low for e in estimates], [e.high - e.mean for e in estimates]]
     axes.errorbar(LENGTHS, means, gaps, color=ACCENT, marker="o", capsize=3)
     axes.set(xlabel="T in training", ylabel=f"reward of {LENGTH} steps", xticks=LENGTHS)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=110)
+    return figure
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(PaperArguments, description=__doc__))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import keras
 
+from config import DRRError
 from embedding.hdf5 import StoredArray, StoredTree
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import config as settings
-from config import Config, ConfigError, read_json
+from config import Config, ConfigError, DRRError, read_json
 from data.errors import quote
 from data.files import WEIGHTS_SUFFIX, replacing, write_text
 from data.ratings import Catalogue

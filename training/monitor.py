@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from config import DRRError
 from data.files import write_bytes
-from evaluation.curves import learning_curves
-from evaluation.figures import add_legend
+from evaluation.plots import add_legend, learning_curves
 from replay_buffer.base import ReplayError
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means

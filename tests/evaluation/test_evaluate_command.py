@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 import evaluate
+from config import Config, to_json
+from recommender import run_choice
 
 SYNTHETIC = ["--dataset", "synthetic"]
+
+
+@pytest.fixture(autouse=True)
+def own_runs(tmp_path_factory, monkeypatch):
+    """Where finished runs are looked for: an empty folder."""
+    folder = tmp_path_factory.mktemp("save_weights")
+    monkeypatch.setattr(run_choice, "RUNS", folder)
+    return folder
 
 
 def failure(capsys, *arguments):
@@ -57,7 +67,8 @@ def test_writes_json_and_markdown_and_prints_a_table(protocol, tmp_path, capsys)
     assert printed.count("history") == 2
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["protocol"] == protocol
-    assert list(content["policies"]) == ["oracle", "popularity", "random"]
+    assert list(content["policies"]) == ["popularity", "random", "oracle"]  # the bound is last
+    assert "oracle (bound)" in printed
     key = "reward@10" if protocol == "session" else "precision@5"
     assert set(content["policies"]["random"][key]) == {"mean", "ci95"}
     assert (tmp_path / "out.md").read_text().count("\n|") == 5
@@ -67,10 +78,11 @@ def test_writes_json_and_markdown_and_prints_a_table(protocol, tmp_path, capsys)
 
 
 def test_several_runs_of_a_policy_are_seeds(tmp_path, run_folder, fake_runs, capsys):
-    again = run_folder.parent / "again"
-    again.mkdir()
-    (again / "config.json").write_text('{"protocol": ["catalog"]}')
-    weights = [str(run_folder), str(again), f"drr-p={again}"]
+    again, other = (run_folder.parent / name for name in ("again", "other"))
+    for folder in (again, other):
+        folder.mkdir()
+        (folder / "config.json").write_text('{"protocol": ["catalog"]}')
+    weights = [str(run_folder), str(again), f"drr-p={other}"]
     file = tmp_path / "out.json"
     names = ["--policies", "popularity", "drr"]
     asked = [*SYNTHETIC, *names, "--weights", *weights, "--json", str(file)]
@@ -115,6 +127,65 @@ def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, caps
     assert "drr" in evaluate.choose_policies(["all"], "catalog", {"drr": [run_folder]})
     assert "linucb" in evaluate.choose_policies(["all"], "simulator", {})
     assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
+
+
+def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", "session")):
+    """A run that ended at that time."""
+    folder = root / name
+    folder.mkdir()
+    (folder / "config.json").write_text(to_json(Config(dataset=dataset, protocol=protocol)))
+    (folder / "metrics.json").touch()
+    os.utime(folder / "metrics.json", (seconds, seconds))
+    return folder
+
+
+def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, capsys):
+    finished_run(own_runs, "old", 1)
+    finished_run(own_runs, "new", 2)
+    finished_run(own_runs, "other-data", 3, dataset="ml-100k")
+    finished_run(own_runs, "other-protocol", 4, protocol=("rerank",))
+    (finished_run(own_runs, "unfinished", 5) / "metrics.json").unlink()
+    (finished_run(own_runs, "synthetic", 6) / "README.md").touch()  # as a released run
+    assert evaluate.main(SYNTHETIC) == 0
+    captured = capsys.readouterr()
+    assert f"drr is {own_runs / 'new'}" in captured.err
+    rows = {line.split()[0] for line in captured.out.splitlines() if line.strip()}
+    assert {"drr", "popularity", "item-knn"} <= rows
+    assert evaluate.main([*SYNTHETIC, "--policies", "popularity"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "" and "drr" not in captured.out
+
+
+def test_without_a_run_of_ones_own_the_released_one_of_the_data_is_taken(own_runs):
+    for name in ("ml-1m", "ml-100k"):
+        (finished_run(own_runs, name, 1, dataset=name) / "README.md").touch()
+    for asked, name in (("auto", "ml-1m"), ("ml-1m", "ml-1m"), ("ml-100k", "ml-100k")):
+        assert run_choice.default_run("catalog", asked) == {"drr": [own_runs / name]}
+    assert run_choice.default_run("catalog", "synthetic") == {}
+    assert run_choice.default_run("rerank", "auto") == {}
+
+
+def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
+    again = run_folder / ".." / run_folder.name
+    message = failure(capsys, "--weights", str(run_folder), f"seeds={again}")
+    assert f"--weights 'seeds={again}': the folder is given twice" in message
+
+
+def test_the_progress_is_counted(monkeypatch):
+    seen = []
+    monkeypatch.setattr("rich.status.Status.update", lambda _, text: seen.append(text))
+    assert evaluate.main([*SYNTHETIC, "--policies", "oracle", "random", "popularity"]) == 0
+    assert seen == ["1 of 3: random", "2 of 3: popularity", "3 of 3: oracle"]
+
+
+def test_the_help_names_the_policies_and_wraps_where_the_terminal_ends(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "70")
+    with pytest.raises(SystemExit):
+        evaluate.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()[4:]  # after the usage and what it is for
+    assert max(map(len, lines)) <= 70
+    words = " ".join(" ".join(line.strip("│ ") for line in lines).split())
+    assert "popularity, popularity-mean, item-knn" in words and "oracle, the bound" in words
 
 
 def test_unknown_policies_get_a_suggestion(capsys):
@@ -213,7 +284,7 @@ def test_an_interrupt_exits_with_130(capsys, monkeypatch):
         (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
         (["--mode", "transductive", "--weights", "run"], "trained without the test users"),
         (["--protocol", "simulator", "--policies", "drr"], "add --weights DIR"),
-        (["--seed", "-1"], "--seed must not be negative, got -1"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--json", "."], "cannot write .: it is a folder"),
         (["--markdown", "."], "cannot write .: it is a folder"),
         (["--show-users", "-1"], "got -1"),

@@ -12,7 +12,7 @@ import config as settings
 from data.splits import split_users
 from evaluation.intervals import over_seeds
 from experiments import ablation
-from experiments.ablation import Arguments
+from experiments.ablation import AblationArguments
 from experiments.ablation_rows import BASE, ROWS
 from training import loop, tasks
 from training.monitor import Diverged
@@ -36,16 +36,7 @@ def write_cell(arguments, row, seed, value, diverged=False):
 
 @pytest.fixture
 def arguments(tmp_path):
-    page = tmp_path / "docs" / "ablations.md"
-    page.parent.mkdir()
-    page.write_text("before\n<!-- ml-1m best replay -->\n<!-- end -->\nafter\n")
-    return Arguments(
-        study=("replay",),
-        seeds=2,
-        output_root=tmp_path / "runs",
-        figures=page.parent / "figures",
-        docs=page,
-    )
+    return AblationArguments(study=("replay",), seeds=2, output_root=tmp_path / "runs")
 
 
 @pytest.fixture
@@ -62,18 +53,14 @@ def trained(arguments, monkeypatch):
     return seen
 
 
-def test_a_study_is_trained_drawn_and_put_on_its_page(arguments, trained, capsys):
+def test_a_study_is_trained_printed_and_drawn(arguments, trained, capsys):
     ablation.main(arguments)
     assert trained == [(row, seed) for seed in (0, 1) for row in (BASE, UNIFORM)]
-    lines = arguments.docs.read_text().splitlines()
-    assert lines[0] == "before" and lines[-1] == "after"
-    assert "ml-1m, `--preset best`, 50,000 transitions, 2 seeds:" in lines
-    assert sum(line.startswith("| ") for line in lines) == 4
-    link = "![ml-1m best replay: learning curves](figures/ablation-ml-1m-best-replay.png)"
-    assert link in lines
-    picture = arguments.figures / "ablation-ml-1m-best-replay.png"
+    printed = capsys.readouterr().out
+    assert "replay: ml-1m, `--preset best`, 50,000 transitions, 2 seeds:" in printed
+    assert "| uniform replay | 0.2500: +0.0000 (+0.0000, +0.0000) |" in printed
+    picture = arguments.output_root / "ml-1m-best-replay.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "| uniform replay | 0.2500: +0.0000 (+0.0000, +0.0000) |" in capsys.readouterr().out
 
 
 def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(arguments, trained):
@@ -91,7 +78,12 @@ def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(argum
 
 
 def test_no_two_cells_share_a_file():
-    options = [Arguments(), Arguments(preset="paper"), Arguments(steps=10), Arguments(dataset="x")]
+    options = [
+        AblationArguments(),
+        AblationArguments(preset="paper"),
+        AblationArguments(steps=10),
+        AblationArguments(dataset="x"),
+    ]
     files = {
         ablation.cell_file(row, seed, one) for one in options for row in ROWS for seed in (0, 1)
     }
@@ -101,18 +93,17 @@ def test_no_two_cells_share_a_file():
 def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
     made = []
     monkeypatch.setattr(ablation, "compare", lambda study, _: made.append(study))
-    ablation.main(Arguments())
+    ablation.main(AblationArguments())
     assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
 
 
 def test_rows_by_name_are_only_printed(arguments, trained, capsys):
-    page = arguments.docs.read_text()
     ablation.main(replace(arguments, study=(), rows=("no noise",), seeds=1))
     assert trained == [(BASE, 0), ("no noise", 0)]
     assert "| no noise | 0.2500: +0.0000 |" in capsys.readouterr().out
-    assert arguments.docs.read_text() == page and not arguments.figures.exists()
+    assert not list(arguments.output_root.glob("*.png"))
     with pytest.raises(SystemExit, match="'slow' is unknown; choose from: the preset; "):
-        ablation.main(Arguments(rows=("slow",)))
+        ablation.main(AblationArguments(rows=("slow",)))
     with pytest.raises(SystemExit, match="give one of them"):
         ablation.main(replace(arguments, rows=("no noise",)))
 

@@ -1,27 +1,42 @@
-"""Which runs the leaderboard trains for a table, and which become its rows."""
+"""Which runs the leaderboard trains for a table, which become its rows, and how stable they are."""
 
+import json
+import shutil
+import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from config import Config, to_json
-from experiments import leaderboard
-from experiments.leaderboard import Arguments
+from evaluation.intervals import Estimate
+from evaluation.report import Report, Row
+from experiments import leaderboard, markers
+from experiments.leaderboard import LeaderboardArguments
+
+BOUND = 1 / (1 - Config().agent.discount)
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(leaderboard.subprocess, "run", lambda command, check: seen.append(command))
+def arguments(tmp_path):
+    return LeaderboardArguments(
+        datasets=("ml-1m",), tables=("stability",), seeds=3, output_root=tmp_path / "runs"
+    )
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The trainings that were started."""
+    seen = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: seen.append(command))
     return seen
 
 
-def options(command: list[str]) -> str:
+def options(command):
     return " ".join(command[2 : command.index("--output-root")])
 
 
-def test_new_users_share_a_run_and_known_users_have_their_own(tmp_path, commands):
-    arguments = Arguments(output_root=tmp_path)
+def test_new_users_share_a_run_and_known_users_have_their_own(arguments, commands):
     for protocol in ("catalog", "session", "rerank"):
         leaderboard.train(arguments, "ml-1m", protocol, "best", 3)
     both, same, own = map(options, commands)
@@ -29,25 +44,25 @@ def test_new_users_share_a_run_and_known_users_have_their_own(tmp_path, commands
     assert own.endswith("--protocol rerank --run-name ml-1m-rerank-best-seed3")
 
 
-def test_a_small_data_set_has_its_own_number_of_steps(tmp_path, commands):
+def test_a_small_data_set_has_its_own_number_of_steps(arguments, commands):
     for protocol, preset in (("session", "best"), ("session", "paper"), ("rerank", "best")):
-        leaderboard.train(Arguments(output_root=tmp_path), "ml-100k", protocol, preset, 0)
+        leaderboard.train(arguments, "ml-100k", protocol, preset, 0)
     steps = f"--steps {leaderboard.STEPS['ml-100k']}"
     assert [steps in options(command) for command in commands] == [True, False, False]
 
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_run_of_an_earlier_default_is_neither_taken_nor_gone_on_with(
-    tmp_path, commands, finished
+    arguments, commands, finished
 ):
-    folder = tmp_path / "ml-1m-best-seed2"
-    folder.mkdir()
+    folder = arguments.output_root / "ml-1m-best-seed2"
+    folder.mkdir(parents=True)
     today = replace(Config(), dataset="ml-1m", seed=2, data_root="elsewhere")
     earlier = replace(today, env=replace(today.env, window=7))
     if finished:
         (folder / "metrics.json").touch()
     (folder / "config.json").write_text(to_json(earlier))
-    train = (Arguments(output_root=tmp_path), "ml-1m", "catalog", "best", 2)
+    train = (arguments, "ml-1m", "catalog", "best", 2)
     with pytest.raises(SystemExit, match=r"seed2: .*--env.window 20 .the run has 7.*--output-root"):
         leaderboard.train(*train)
     assert commands == []
@@ -56,17 +71,158 @@ def test_a_run_of_an_earlier_default_is_neither_taken_nor_gone_on_with(
     assert [command[-1] for command in commands] == [] if finished else ["--resume"]
 
 
-def test_a_table_has_the_finished_runs_of_its_protocol(tmp_path):
+def test_a_table_has_the_finished_runs_of_its_protocol(arguments):
+    root = arguments.output_root
     for name in ("best-seed0", "best-seed1", "paper-seed0", "rerank-best-seed0"):
-        (tmp_path / f"ml-1m-{name}").mkdir()
-        (tmp_path / f"ml-1m-{name}" / "metrics.json").touch()
-    (tmp_path / "ml-1m-best-seed2").mkdir()  # not finished
+        (root / f"ml-1m-{name}").mkdir(parents=True)
+        (root / f"ml-1m-{name}" / "metrics.json").touch()
+    (root / "ml-1m-best-seed2").mkdir()  # not finished
 
-    def rows(protocol) -> list[str]:
-        found = leaderboard.finished(Arguments(output_root=tmp_path), "ml-1m", protocol)
-        return [run.replace(f"{tmp_path}/ml-1m-", "") for run in found]
+    def rows(protocol):
+        found = leaderboard.finished(arguments, "ml-1m", protocol)
+        return [run.replace(f"{root}/ml-1m-", "") for run in found]
 
     assert rows("catalog") == ["drr=best-seed0", "drr=best-seed1", "drr-paper=paper-seed0"]
     assert rows("session") == rows("catalog")
     assert rows("rerank") == ["drr=rerank-best-seed0"]
     assert rows("simulator") == []
+
+
+def test_the_docs_have_the_best_rows_and_those_that_are_always_shown():
+    names = [*"abcdef", "drr", "g", "popularity", "random", "oracle"]
+    users = {key: Estimate(0.5, 0.4, 0.6) for key in ("reward@10", "hit_rate@10", "reward@20")}
+    rows = tuple(Row(name, users, {}, {}, 0.0) for name in names)
+    report = Report("toy", "session", "inductive", "session", 9, 0, tuple(users), rows, {})
+    lines = leaderboard.for_docs(report).as_markdown().splitlines()[2:]
+    assert lines[0] == "| policy | reward@10 | reward@20 |"
+    shown = [line.split(" | ")[0].strip("| ") for line in lines[2:]]
+    assert shown == [*"abcde", "drr", "popularity", "oracle (bound)"]
+
+
+def write_run(root, seed, precision, q_max=(30.0, 6.0, 2.0, 1.0, 1.5, 1.0, 1.2, 1.4)):
+    """A finished run of eight iterations."""
+    folder = root / f"ml-1m-best-seed{seed}"
+    folder.mkdir(parents=True)
+    config = replace(Config(), dataset="ml-1m", seed=seed)
+    (folder / "config.json").write_text(to_json(config))
+    row = {"precision@5": 0.4, "session_reward@10": 0.0, "critic_loss": 0.1, "action": 0.0}
+    curve = [{"step": 10.0 * place} | {"q_max": q} | row for place, q in enumerate(q_max)]
+    means = {
+        "catalog": {"precision@5": precision},
+        "session": {"reward@10": 1.0, "reward@20": float(seed)},
+    }
+    results = {
+        protocol: {"policies": {"drr": {key: {"mean": value} for key, value in keys.items()}}}
+        for protocol, keys in means.items()
+    }
+    (folder / "metrics.json").write_text(json.dumps({"results": results, "curve": curve}))
+    return folder
+
+
+def cells(table):
+    rows = [line.strip("| ").rsplit(" | ", 1) for line in table.splitlines()]
+    return {row[0].split(":")[0].split(",")[0]: row[1] for row in rows if len(row) == 2}
+
+
+def test_finished_runs_are_taken_as_they_are(arguments, commands, tmp_path, monkeypatch, capsys):
+    for seed, precision in enumerate((0.25, 0.5, 0.75)):
+        write_run(arguments.output_root, seed, precision)
+    monkeypatch.setattr(markers, "DOCS", tmp_path / "docs")
+    leaderboard.main(arguments)
+    table = (arguments.output_root / "ml-1m-stability.md").read_text()
+    found = cells(table)
+    assert commands == [] and table in capsys.readouterr().out
+    assert (found["seeds"], found["diverged"]) == ("3", "0")
+    assert found["precision@5"] == "0.5000, 0.2500, 0.2500"
+    assert found["reward@20"] == f"1.0000, {np.std([0, 1, 2], ddof=1):.4f}, 0.0000"
+    lines = table.splitlines()
+    assert any("median of the last quarter" in line and "| 1.30 |" in line for line in lines)
+    assert any("in any iteration" in line and "| 1.40 |" in line for line in lines)
+    assert any("bound" in line and f"| {BOUND:g} |" in line for line in lines)
+    picture = arguments.output_root / "stability-ml-1m.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "docs").exists()
+
+
+def test_the_docs_are_written_when_asked_for(arguments, tmp_path, monkeypatch):
+    for seed in range(3):
+        write_run(arguments.output_root, seed, 0.5)
+    page = tmp_path / "docs" / "results.md"
+    page.parent.mkdir()
+    monkeypatch.setattr(markers, "DOCS", page.parent)
+    monkeypatch.setattr(leaderboard, "FIGURES", page.parent / "figures")
+    page.write_text("before\n<!-- ml-1m stability -->\nold\n<!-- end -->\nafter\n")
+    leaderboard.main(replace(arguments, write_docs=True))
+    lines = page.read_text().splitlines()
+    assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
+    assert "| diverged | 0 |" in lines
+    assert (page.parent / "figures" / "stability-ml-1m.png").exists()
+    with pytest.raises(SystemExit, match="add <!-- ml-100k stability -->"):
+        markers.write_table("results.md", "ml-100k stability", "new")
+
+
+def test_a_run_that_would_be_stopped_today_has_diverged(arguments, commands):
+    for seed in range(2):
+        write_run(arguments.output_root, seed, 0.5)
+    write_run(arguments.output_root, 2, 0.5, q_max=(30, 2, 1, 1, 1, 11 * BOUND, 1, 1))
+    assert cells(leaderboard.stability(arguments, "ml-1m"))["diverged"] == "1"
+
+
+def test_missing_seeds_are_trained_and_those_that_stop_are_counted(arguments, monkeypatch, capsys):
+    trained = []
+
+    def train(_, dataset, protocol, preset, seed):
+        trained.append((dataset, protocol, preset, seed))
+        if seed == 1:
+            raise subprocess.CalledProcessError(1, "train.py")
+        return write_run(arguments.output_root, seed, 0.5)
+
+    monkeypatch.setattr(leaderboard, "train", train)
+    found = cells(leaderboard.stability(arguments, "ml-1m"))
+    assert trained == [("ml-1m", "catalog", "best", seed) for seed in range(3)]
+    assert (found["seeds"], found["diverged"]) == ("3", "1")
+    assert "seed 1 did not finish" in capsys.readouterr().err
+
+
+def test_what_is_no_divergence_ends_the_command(arguments, monkeypatch):
+    def train(*_):
+        raise subprocess.CalledProcessError(130, "train.py")
+
+    monkeypatch.setattr(leaderboard, "train", train)
+    with pytest.raises(subprocess.CalledProcessError):
+        leaderboard.main(arguments)
+
+
+def test_one_run_has_no_spread(arguments, commands):
+    write_run(arguments.output_root, 0, 0.5)
+    with pytest.raises(SystemExit, match="1 finished run"):
+        leaderboard.main(replace(arguments, seeds=1))
+
+
+def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, tmp_path, capsys):
+    name, curve = leaderboard.read_curve(str(tiny_run.folder))
+    assert name == tiny_run.folder.name
+    assert [row["step"] for row in curve] == [80, 160, 240, 320, 400]
+    assert leaderboard.read_curve(f"mine={tiny_run.folder}") == ("mine", curve)
+    other = shutil.copytree(tiny_run.folder, tmp_path / "other")
+    runs = (str(tiny_run.folder), f"seeds={other}", f"seeds={tiny_run.folder}")
+    leaderboard.main(replace(arguments, curves=runs))
+    picture = arguments.output_root / "curves.png"
+    assert capsys.readouterr().out.strip() == str(picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file; give the folder of a finished run"),
+        ("{", "no learning curve in it"),
+        ('{"curve": [1]}', "no learning curve in it"),
+        ('{"curve": [{"step": "x"}]}', "no learning curve in it"),
+    ],
+)
+def test_a_run_without_a_curve_is_named(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(SystemExit, match=f"{tmp_path}.*{message}"):
+        leaderboard.read_curve(str(tmp_path))

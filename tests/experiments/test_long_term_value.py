@@ -1,15 +1,14 @@
-"""`python -m experiments.long_term_value`: what it plays, and what it puts where."""
+"""`python -m experiments.long_term_value`: what it plays, whom it shows, and what it puts where."""
 
 import json
 
 import numpy as np
 import pytest
 
-import evaluate
 from data import load_dataset
-from evaluation.protocols.new_users import SessionProtocol
-from experiments import long_term_value
-from experiments.leaderboard import insert
+from evaluation import probes
+from evaluation.protocols.new_users import Session
+from experiments import long_term_value, markers
 
 
 class Reacting:
@@ -26,41 +25,103 @@ class Reacting:
         return (sign * np.arange(states.n_items)).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def data(tiny_root):
+    return load_dataset("ml-1m", tiny_root)
+
+
 @pytest.fixture
 def flags(tiny_root, tmp_path, monkeypatch):
     """The command on a run that acts like `Reacting`; its outputs in tmp_path."""
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"protocol": ["catalog", "session"]}))
-    monkeypatch.setattr(evaluate, "load_run", lambda name, *_: Reacting(name))
-    data = ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--policies", "popularity"]
-    return [*data, "--weights", str(folder), "--figure", str(tmp_path / "new" / "figure.png")]
+    monkeypatch.setattr(long_term_value, "load_run", lambda name, *_: Reacting(name))
+    monkeypatch.setattr(markers, "DOCS", tmp_path)
+    monkeypatch.setattr(long_term_value, "FIGURES", tmp_path / "figures")
+    given = ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--policies", "popularity"]
+    given += ["--weights", str(folder), "--cache-dir", str(tmp_path / "cache")]
+    return [*given, "--output-root", str(tmp_path / "new")]
 
 
-def test_the_page_has_tables_and_the_best_median_and_worst_user(flags, tiny_root, tmp_path, capsys):
-    page = tmp_path / "page.md"
+def users_in(text):
+    return [line.split()[1] for line in text.splitlines() if line.startswith("User ")]
+
+
+def test_the_page_has_tables_and_the_best_median_and_worst_user(flags, data, tmp_path, capsys):
+    page = tmp_path / "long-term-value.md"
     parts = ("rewards", "variety", "sessions")
-    page.write_text(
-        "".join(f"before\n<!-- {part} -->\nstale words\n<!-- end -->\n" for part in parts)
-    )
-    assert long_term_value.main([*flags, "--docs", str(page)]) == 0
+    stale = "".join(f"before\n<!-- {part} -->\nstale words\n<!-- end -->\n" for part in parts)
+    page.write_text(stale)
+    assert long_term_value.main(flags) == 0
+    assert page.read_text() == stale and not (tmp_path / "figures").exists()
+    assert "| drr | drr-static |" in capsys.readouterr().out
+    assert long_term_value.main([*flags, "--write-docs"]) == 0
     text = page.read_text()
     assert "stale words" not in text and text.count("before") == 3
-    assert all(insert(text, part, "") != text for part in parts)
     assert "| drr less drr-static |" in text and "| drr less popularity |" in text
-    assert (tmp_path / "new" / "figure.png").read_bytes().startswith(b"\x89PNG")
-    session = SessionProtocol(load_dataset("ml-1m", tiny_root))
+    for folder in ("new", "figures"):
+        picture = tmp_path / folder / "long-term-value.png"
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    session = Session(data)
     totals = session.run(Reacting("drr")).per_user["reward@20"]
     best, worst = int(np.argmax(totals)), int(np.argmin(totals))
-    shown = [line.split()[1] for line in text.splitlines() if line.startswith("User ")]
+    shown = users_in(text)
     assert len(shown) == 3
     assert [shown[0], shown[2]] == [str(session.eval_users[user] + 1) for user in (best, worst)]
     assert f"drr's reward@20, {totals.max():.3g}." in text
-    assert "| drr | drr-static |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [("--quantiles", "2"), ("--weights", "nowhere")])
-def test_what_cannot_be_played_is_one_line(wrong, flags, capsys):
+def test_cases_show_every_policy_under_any_protocol(flags, data, capsys):
+    cases = ["--cases", "--policies", "popularity", "oracle", "--quantiles", "0", "1"]
+    assert long_term_value.main([*flags, *cases]) == 0
+    text = capsys.readouterr().out
+    assert text.count("|  | drr | popularity | oracle |") == 2
+    session = Session(data)
+    rewards = session.run(Reacting("drr")).per_user["reward@10"]
+    worst, best = int(np.argmin(rewards)), int(np.argmax(rewards))
+    assert users_in(text) == [str(session.eval_users[user] + 1) for user in (worst, best)]
+    assert long_term_value.main([*flags, *cases, "--protocol", "catalog"]) == 0
+    assert "drr's precision@5" in capsys.readouterr().out
+
+
+def test_a_case_shows_history_titles_and_ratings(data):
+    session = Session(data, ks=(10,))
+    policies = [Reacting("up"), probes.FixedList(Reacting("down"))]
+    _, results = probes.compare("tiny", session, policies)
+    user = int(np.argmax(results["up"].rewards.sum(axis=1)))
+    text = long_term_value.case(data, session, results, user, first=10)
+    owner = int(session.eval_users[user])
+    items, values = data.items[data.row(owner)], data.values[data.row(owner)]
+    mine = dict(zip(items.tolist(), values.tolist(), strict=True))
+    history = [line for line in text.splitlines() if line.startswith("- ")]
+    assert [line.split("  ", 1)[1] for line in history] == [
+        f"{data.titles[item]} (Drama)" for item in items[:10]
+    ]
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert table[0] == ["up", "down-static"] and len(table) == 2 + 10 + 1
+    for rank, cells in enumerate(table[2:-1]):
+        assert cells[0] == str(rank + 1)
+        for result, cell in zip(results.values(), cells[1:], strict=True):
+            item = int(result.items[user, rank])
+            rating = mine.get(item)
+            assert data.titles[item] in cell
+            assert cell.strip("*").split()[0] == ("-" if rating is None else f"{rating:g}")
+            assert cell.startswith("**") == (rating is not None and rating >= 4)
+    assert any(cell.startswith("**") for cells in table[2:-1] for cell in cells)
+    assert table[-1][1] == f"{results['up'].rewards[user].sum():+.1f}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--quantiles", "0.5", "2"), "must be from 0 to 1"),
+        (("--weights", "nowhere"), "nowhere"),
+        (("--policies", "populartiy"), "did you mean 'popularity'"),
+        (("--protocol", "catalog"), "--protocol catalog is for --cases only"),
+    ],
+)
+def test_what_cannot_be_played_is_one_line(wrong, message, flags, capsys):
     assert long_term_value.main([*flags, *wrong]) == 2
     error = capsys.readouterr().err
-    assert wrong[1] in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1

@@ -1,7 +1,8 @@
-"""`python -m experiments.paper` and `experiments.splits`: what is asked, trained once, and written."""
+"""`python -m experiments.paper`: what is asked, trained once, and written."""
 
-from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import evaluate
 from data.splits import split_by_time
 from evaluation.intervals import Estimate, SeedEstimate
 from evaluation.report import Report, Row
-from experiments import leaderboard, paper, splits
+from experiments import leaderboard, markers, paper, paper_readings
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def value(command: list[str], flag: str) -> str:
     return command[command.index(flag) + 1]
 
 
-def report(question: evaluate.Arguments) -> Report:
+def report(question: evaluate.EvaluateArguments) -> Report:
     """A row for every policy asked about: .1, .2, ... for all of its metrics."""
     runs = dict.fromkeys(run.partition("=")[0] for run in question.weights)
     keys = ("precision@5", "precision@10", "ndcg_self@5", "ndcg_self@10", "ndcg@5", "ndcg@10")
@@ -50,23 +51,25 @@ def report(question: evaluate.Arguments) -> Report:
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[evaluate.Arguments]:
+def asked(monkeypatch) -> list[evaluate.EvaluateArguments]:
     """What evaluate.py was asked."""
-    questions: list[evaluate.Arguments] = []
+    questions: list[evaluate.EvaluateArguments] = []
     monkeypatch.setattr(evaluate, "run", lambda q: questions.append(q) or report(q))
     return questions
 
 
 @pytest.fixture
-def page(tmp_path) -> Path:
+def page(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(markers, "DOCS", tmp_path)
+    monkeypatch.setattr(paper, "FIGURES", tmp_path / "figures")
     file = tmp_path / "paper.md"
     names = ("table 2 ml-100k", "table 6 ml-100k", "table 6 ml-1m", "figure 7")
     file.write_text("".join(f"<!-- {name} -->\nold\n<!-- end -->\nkept\n" for name in names))
     return file
 
 
-def arguments(page: Path, **changes) -> paper.Arguments:
-    return paper.Arguments(docs=page, output_root=page.parent / "runs", **changes)
+def arguments(page: Path, **changes) -> paper.PaperArguments:
+    return paper.PaperArguments(output_root=page.parent / "runs", **changes)
 
 
 def test_a_table_trains_every_state_and_seed_once(trained, asked, page):
@@ -92,23 +95,31 @@ def test_an_unfinished_run_goes_on(trained, tmp_path):
     assert trained[0][-1] == "--resume" and value(trained[0], "--data-root") == "data-root"
 
 
-def test_the_tables_stand_between_their_markers_beside_the_papers_numbers(trained, asked, page):
+def test_the_tables_stand_between_their_markers_beside_the_papers_numbers(
+    trained, asked, page, capsys
+):
+    old = page.read_text()
     paper.main(arguments(page, table=2, seeds=2))
-    text = page.read_text()
-    assert text.count("old") == 3 and text.count("kept") == 4
-    (line,) = [line for line in text.splitlines() if line.startswith("| pmf ")]
+    assert page.read_text() == old
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith("| pmf ")]
     cells = [cell.strip() for cell in line.split("|")[2:-1]]
     assert cells[:2] == ["0.4000 [.390 .410]", "0.6988 (-0.2988)"]
     assert cells[2:4] == ["0.4000 [.390 .410]", "0.6194 (-0.2194)"]
     assert len(cells) == 10 and "(" not in "".join(cells[8:])  # standard NDCG is not in the paper
-    (line,) = [line for line in text.splitlines() if line.startswith("| random ")]
+    (line,) = [line for line in printed.splitlines() if line.startswith("| random ")]
     assert line.split("|")[3].strip() == ""
+    paper.main(arguments(page, table=2, seeds=2, write_docs=True))
+    text = page.read_text()
+    assert text.count("old") == 3 and text.count("kept") == 4
+    assert "| pmf | 0.4000 [.390 .410] | 0.6988 (-0.2988) | 0.4000 [.390 .410] | 0.6194 " in text
     (line,) = [line for line in text.splitlines() if line.startswith("| drr-ave ")]
     assert "**0.9000** [.890 .910]<br>2 seeds [.000 1.00] | 0.7887 (+0.1113)" in line
 
 
 def test_table_6_measures_frozen_and_learning_runs(trained, asked, page):
-    paper.main(arguments(page, table=6, seeds=2, online_seeds=1, datasets=("ml-100k",)))
+    small = {"table": 6, "seeds": 2, "datasets": ("ml-100k",), "write_docs": True}
+    paper.main(arguments(page, **small, online_seeds=1))
     frozen, online = asked
     assert (frozen.agent_mode, online.agent_mode) == ("frozen", "online")
     assert len(frozen.weights) == 8 and len(online.weights) == 4 and online.policies == ()
@@ -120,19 +131,21 @@ def test_table_6_measures_frozen_and_learning_runs(trained, asked, page):
 
 
 def test_figure_7_varies_the_episode_length_alone(trained, asked, page):
-    paper.main(arguments(page, figure=7, seeds=1))
+    paper.main(arguments(page, figure=7, seeds=1, write_docs=True))
     assert [value(c, "--env.episode-length") for c in trained] == ["5", "10", "20", "30"]
     assert [value(c, "--loop.updates-per-rollout") for c in trained] == ["160", "320", "640", "960"]
     assert asked[0].ks == (5, 10, 20, 30)
     assert "| drr-ave-T5 | 0.1000" in page.read_text()
-    assert page.with_name("paper-figure-7.png").read_bytes().startswith(b"\x89PNG")
+    for folder in ("figures", "runs"):
+        picture = page.parent / folder / "paper-figure-7.png"
+        assert picture.read_bytes().startswith(b"\x89PNG")
     # T = 10 is the cell of table 6
     paper.main(arguments(page, table=6, seeds=1, online_seeds=0, datasets=("ml-100k",)))
     assert len(trained) == 4 + 3
 
 
 def test_variants_change_one_setting_each_and_share_the_cell_of_table_2(trained, asked, page):
-    paper.main(arguments(page, variants=True, seeds=1))
+    paper.main(arguments(page, study=("variants",), seeds=1))
     ends = [command[command.index("--loop.checkpoints") + 2 :] for command in trained]
     assert [end[: end.index("--run-name")] for end in ends] == [
         list(changes) for changes in paper.VARIANTS.values()
@@ -143,12 +156,12 @@ def test_variants_change_one_setting_each_and_share_the_cell_of_table_2(trained,
 
 
 def test_without_a_choice_there_is_nothing_to_do(page):
-    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, --figure 7 or --variants"):
+    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, --figure 7 or --study NAME"):
         paper.main(arguments(page))
 
 
-def test_a_shuffled_log_holds_the_same_ratings_user_by_user(tiny):
-    mixed = splits.shuffled(tiny, np.random.default_rng(0))
+def test_a_log_in_random_order_holds_the_same_ratings_user_by_user(tiny):
+    mixed = paper_readings.with_random_order(tiny, np.random.default_rng(0))
     for user in range(tiny.n_users):
         row = tiny.row(user)
         before = sorted(zip(tiny.items[row].tolist(), tiny.values[row].tolist(), strict=True))
@@ -159,17 +172,41 @@ def test_a_shuffled_log_holds_the_same_ratings_user_by_user(tiny):
 
 def test_users_are_chosen_by_their_hidden_ratings(tiny):
     hidden = split_by_time(tiny)[1].lengths
-    assert splits.with_hidden(tiny, 5).tolist() == np.flatnonzero(hidden >= 5).tolist()
-    assert 0 < len(splits.with_hidden(tiny, 5)) < tiny.n_users
-    assert len(splits.with_hidden(tiny, 0)) == (tiny.lengths > 0).sum()
+    assert paper_readings.with_hidden(tiny, 5).tolist() == np.flatnonzero(hidden >= 5).tolist()
+    assert 0 < len(paper_readings.with_hidden(tiny, 5)) < tiny.n_users
+    assert len(paper_readings.with_hidden(tiny, 0)) == (tiny.lengths > 0).sum()
 
 
 def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(splits, "LEAST", (0, 5))
-    rows = splits.measure(tiny, splits.Arguments(cache_dir=tmp_path))
-    assert len(rows) == 4 and all(len(cells) == len(splits.POLICIES) for cells in rows.values())
-    assert next(iter(rows)) == f"last fifth, {(tiny.lengths > 0).sum()} users with 0 or more"
-    study = replace(paper.TABLES[2][0], dataset="toy")
-    lines = splits.as_markdown(study, rows).splitlines()
+    monkeypatch.setattr(paper_readings, "LEAST", (0, 5))
+    monkeypatch.setattr(paper_readings, "CACHE", tmp_path)
+    lines = paper_readings.readings(tiny, paper.TABLES[2][0].paper, seed=0).splitlines()
     assert lines[2].startswith("| the paper |  | 0.6933 / 0.6012 | 0.6933 / 0.6012 | 0.6988 / ")
-    assert len(lines) == 7
+    assert lines[3].startswith(f"| last fifth, {(tiny.lengths > 0).sum()} users with 0 or more |")
+    assert len(lines) == 7 and all(line.count("|") == 7 for line in lines)
+
+
+def test_overlap_is_the_mean_over_all_pairs_of_lists():
+    lists = np.array([[0, 1, 2], [2, 1, 5], [7, 8, 9], [0, 1, 2]])
+    shares = [len(set(a) & set(b)) / 3 for a, b in permutations(lists.tolist(), 2)]
+    assert paper_readings.overlap(lists, n_items=10) == pytest.approx(np.mean(shares))
+    assert paper_readings.overlap(lists[[0, 3]], n_items=10) == 1
+
+
+def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not(monkeypatch):
+    agent = SimpleNamespace(table=SimpleNamespace(items=np.eye(20)[:, :4]))
+    states = SimpleNamespace(n_items=20)
+    corner = np.array([[1.0, -1, 1, 0.9995]] * 2)
+    moving = np.array([[0.5, 0, 1, 0], [-0.5, 0, 1, 0]])
+    monkeypatch.setattr(paper_readings, "first_actions", lambda *_: corner)
+    assert paper_readings.alikeness(agent, states) == (1.0, 0.0, 1.0)
+    monkeypatch.setattr(paper_readings, "first_actions", lambda *_: moving)
+    saturated, spread, _ = paper_readings.alikeness(agent, states)
+    assert (saturated, spread) == (0.25, 0.125)
+
+
+def test_a_trained_run_has_its_row_of_saturation(tiny_run, tiny_data):
+    lines = paper_readings.saturation(tiny_data, {"mine": [tiny_run.folder] * 2}).splitlines()
+    name, *values = lines[2].strip("| ").split(" | ")
+    assert name == "mine" and len(values) == 3
+    assert all(float(value) >= 0 for value in values)

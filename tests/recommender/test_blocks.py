@@ -87,7 +87,7 @@ def test_no_array_of_an_update_has_a_row_of_all_items_for_every_user():
 def test_no_array_of_an_episode_has_a_row_of_all_items_for_every_user():
     users, env = 5, wide_environment()
     spec = transition_spec(BEST, toys.WINDOW, toys.T, toys.K)
-    agent = TrainingAgent(
+    agent = Collector(
         BEST,
         toys.table(N_ITEMS),
         env.ratings,

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 import toys
 from evaluation.policy import States
-from recommender.online import OnlinePolicy
 
 from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
+from recommender.online_policy import OnlinePolicy
 
 STEPS, BATCH = toys.T, toys.PAPER.batch_size
 KNOWN = np.array([3, 1, 4, 2, 5], np.int32)

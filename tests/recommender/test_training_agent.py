@@ -31,9 +31,9 @@ def two_tastes() -> Ratings:
     return Ratings.from_events("two tastes", users, items, stars, place, **ids)
 
 
-def training_agent(config: AgentConfig, ratings: Ratings, updates: int) -> TrainingAgent:
+def training_agent(config: AgentConfig, ratings: Ratings, updates: int) -> Collector:
     spec = transition_spec(config, WINDOW, T, k=4)
-    return TrainingAgent(
+    return Collector(
         config,
         fit_svd(ratings, 4),
         ratings,
@@ -75,7 +75,7 @@ LEARNERS = {
 
 
 @pytest.fixture(scope="module", params=LEARNERS)
-def learned(request) -> tuple[TrainingAgent, list[float]]:
+def learned(request) -> tuple[Collector, list[float]]:
     """An agent after 40 short episodes of 32 users, and the mean reward of each."""
     config, ratings, rng = LEARNERS[request.param], two_tastes(), np.random.default_rng(0)
     agent, rewards = training_agent(config, ratings, updates=40 * 24), []

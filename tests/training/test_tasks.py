@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from evaluation.protocols.simulator import Simulator as SimulatorProtocol
-from recommender.policy import DRRPolicy
 
 import config as settings
 from data.ratings import Ratings
@@ -14,7 +12,9 @@ from data.splits import split_by_time
 from embedding.factorise import fit_mf
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
+from evaluation.protocols.known_users import Simulator as SimulatorProtocol
 from recommender.agent import DRRAgent
+from recommender.drr_policy import DRRPolicy
 from training.tasks import (
     CUTS,
     KnownUserTask,

@@ -1,23 +1,44 @@
-"""Plots of what was measured. Every function returns a new matplotlib Figure, and draws nothing else.
+"""Plots of evaluations and of training runs. Each returns a new matplotlib Figure.
 
 The highlighted policy (by default `drr`) has the same colour everywhere.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from data.observation import FloatArray, IntArray
-from evaluation.protocols.base import Result
+from evaluation.policy import FloatArray, IntArray
 from evaluation.report import BOUND, Report, Row
 
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
+CurveRow = Mapping[str, float]
+PANELS = (  # of one run: title, scalars
+    ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
+    (
+        "Reward of an episode",
+        ("reward (training)", "session_reward@10", "session_reward@20", "reward@10"),
+    ),
+    ("Losses", ("critic_loss", "actor_loss")),
+    ("Mean action", ("action",)),
+    ("Mean Q", ("q",)),
+    ("Exploration", ("epsilon", "noise")),
+)
+COMPARED = (  # of several runs: title, the scalar, or the first of these that a run has
+    ("Precision@5, held-out users", ("precision@5",)),
+    ("Reward of 10 recommendations, held-out users", ("session_reward@10", "reward@10")),
+    ("Reward of a training episode", ("reward",)),
+    ("Critic loss", ("critic_loss",)),
+    ("Mean action", ("action",)),
+    ("Mean Q", ("q",)),
+)
 
 
 def leaderboard(
@@ -56,33 +77,12 @@ def by_length(
         lengths = sorted(int(key.split("@")[1]) for key in found)
         for row, colour in coloured(names, highlight):
             estimates = [report.rows[row].users[f"{metric}@{k}"] for k in lengths]
-            means = [estimate.mean for estimate in estimates]
-            low, high = [e.low for e in estimates], [e.high for e in estimates]
-            width = _width(names[row], highlight)
-            axes.plot(lengths, means, color=colour, label=names[row], lw=width)
-            axes.fill_between(lengths, low, high, color=colour, alpha=0.12, lw=0)
+            mean, low, high = np.array([(e.mean, e.low, e.high) for e in estimates]).T
+            draw_band(axes, lengths, mean, low, high, colour, names[row])
         axes.set(xlabel="length of the list k", ylabel=f"{metric}@k")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(panels[0])
     figure.suptitle(f"{report.label}: {report.n_users:,} users, bands: 95% intervals")
-    return figure
-
-
-def reward_by_step(results: Sequence[Result], highlight: str = "drr") -> Figure:
-    """Mean reward of each step [T], and summed up to it, one line for each result."""
-    figure, (single, total) = new_figure(1, 2, (9.2, 3.6))
-    names = [result.policy for result in results]
-    for row, colour in coloured(names, highlight):
-        means = results[row].rewards.mean(axis=0)
-        steps = np.arange(1, len(means) + 1)
-        width = _width(names[row], highlight)
-        single.plot(steps, means, color=colour, lw=width, label=names[row])
-        total.plot(steps, np.cumsum(means), color=colour, lw=width, label=names[row])
-    for axes, label in ((single, "mean reward of the step"), (total, "mean reward so far")):
-        axes.axhline(0, color="black", lw=0.6)
-        axes.set(xlabel="step t", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    add_legend(total)
     return figure
 
 
@@ -145,20 +145,6 @@ def rank_changes(before: IntArray, after: IntArray, names: Mapping[int, str]) ->
     return figure
 
 
-def bars(values: Mapping[str, float], label: str, highlight: str = "") -> Figure:
-    """Horizontal bars from zero of whole numbers, the first on top, each with its value."""
-    figure, (axes,) = new_figure(1, 1, (8, 0.7 + 0.32 * len(values)))
-    names = [shorten(name, 60) for name in values]
-    colours = [ACCENT if name == highlight else PLAIN for name in names]
-    drawn = axes.barh(names, list(values.values()), color=colours, height=0.65)
-    axes.bar_label(drawn, fmt="%.3g", padding=3)
-    axes.invert_yaxis()
-    axes.set_xlabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y", visible=False)
-    return figure
-
-
 def contributions(values: Mapping[str, float], base: float, score: float, name: str) -> Figure:
     """What each item of a history adds to the score of `name`, the most on top; base: without any."""
     figure, (axes,) = new_figure(1, 1, (8, 1.1 + 0.32 * len(values)))
@@ -176,6 +162,54 @@ def contributions(values: Mapping[str, float], base: float, score: float, name: 
     parts = f"{base:.2f} without history {'-+'[total >= 0]} {abs(total):.2f} from the history"
     figure.suptitle(f"{shorten(name, 60)}\nscore {score:.2f} = {parts}", size=11)
     return figure
+
+
+def learning_curves(curve: Sequence[CurveRow]) -> Figure:
+    """`metrics.json["curve"]` against environment transitions; missing scalars are left out."""
+    figure, panels = new_figure(2, 3, (12.5, 6.2))
+    for axes, (title, names) in zip(panels, PANELS, strict=True):
+        axes.set(title=title, xlabel="transitions")
+        for name, colour in zip(names, CYCLE, strict=False):
+            steps, values = points(curve, name.removesuffix(" (training)"))
+            if len(steps):
+                marker = "o" if len(steps) < len(curve) else None
+                axes.plot(steps, values, label=name, color=colour, marker=marker, ms=3)
+        if len(names) > 1:
+            add_legend(axes)
+        _scale(axes, logarithmic=title == "Losses")
+    return figure
+
+
+def strategies(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
+    """Learning curves of (name, curve) over one another; runs of one name are its seeds.
+
+    Seeds: their mean at the steps that all of them have, and a band from the lowest to the highest.
+    """
+    figure, panels = new_figure(2, 3, (12.5, 6.6))
+    names = list(dict.fromkeys(name for name, _ in runs))
+    for axes, (title, keys) in zip(panels, COMPARED, strict=True):
+        axes.set(title=title, xlabel="transitions")
+        for place, colour in coloured(names, highlight):
+            seeds = [points(curve, *keys) for name, curve in runs if name == names[place]]
+            steps, values = _shared_points(seeds)
+            if len(steps):
+                label = names[place] if len(seeds) == 1 else f"{names[place]} ({len(seeds)} seeds)"
+                bands = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+                draw_band(axes, steps, *bands, colour, label)
+        _scale(axes, logarithmic=title == "Critic loss")
+    handles, labels = panels[2].get_legend_handles_labels()
+    widest = max(map(len, labels), default=0) * 0.08 + 0.6  # inches, with its line
+    columns = min(4, max(1, int(figure.get_figwidth() / widest)))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
+    return figure
+
+
+def points(curve: Sequence[CurveRow], *keys: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Steps and values of a scalar where it was measured, [M] each: the first key that occurs."""
+    key = next((key for key in keys if any(key in row for row in curve)), keys[0])
+    rows = [(row["step"], row[key]) for row in curve if key in row]
+    steps, values = np.array(rows, np.float64).reshape(-1, 2).T
+    return steps.astype(np.int64), values
 
 
 def shorten(text: str, length: int) -> str:
@@ -199,6 +233,27 @@ def new_figure(
         axes.grid(alpha=0.3)
         axes.set_axisbelow(True)
     return figure, list(grid.flat)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Draw the figure into a file, whose ending (png, svg, pdf) decides the kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=80)
+
+
+def draw_band(
+    axes: Axes,
+    x: ArrayLike,
+    mean: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    colour: str,
+    label: str,
+) -> None:
+    """A line with a band around it."""
+    axes.plot(x, mean, color=colour, label=label, lw=1.8)
+    axes.fill_between(x, low, high, color=colour, alpha=0.14, lw=0)
 
 
 def add_legend(axes: Axes) -> None:
@@ -244,10 +299,6 @@ def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
     return coloured + [(row, ACCENT) for row, name in enumerate(names) if name == highlight]
 
 
-def _width(name: str, highlight: str) -> float:
-    return 2.6 if name == highlight else 1.5
-
-
 def _apart(points: FloatArray, items: Sequence[int], count: int) -> list[int]:
     """The first `count` items that are a quarter of the picture's height above one another."""
     gap, chosen = np.ptp(points[:, 1]) / 4, list[int]()
@@ -265,3 +316,21 @@ def _label(axes: Axes, point: FloatArray, text: str, middle: float) -> None:
     axes.plot(x, y, "o", ms=4, color="black")
     written = axes.annotate(text, (x, y), (shift, 3), textcoords="offset points", ha=side, size=7.5)
     written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+
+
+def _shared_points(
+    seeds: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Steps [M] that all seeds have, and their values there, [seeds, M]."""
+    shared = seeds[0][0]
+    for steps, _ in seeds[1:]:
+        shared = np.intersect1d(shared, steps)
+    return shared, np.array([values[np.isin(steps, shared)] for steps, values in seeds])
+
+
+def _scale(axes: Axes, logarithmic: bool) -> None:
+    """Transitions in thousands; losses, where they are positive, on a logarithmic axis."""
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+    if logarithmic and axes.lines and axes.dataLim.y0 > 0:
+        axes.set_yscale("log")

@@ -1,0 +1,99 @@
+"""What the paper leaves open: which ratings it hid, and whether its actors tell users apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from evaluation.policy import FloatArray, IntArray, States
+
+from baselines import registry
+from data import Ratings
+from evaluation.protocols.base import top_k
+from evaluation.protocols.known_users import Rerank
+from evaluation.report import markdown_table
+from recommender import DRRAgent
+from recommender.drr_policy import DRRPolicy
+from recommender.state import Observation
+
+POLICIES = ("random", "popularity", "popularity-mean", "pmf", "svd++")
+KEYS = ("precision@5", "precision@10")
+LEAST = (0, 7, 10)  # hidden ratings; with fewer than 10, precision@10 cannot reach 1
+CACHE = Path(".cache/baselines")
+LENGTH = 10
+SATURATED = 0.999  # of tanh: its slope there is 0.002
+
+
+def readings(ratings: Ratings, published: Mapping[str, Sequence[float]], seed: int) -> str:
+    """A line for each reading of re-ranking, precision of simple policies; the paper's first."""
+    known = [published.get(name, ())[: len(KEYS)] for name in POLICIES]
+    rows = [["the paper", *map(joined, known)]]
+    shuffled = with_random_order(ratings, np.random.default_rng(seed))
+    for split, log in {"last fifth": ratings, "random fifth": shuffled}.items():
+        visible = Rerank(log).visible
+        policies = [
+            registry.build(name, "rerank", visible, seed=seed, cache_dir=CACHE) for name in POLICIES
+        ]
+        for least in LEAST:
+            protocol = Rerank(log, with_hidden(log, least))
+            results = [protocol.evaluate(policy) for policy in policies]
+            cells = [joined([result[key].mean() for key in KEYS]) for result in results]
+            rows.append([f"{split}, {protocol.n_users:,} users with {least} or more", *cells])
+    return markdown_table([["hidden ratings", *POLICIES], *rows])
+
+
+def joined(values: Sequence[float]) -> str:
+    return " / ".join(f"{value:.4f}" for value in values)
+
+
+def with_random_order(ratings: Ratings, rng: np.random.Generator) -> Ratings:
+    """The same ratings in a random order within each user, so that a split by time is random."""
+    order = np.lexsort((rng.random(ratings.n_ratings), ratings.users))
+    return replace(ratings, items=ratings.items[order], values=ratings.values[order])
+
+
+def with_hidden(ratings: Ratings, least: int, fraction: float = 0.8) -> IntArray:
+    """Users with ratings of whom at least so many are hidden."""
+    hidden = ratings.lengths - (fraction * ratings.lengths).astype(np.int64)
+    return np.flatnonzero((ratings.lengths > 0) & (hidden >= least))
+
+
+def saturation(ratings: Ratings, runs: Mapping[str, Sequence[Path]]) -> str:
+    """How far each actor's tanh is saturated, how alike its lists are; means over seeds.
+
+    Every run is asked for one list of ten for each user of `rerank`, from the whole catalogue.
+    """
+    states = Rerank(ratings).start()
+    rows = [
+        ["run", f"components beyond ±{SATURATED}", "standard deviation over users"]
+        + ["items that two lists share"]
+    ]
+    for name, folders in runs.items():
+        agents = [DRRAgent.load(folder, catalogue=ratings) for folder in folders]
+        means = np.mean([alikeness(agent, states) for agent in agents], axis=0)
+        rows.append([name, *(f"{value:.3f}" for value in means)])
+    return markdown_table(rows)
+
+
+def alikeness(agent: DRRAgent, states: States) -> tuple[float, float, float]:
+    """Share of saturated components; their mean standard deviation over users; overlap of lists."""
+    actions = first_actions(agent, states)
+    lists = top_k(actions @ agent.table.items.T, LENGTH)
+    saturated = float((np.abs(actions) > SATURATED).mean())
+    return saturated, float(actions.std(axis=0).mean()), overlap(lists, states.n_items)
+
+
+def first_actions(agent: DRRAgent, states: States) -> FloatArray:
+    """pi(s) of all users before the first recommendation [B, k]."""
+    profiles = agent.table.fold_in_rows(states.offsets, states.items, states.ratings)
+    items, ratings = DRRPolicy(agent).latest(states)
+    observation = Observation(states.users, items, ratings, items, np.zeros_like(ratings), profiles)
+    actions: FloatArray = agent.act(observation).numpy()
+    return actions
+
+
+def overlap(lists: IntArray, n_items: int) -> float:
+    """Mean share of the items of one list [k] that another has, over all pairs of lists [B, k]."""
+    shown = np.bincount(lists.ravel(), minlength=n_items).astype(float)
+    n_users, k = lists.shape
+    return float((shown * (shown - 1)).sum() / (n_users * (n_users - 1) * k))

@@ -1,0 +1,87 @@
+"""Which trained runs are evaluated: those of --weights, or the newest one that fits."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import NEW_USERS, Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from data.ratings import Ratings
+    from recommender.drr_policy import DRRPolicy
+
+DRR = "drr"  # the name of runs that get no other
+RUNS = Path("save_weights")  # where train.py leaves runs, beside the released ones
+MODEL_CARD = "README.md"  # of a released run
+Runs = dict[str, list[Path]]  # folders by the policy's name, one for each seed
+
+
+def parse_weights(weights: Sequence[str], protocol: str) -> Runs:
+    """{policy name: run folders} from DIR and NAME=DIR; ConfigError for what is no fitting run."""
+    runs: Runs = {}
+    seen: set[Path] = set()
+    for given in weights:
+        name, separator, path = given.partition("=")
+        if not separator or os.sep in name:
+            name, path = DRR, given
+        folder = Path(path)
+        if not name or not path or not folder.is_dir():
+            raise ConfigError(f"--weights {given!r}: no such folder; give DIR or NAME=DIR")
+        if folder.resolve() in seen:
+            raise ConfigError(f"--weights {given!r}: the folder is given twice; give it once")
+        _check_trained_for(folder, protocol)
+        seen.add(folder.resolve())
+        runs.setdefault(name, []).append(folder)
+    return runs
+
+
+def default_run(protocol: str, dataset: str) -> Runs:
+    """The newest finished run of one's own that fits, else the released one; empty without any.
+
+    dataset: as in --dataset; "auto" takes any run of one's own, and the released one of ml-1m.
+    """
+    finished = sorted(RUNS.glob("*/metrics.json"), key=lambda file: -file.stat().st_mtime)
+    fitting = [file.parent for file in finished if _fits(file.parent, protocol, dataset)]
+    own = [folder for folder in fitting if not (folder / MODEL_CARD).exists()]
+    released = "ml-1m" if dataset == "auto" else dataset
+    chosen = own or [folder for folder in fitting if folder.name == released]
+    return {DRR: chosen[:1]} if chosen else {}
+
+
+def run_settings(folder: Path) -> Config:
+    """A run's settings; ConfigError where the folder is not that of a run."""
+    try:
+        return load(folder / "config.json")
+    except ConfigError as error:
+        raise ConfigError(f"--weights {folder}: not the folder of a run ({error})") from error
+
+
+def load_run(name: str, folder: Path, catalogue: "Ratings") -> "DRRPolicy":
+    """The policy of a trained run; ConfigError if its files cannot be used."""
+    from recommender.agent import DRRAgent
+    from recommender.drr_policy import DRRPolicy
+
+    try:
+        return DRRPolicy(DRRAgent.load(folder, catalogue), name)
+    except (ValueError, OSError, KeyError) as error:
+        raise ConfigError(f"--weights {folder}: {error}") from error
+
+
+def _fits(folder: Path, protocol: str, dataset: str) -> bool:
+    """Whether a run is for the protocol and the data asked for."""
+    try:
+        _check_trained_for(folder, protocol)
+    except ConfigError:
+        return False
+    return dataset in ("auto", run_settings(folder).dataset)
+
+
+def _check_trained_for(folder: Path, protocol: str) -> None:
+    """A run for new users has seen what the splits by time hide, and the reverse."""
+    trained_for = run_settings(folder).protocol
+    if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
+        raise ConfigError(
+            f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
+            f"{protocol} hides; train one with: python train.py --protocol {protocol}"
+        )
