@@ -4,29 +4,47 @@
     python -m benchmarks.growth --large --json growth.json     (and 20 million ratings, twice)
 
 Synthetic sets of 6 thousand to 600 thousand users and 4 thousand to 400 thousand items, each in a
-process of its own (benchmarks/growth_case.py). The stages are those of train.py with its default
-settings: reading the data, the embedding, environment steps and updates, a checkpoint, a ranked
-list, and, with `pip install faiss-cpu`, approximate retrieval. Then what growth costs: the time of
-a step with n times the items over n times the time, and the time with n times the users over the
-same time; both are 1 where cost grows as it should. Times of steps are CPU times of all threads
-together, so that they compare though the sets take their turns on a machine that is not idle.
-
-A set that the JSON file holds already is not measured again, so an interrupted call goes on.
+process of its own so that its peak memory is its own. The stages are those of train.py with its
+default settings: reading the data, setting up (the embedding first), environment steps and updates;
+then one recommendation, exact and, with `pip install faiss-cpu`, with approximate retrieval. Times
+of steps are CPU times of all threads together, so that they compare though the sets take their
+turns on a machine that is not idle. Growth is the time over that of the first set; for the items it
+is divided by how many times as many there are: both are 1 where cost grows as it should.
 """
 
-import json
-import subprocess
+import contextlib
+import io
+import resource
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import tyro
 
-from benchmarks.common import Arguments as CommonArguments
-from benchmarks.common import Table, print_table, write_json
+from benchmarks.common import (
+    Arguments as CommonArguments,
+)
+from benchmarks.common import (
+    Table,
+    Workload,
+    conclude,
+    median_seconds,
+    peak_gib,
+    start_tensorflow,
+)
+from config import Config
+from config.command_line import until_nobody_reads
+from data import Ratings, read_interactions
+from data.synthetic import SyntheticConfig, make_synthetic
 
 Size = tuple[int, int, int]  # users, items, ratings
 Figures = dict[str, Any]
@@ -42,27 +60,28 @@ LARGE: tuple[Size, ...] = (
     (138_493, 26_744, 20_000_263),  # the shape of MovieLens-20M
     (600_000, 400_000, 20_000_000),
 )
-STEPS = {"transition_us": "environment step", "update_ms": "update"}
+UPDATES = 4  # in one call: a run makes more, but 400 thousand items take seconds for each
+REQUESTS, KNOWN = 200, 10  # to approximate retrieval, by users of whom so many ratings are known
+STEPS = {"transition_us": "environment step, CPU us", "update_ms": "update, CPU ms"}
+STAGES = {
+    "read_s": "read from CSV, s",
+    "setup_s": "set up, s",
+    **STEPS,
+    "recommend_ms": "recommend, ms",
+    "peak_gib": "peak memory, GiB",
+}
 RETRIEVAL = {
-    "exact_ms": "exact, ms",
+    "index_s": "index, s",
     "retrieval_ms": "retrieval, ms",
     "recall@10": "recall@10",
     "recall@100": "recall@100",
-}
-ROWS = {
-    "generate_s": "made up, s",
-    "parse_s": "read from CSV, s",
-    "embedding_s": "embedding, s",
-    "prepare_s": "agent, environment, s",
-    "transition_us": "environment step, CPU us",
-    "update_ms": "update, CPU ms",
-    "list_ms": "ranked list, ms",
-    "checkpoint_s": "checkpoint, s",
 }
 
 
 @dataclass(frozen=True)
 class Arguments(CommonArguments):
+    repeats: int = 3
+    """Timings of each thing; the median counts."""
     sizes: tuple[Size, ...] = SIZES
     """Users, items and ratings of each set. Growth is measured against the first one."""
     large: bool = False
@@ -71,38 +90,110 @@ class Arguments(CommonArguments):
 
 
 def main(arguments: Arguments) -> None:
-    """Measure, write after every set, print."""
-    found = {tuple(case["size"]): case for case in measured(arguments.json)}
+    """Measure, print, write."""
     sizes = arguments.sizes + (LARGE if arguments.large else ())
-    for size in sizes:
-        found[size] = found.get(size) or run_case(size, arguments.repeats)
-        cases = [found[each] for each in sizes if each in found]
-        growth = {axis: growth_along(axis, cases) for axis in ("items", "users")}
-        figures = {"cases": cases, "growth": growth}
-        write_json(arguments.json, figures)
-    for table in tables(figures):
-        print_table(*table)
+    cases = [measure_apart(size, arguments.repeats) for size in sizes]
+    growth = {axis: growth_along(axis, cases) for axis in ("items", "users")}
+    figures = {"cases": cases, "growth": growth}
+    conclude(arguments, "growth", figures, tables(figures))
 
 
-def measured(path: Path | None) -> list[Figures]:
-    """The cases that the file holds."""
-    if path is None or not path.is_file():
-        return []
-    cases: list[Figures] = json.loads(path.read_text("utf-8"))["cases"]
-    return cases
+def measure_apart(size: Size, repeats: int) -> Figures:
+    """`measure` in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(measure, size, Config(dataset="synthetic"), repeats).result()
 
 
-def run_case(size: Size, repeats: int) -> Figures:
-    """One set's figures, measured in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "case.json"
-        numbers = [str(number) for number in size]
-        command = [sys.executable, "-m", "benchmarks.growth_case", *numbers]
-        command += ["--repeats", str(repeats), "--json", str(file)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        figures: Figures = json.loads(file.read_text(encoding="utf-8"))
-    del figures["machine"]
-    return {"size": size, **figures}
+def measure(size: Size, config: Config, repeats: int) -> Figures:
+    """Times of every stage of a run with `config` on a set of that size, and the peak memory."""
+    ratings = make_synthetic(synthetic_set(size))
+    figures: Figures = {"items": ratings.n_items, "users": ratings.n_users}
+    figures |= {"ratings": ratings.n_ratings, "read_s": seconds_to_read(ratings)}
+    start_tensorflow("cpu")
+    began = time.perf_counter()
+    workload = Workload(config, ratings)
+    figures["setup_s"] = time.perf_counter() - began
+    figures |= step_times(workload, repeats)
+    figures["peak_gib"] = peak_gib(resource.getrusage(resource.RUSAGE_SELF))
+    agent, history = workload.training.agent, known_ratings(ratings, 0)
+    calls: dict[str, Callable[[], Any]] = {"exact": partial(agent.recommend, history)}
+    figures["recommend_ms"] = 1e3 * median_seconds(calls, repeats)["exact"]
+    return figures | retrieval_figures(workload, repeats)
+
+
+def synthetic_set(size: Size) -> SyntheticConfig:
+    """The synthetic set whose mean number of ratings per user is that of `size`, within percents."""
+    users, items, ratings = size
+    mean = ratings / users
+    return SyntheticConfig(
+        n_users=users,
+        n_items=items,
+        shortest=max(2, round(mean / 3)),
+        longest=min(round(12 * mean), items // 2),
+        typical=0.7 * mean,  # lengths are log-normal: the median is below the mean
+    )
+
+
+def seconds_to_read(ratings: Ratings) -> float:
+    """Seconds to read the ratings from a CSV file, as `--dataset csv` does."""
+    columns = {
+        "user": ratings.user_ids[ratings.users],
+        "item": ratings.item_ids[ratings.items],
+        "rating": ratings.values,
+        "timestamp": ratings.timestamps,
+    }
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+        path = Path(folder) / "ratings.csv"
+        pd.DataFrame(columns).to_csv(path, index=False)
+        del columns
+        began = time.perf_counter()
+        read_interactions(path)
+        return time.perf_counter() - began
+
+
+def step_times(workload: Workload, repeats: int) -> Figures:
+    """CPU time of an environment step, in us, and of an update, in ms."""
+    config = workload.config
+    users = config.loop.parallel_users
+    calls = {"play": partial(workload.play, users), "learn": partial(workload.learn, UPDATES)}
+    seconds = median_seconds(calls, repeats, time.process_time)
+    return {
+        "transition_us": 1e6 * seconds["play"] / (users * config.env.episode_length),
+        "update_ms": 1e3 * seconds["learn"] / UPDATES,
+    }
+
+
+def known_ratings(ratings: Ratings, user: int) -> list[tuple[int | str, float]]:
+    """The user's first ratings, for `recommend`."""
+    row = slice(ratings.row(user).start, ratings.row(user).start + KNOWN)
+    items = ratings.item_ids[ratings.items[row]]
+    return list(zip(items.tolist(), ratings.values[row].tolist(), strict=True))
+
+
+def retrieval_figures(workload: Workload, repeats: int) -> Figures:
+    """Recall of approximate retrieval, and one request with it; nothing without faiss.
+
+    The requests are sums of the vectors of users' first items: about what a trained actor answers,
+    which this one, after a few updates, is not.
+    """
+    from recommender.retrieval import Retrieval, RetrievalError, recall
+
+    ratings, agent = workload.training.ratings, workload.training.agent
+    items, began = agent.table.items, time.perf_counter()
+    try:
+        retrieval = Retrieval(items)
+    except RetrievalError as error:
+        print(error, file=sys.stderr)
+        return {}
+    seconds, history = time.perf_counter() - began, known_ratings(ratings, 0)
+    firsts = [ratings.items[ratings.row(user)][:KNOWN] for user in range(REQUESTS)]
+    actions = np.array([items[known].sum(axis=0) for known in firsts])
+    calls = {"request": partial(agent.recommend, history, retrieval=retrieval)}
+    return {
+        "index_s": seconds,
+        "retrieval_ms": 1e3 * median_seconds(calls, repeats)["request"],
+        **{f"recall@{k}": recall(retrieval.nearest(actions, k), actions, items) for k in (10, 100)},
+    }
 
 
 def growth_along(axis: str, cases: Sequence[Figures]) -> dict[str, dict[str, float]]:
@@ -123,44 +214,29 @@ def growth_along(axis: str, cases: Sequence[Figures]) -> dict[str, dict[str, flo
 def tables(figures: Figures) -> list[Table]:
     """The figures for people."""
     cases = figures["cases"]
-    found = [case for case in cases if case["retrieval"]]
     return [
         Table(
             "Time of every stage, and peak memory",
             ["users", *(short(case["users"]) for case in cases)],
             [
                 *([axis, *(short(case[axis]) for case in cases)] for axis in ("items", "ratings")),
-                *([title, *(case[key] for case in cases)] for key, title in ROWS.items()),
-                ["peak memory, GiB", *(peak(case) for case in cases)],
+                *(
+                    [title, *(case.get(key) for case in cases)]
+                    for key, title in (STAGES | RETRIEVAL).items()
+                    if key in cases[0]
+                ),
             ],
         ),
         Table(
             "Growth of a step's CPU time: with items over linear, with users over constant",
             ["against the first", *STEPS.values()],
             [
-                [f"{times} {axis}", *(row[step] for step in STEPS)]
+                [f"{times} {axis}", *row.values()]
                 for axis, rows in figures["growth"].items()
                 for times, row in rows.items()
             ],
         ),
-        Table(
-            "Approximate retrieval: one request, and recall against the exact ranking",
-            ["items", "index, s", *RETRIEVAL.values()],
-            [
-                [
-                    short(case["items"]),
-                    case["retrieval_s"],
-                    *(case["retrieval"][key] for key in RETRIEVAL),
-                ]
-                for case in found
-            ],
-        ),
     ]
-
-
-def peak(case: Figures) -> float:
-    """The largest resident memory of a case, GiB."""
-    return float(max(case["peak_gib"].values()))
 
 
 def short(number: int) -> str:
@@ -169,4 +245,5 @@ def short(number: int) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))

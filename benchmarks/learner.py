@@ -2,210 +2,242 @@
 
     python -m benchmarks.learner --json learner.json
 
-Three things are measured, all with the paper preset, whose networks have the sizes of the earlier
-repositories (state 300, hidden 128, action 100):
-
-batch       updates alone, on batches that are ready. The share of the peak is the operations of the
-            update's matrix products (benchmarks/products.py has the formula) over the time, divided
-            by the best float32 tf.matmul of sizes 1024 to 4096 in the same run. Below it, the same
-            share for these products alone, with nothing between them: no update can be faster.
-end_to_end  acting, environment, replay and updates together, as many updates of 32 transitions as
-            there are environment steps; against the same loop written plainly: one user, one step,
-            one eager update at a time.
-parallel    environment steps with acting and ranking over the whole catalogue, without updates.
+updates  of the default and of the paper preset, on batches that are ready: many in one compiled
+         call, as training makes them, and the same update one at a time, as a plain `tf.function`
+         and eagerly. The share of the peak is the operations of the update's matrix products over
+         its time, divided by the best float32 tf.matmul in the same run.
+loops    acting, environment, replay and one update of 32 transitions a step, with the paper preset,
+         whose networks have the sizes of the earlier repositories: many users at once, compiled;
+         one user, one step and one update at a time, as a plain `tf.function`, and eagerly, as the
+         earlier repositories do.
 
 Timings take turns, so that a slow spell of the machine hits all alike, and the median counts.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import tyro
 
 import config as settings
-from benchmarks.common import DataArguments, Table, conclude, load_ratings, median_seconds
+from benchmarks.common import (
+    DataArguments,
+    Table,
+    Workload,
+    conclude,
+    load_ratings,
+    median_seconds,
+    start_tensorflow,
+    timed_preset,
+)
+from config.command_line import until_nobody_reads
+from data import Ratings
 
-OPERATIONS = 2**32  # of one timing of the update, at least
-EAGER_STEPS = 5  # in one timing of the baseline
+CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
+OURS, PLAIN, EAGER = "compiled", "tf.function", "eager"
 
 
 @dataclass(frozen=True)
 class Arguments(DataArguments):
-    batches: tuple[int, ...] = (32, 128, 512, 2048)
-    """Batch sizes of the updates."""
     matmuls: tuple[int, ...] = (1024, 2048, 4096)
     """Sizes of the matrices that give the peak."""
-    users: int = 32
-    """Users at once, end to end; with T = 10, one compiled call makes ten times as many updates."""
-    parallel: int = 512
-    """Users at once, without updates."""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
-    """auto: the first GPU if TensorFlow sees one, else the CPU."""
+
+
+class Timed(NamedTuple):
+    """A call, and how many updates or steps it makes."""
+
+    count: int
+    call: Callable[[], Any]
 
 
 def main(arguments: Arguments) -> None:
     """Measure, print, write."""
-    from training.process import select_device
+    device = start_tensorflow(arguments.device)
+    ratings = load_ratings(arguments)
+    timed: dict[tuple[Any, ...], Timed] = {
+        ("matmul", size): Timed(1, matmul(size)) for size in arguments.matmuls
+    }
+    operations = {}
+    for preset, size in CASES:
+        workload = Workload(timed_preset(preset), ratings)
+        ways, operations[preset, size] = ways_to_update(workload, size)
+        timed |= {(preset, size, way): ways[way] for way in ways}
+    timed |= {("loop", way): loop for way, loop in loops(ratings).items()}
+    calls = {key: each.call for key, each in timed.items()}
+    medians = median_seconds(calls, arguments.repeats)
+    seconds = {key: medians[key] / timed[key].count for key in timed}
+    peak = max(2 * size**3 / seconds["matmul", size] for size in arguments.matmuls)
+    figures = {
+        "device": device,
+        "items": ratings.n_items,
+        "peak_gflops": peak / 1e9,
+        "updates": [
+            update_figures(preset, size, operations[preset, size], seconds, peak)
+            for preset, size in CASES
+        ],
+        "steps_per_s": {way: 1 / seconds["loop", way] for way in (OURS, PLAIN, EAGER)},
+    }
+    conclude(arguments, "learner", figures, tables(figures))
 
-    device = select_device(arguments.device)
-    from benchmarks.workload import Workload
 
-    config = settings.preset("paper")
-    size = config.env.episode_length * max(arguments.users, arguments.parallel)
-    replay = replace(config.replay, capacity=max(config.replay.capacity, size))
-    workload = Workload(replace(config, replay=replay), load_ratings(arguments))
-    figures: dict[str, Any] = {"device": device, "items": workload.ratings.n_items}
-    figures["batch"], figures["peak_gflops"] = batch_rates(workload, arguments)
-    figures["end_to_end"] = end_to_end(workload, arguments)
-    figures["parallel"] = parallel(workload, arguments)
-    conclude(arguments.json, figures, tables(figures))
+def update_figures(
+    preset: str, size: int, operations: int, seconds: dict[tuple[Any, ...], float], peak: float
+) -> dict[str, Any]:
+    """One row of the updates; `seconds` are of one update."""
+    ours = seconds[preset, size, OURS]
+    return {
+        "preset": preset,
+        "batch": size,
+        "ms_per_update": 1e3 * ours,
+        "transitions_per_s": size / ours,
+        "gflops": operations / ours / 1e9,
+        "share_of_peak": operations / ours / peak,
+        "times_as_fast": {way: seconds[preset, size, way] / ours for way in (PLAIN, EAGER)},
+    }
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
     """The figures for people."""
-    peak, both = figures["peak_gflops"], figures["end_to_end"]
-    batches = [
-        [
-            int(size),
-            rate["updates_per_s"],
-            rate["share_of_peak"] * peak,
-            f"{rate['share_of_peak']:.1%}",
-            f"{rate['products_share_of_peak']:.1%}",
-        ]
-        for size, rate in figures["batch"].items()
-    ]
+    steps = figures["steps_per_s"]
+    columns = ["preset, batch", "ms", "transitions/s", "GFLOP/s", "of peak", "x plain", "x eager"]
     return [
         Table(
-            f"Updates alone; the best tf.matmul reaches {peak:.0f} GFLOP/s",
-            ["batch", "updates/s", "GFLOP/s", "share of that peak", "its products alone"],
-            batches,
-        ),
-        Table(
-            "Act, environment, replay, and one update of 32 transitions a step",
-            ["", "steps/s"],
+            f"One update, {figures['items']:,} items, share of the best tf.matmul's "
+            f"{figures['peak_gflops']:.0f} GFLOP/s, and how many times as fast as one update at a "
+            "time, as a plain tf.function and eagerly",
+            columns,
             [
-                [f"{both['users']} users at once, compiled", both["steps_per_s"]],
-                ["one user, eager", both["eager_steps_per_s"]],
-                ["ratio", both["ratio"]],
+                [
+                    f"{row['preset']}, {row['batch']}",
+                    *(row[key] for key in ("ms_per_update", "transitions_per_s", "gflops")),
+                    f"{row['share_of_peak']:.1%}",
+                    *row["times_as_fast"].values(),
+                ]
+                for row in figures["updates"]
             ],
         ),
         Table(
-            f"Environment steps, each ranking {figures['items']:,} items",
-            ["users at once", "steps/s"],
-            [[figures["parallel"]["users"], figures["parallel"]["transitions_per_s"]]],
+            "Act, environment, replay, and one update of 32 transitions a step",
+            ["", "steps/s", "times as fast"],
+            [
+                ["many users at once, compiled", steps[OURS], ""],
+                ["one user, tf.function", steps[PLAIN], steps[OURS] / steps[PLAIN]],
+                ["one user, eager", steps[EAGER], steps[OURS] / steps[EAGER]],
+            ],
         ),
     ]
-
-
-def batch_rates(workload: Any, arguments: Arguments) -> tuple[dict[str, dict[str, float]], float]:
-    """{batch size: updates per second, shares of the peak}, and the peak in GFLOP/s."""
-    from benchmarks.products import update_flops
-
-    workload.collect(arguments.users)
-    flops = {size: update_flops(size) for size in arguments.batches}
-    updates = {size: -(-OPERATIONS // flops[size]) for size in flops}  # rounded up
-    calls: dict[str, Callable[[], Any]] = {
-        f"matmul {size}": matmul(size) for size in arguments.matmuls
-    }
-    for size in arguments.batches:
-        calls[f"update {size}"] = update(workload, updates[size], size)
-        calls[f"products {size}"] = products(updates[size], size)
-    seconds = median_seconds(calls, arguments.repeats)
-    peak = max(2 * size**3 / seconds[f"matmul {size}"] for size in arguments.matmuls)
-    rates = {}
-    for size in arguments.batches:
-        per_update = seconds[f"update {size}"] / updates[size]
-        alone = seconds[f"products {size}"] / updates[size]
-        rates[str(size)] = {
-            "updates_per_s": 1 / per_update,
-            "share_of_peak": flops[size] / per_update / peak,
-            "products_share_of_peak": flops[size] / alone / peak,
-        }
-    return rates, peak / 1e9
 
 
 def matmul(size: int) -> Callable[[], Any]:
     """One product of two square float32 matrices."""
     import tensorflow as tf
 
-    left, right = normal(size, size), normal(size, size)
-
-    def call() -> Any:
-        return tf.matmul(left, right)[0, 0].numpy()
-
-    return call
+    left, right = (tf.random.stateless_normal([size, size], [0, seed]) for seed in (1, 2))
+    return lambda: tf.matmul(left, right)[0, 0].numpy()
 
 
-def update(workload: Any, updates: int, size: int) -> Callable[[], Any]:
-    """`updates` updates in one compiled call."""
+def ways_to_update(workload: Workload, size: int) -> tuple[dict[str, Timed], int]:
+    """The same update three ways, and the operations of its matrix products."""
     import tensorflow as tf
 
-    batches, seed = workload.batches(updates, size), tf.constant(workload.seed())
-    learner = workload.agent.learner
+    loop = workload.config.loop
+    workload.play(loop.parallel_users)
+    update = workload.training.training_agent.learner.update_many
+    plain, seed = tf.function(update.python_function), tf.constant([0, 1])
+    many, one = (workload.batches(count, size) for count in (loop.updates_per_rollout, 1))
 
-    def call() -> Any:
-        return learner.update_many(batches, seed)[0].numpy()
+    def eager() -> None:
+        with eagerly():
+            update(one, seed)
 
-    return call
-
-
-def products(updates: int, size: int) -> Callable[[], Any]:
-    """The matrix products of as many updates, alone."""
-    from benchmarks.products import layers, products_alone
-
-    state, hidden, action = 300, 128, 100
-    actor, critic = (
-        [normal(*shape) * shape[0] ** -0.5 for shape in sizes]
-        for sizes in layers(state, hidden, action)
-    )
-    states, actions = normal(updates, size, state), normal(updates, size, action)
-
-    def call() -> Any:
-        return products_alone(actor, critic, states, actions)[0].numpy()
-
-    return call
+    ways = {
+        OURS: Timed(loop.updates_per_rollout, lambda: update(many, seed)[0].numpy()),
+        PLAIN: Timed(1, lambda: plain(one, seed)[0].numpy()),
+        EAGER: Timed(1, eager),
+    }
+    return ways, product_operations(eager)
 
 
-def normal(*shape: int) -> Any:
-    """A tensor of standard normal numbers."""
-    import tensorflow as tf
-
-    return tf.random.stateless_normal(shape, [0, 1])
-
-
-def end_to_end(workload: Any, arguments: Arguments) -> dict[str, float]:
-    """Environment steps per second, as many updates as steps; compiled, eager, and their ratio."""
-    from benchmarks.eager import EagerLoop
-
-    steps = arguments.users * workload.config.env.episode_length
-    eager = EagerLoop(workload)
+def loops(ratings: Ratings) -> dict[str, Timed]:
+    """Training with one update a step, three ways."""
+    ours = Workload(timed_preset("paper"), ratings)
+    plain = Workload(timed_preset("paper", jit="off"), ratings)
+    users, length = ours.config.loop.parallel_users, ours.config.env.episode_length
+    plain.play(users)  # enough to draw batches from
 
     def compiled() -> None:
-        workload.collect(arguments.users)
-        workload.learn(steps)
+        ours.play(users)
+        ours.learn(users * length)
 
-    def plain() -> None:
-        for _ in range(EAGER_STEPS):
-            eager.step()
+    def one_at_a_time() -> None:
+        plain.play(1)
+        for _ in range(length):
+            plain.learn(1)
 
-    seconds = median_seconds({"compiled": compiled, "eager": plain}, arguments.repeats)
-    fast, slow = steps / seconds["compiled"], EAGER_STEPS / seconds["eager"]
+    def eager() -> None:
+        with eagerly():
+            one_at_a_time()
+
     return {
-        "users": arguments.users,
-        "steps_per_s": fast,
-        "eager_steps_per_s": slow,
-        "ratio": fast / slow,
+        OURS: Timed(users * length, compiled),
+        PLAIN: Timed(length, one_at_a_time),
+        EAGER: Timed(length, eager),
     }
 
 
-def parallel(workload: Any, arguments: Arguments) -> dict[str, float]:
-    """Environment steps per second with acting and ranking, without updates."""
-    users = arguments.parallel
-    seconds = median_seconds({"collect": lambda: workload.collect(users)}, arguments.repeats)
-    rate = users * workload.config.env.episode_length / seconds["collect"]
-    return {"users": users, "transitions_per_s": rate}
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Every `tf.function` in the block runs line by line."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def product_operations(call: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products that an eager call executes."""
+    from tensorflow.python.framework import op_callbacks
+
+    found = 0
+
+    def count(kind: Any, inputs: Any, attributes: Any, outputs: Any, *_: Any) -> None:
+        nonlocal found
+        name = kind.decode() if isinstance(kind, bytes) else kind
+        values = dict(zip(attributes[::2], attributes[1::2], strict=True))
+        if name == "Einsum":
+            found += einsum_operations(values["equation"], [each.shape for each in inputs])
+        elif name.startswith(("MatMul", "BatchMatMul")):
+            left = inputs[0].shape
+            transposed = values.get("transpose_a", False) or values.get("adj_x", False)
+            found += 2 * math.prod(outputs[0].shape) * left[-2 if transposed else -1]
+
+    op_callbacks.add_op_callback(count)
+    try:
+        call()
+    finally:
+        op_callbacks.remove_op_callback(count)
+    return found
+
+
+def einsum_operations(equation: str | bytes, shapes: list[Any]) -> int:
+    """A product and a sum for every combination of the indices."""
+    text = equation.decode() if isinstance(equation, bytes) else equation
+    indices = text.split("->")[0].split(",")
+    sizes = {
+        index: size
+        for names, shape in zip(indices, shapes, strict=True)
+        for index, size in zip(names, shape, strict=True)
+    }
+    return 2 * math.prod(sizes.values())
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(Arguments, description=__doc__))
