@@ -8,7 +8,7 @@ from config.checks import flag, require
 
 @dataclass(frozen=True)
 class CsvConfig:
-    """Your own data, with --dataset csv: one rating, count or event per row (docs/domains.md)."""
+    """Your own data, with --dataset csv: one rating, count or event per row (docs/own-data.md)."""
 
     path: str | None = None
     """The file: CSV or the like, or Parquet."""
@@ -31,11 +31,21 @@ class CsvConfig:
     """Smallest rating or count of an item that the user likes. Default: three quarters up the
     scale, which is 4 on 1 to 5; any count."""
     titles: str | None = None
-    """File with the items' ids in its first column and their titles in the second."""
+    """File with the items' ids and titles. The ids are in the column called as in the ratings, else
+    in the first."""
+    title_column: str | None = None
+    """Column of the titles. Default: `title`, else `name`, else the first beside the ids."""
     header: bool = True
     """Whether the first line of the files names the columns."""
-    delimiter: Literal["comma", "semicolon", "tab", "bar", "space"] | None = None
-    """What separates the columns. Default: the first of comma, semicolon, tab and bar in the file."""
+    delimiter: Literal["comma", "semicolon", "tab", "bar", "colons", "space"] | None = None
+    """What separates the columns. Default: the first of comma, semicolon, tab, bar and `::` in the
+    file."""
+    encoding: str | None = None
+    """Of the text, such as cp1252 or gbk. Default: UTF-8, and Latin-1 for lines that are not UTF-8,
+    with a warning."""
+    skip_bad: bool = False
+    """Leave out rows without an id or a number, or with other faults, and say how many there are.
+    Default: refuse the file."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,20 @@ from config.agent import AgentConfig
 from config.checks import require
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 
-Dataset = Literal["auto", "ml-1m", "ml-100k", "jester", "yahoo-r3", "lastfm", "synthetic", "csv"]
+Dataset = Literal[
+    "auto",
+    "ml-1m",
+    "ml-100k",
+    "ml-latest-small",
+    "ml-10m",
+    "ml-20m",
+    "ml-25m",
+    "ml-32m",
+    "lastfm",
+    "coat",
+    "synthetic",
+    "csv",
+]
 Protocol = Literal["catalog", "session", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
@@ -41,7 +54,7 @@ class Config:
 
     dataset: Dataset = "auto"
     """auto: ml-1m from the data root, else downloaded, else (no network) the synthetic set. csv:
-    your own file, --csv.path. The others: folders of the data root (docs/domains.md)."""
+    your own file, --csv.path. The others: folders of the data root (docs/own-data.md)."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     protocol: tuple[Protocol, ...] = ("catalog", "session")

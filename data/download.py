@@ -22,41 +22,26 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from data.errors import DownloadError, quote
-from data.movielens import FILES
 
 CONNECT_SECONDS = 10.0
 _BLOCK = 1 << 16
-_MEBIBYTE = 1 << 20
+MEBIBYTE = 1 << 20
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 _BY_HAND = "try again later, or unpack the archive yourself and pass its parent as --data-root"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A pinned zip file that unpacks into one folder named like the data set."""
+    """A pinned zip file that unpacks into one folder, which becomes that of the data set."""
 
-    name: str
+    name: str  # of the data set
     url: str
     md5: str
-    sha256: str
-    most_bytes: int = 64 * _MEBIBYTE  # of the archive itself
-    most_unpacked_bytes: int = 256 * _MEBIBYTE
-
-
-ARCHIVES = {
-    "ml-1m": Archive(
-        "ml-1m",
-        "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
-        md5="c4d9eecfca2ab87c1945afe126590906",
-        sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    ),
-    "ml-100k": Archive(
-        "ml-100k",
-        "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-        md5="0e33842e24a9c977be4e0107933c0723",
-        sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-    ),
-}
+    sha256: str | None  # None: only the MD5 was published
+    files: tuple[str, ...]  # what the folder must hold
+    most_bytes: int  # of the archive itself
+    most_unpacked_bytes: int
+    folder: str  # in the archive
 
 
 class Response(Protocol):
@@ -102,7 +87,7 @@ def download_archive(archive: Archive, data_root: Path) -> Path:
         _fetch(archive, zipped)
         _verify(archive, zipped)
         folder = unpack(archive, zipped, work / "unpacked")
-        _move_into_place(folder, target)
+        _move_into_place(archive, folder, target)
     except (OSError, HTTPException) as error:
         raise DownloadError(f"{archive.url}: {error}; {_BY_HAND}") from error
     finally:
@@ -118,7 +103,7 @@ def _fetch(archive: Archive, path: Path) -> None:
                 f"{archive.url}: redirected to {quote(response.geturl())}, no https"
             )
         length = getattr(response, "length", None)
-        size = f", {length / _MEBIBYTE:.1f} MiB" if length else ""
+        size = f", {length / MEBIBYTE:.1f} MiB" if length else ""
         print(f"downloading {archive.url}{size} ...", file=sys.stderr, flush=True)
         with path.open("wb") as file:
             while block := response.read(_BLOCK):
@@ -156,21 +141,18 @@ def _connect(archive: Archive) -> Response:
 
 
 def _verify(archive: Archive, path: Path) -> None:
-    content = path.read_bytes()  # bounded by most_bytes
-    found = {
-        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
     for kind, expected in (("md5", archive.md5), ("sha256", archive.sha256)):
-        if found[kind] != expected:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if expected is not None and found != expected:
             raise DownloadError(
-                f"{archive.url}: {kind} {found[kind]} of {len(content)} bytes, "
+                f"{archive.url}: {kind} {found} of {path.stat().st_size} bytes, "
                 f"expected {expected}; truncated or altered: {_BY_HAND}"
             )
 
 
 def unpack(archive: Archive, path: Path, into: Path) -> Path:
-    """Unpack regular files below `into/<name>`; refuse everything else before writing anything."""
+    """Unpack regular files below `into/<folder>`; refuse everything else before writing anything."""
     try:
         with zipfile.ZipFile(path) as zipped:
             members = zipped.infolist()
@@ -190,9 +172,9 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: a place before 0
             raise
         raise DownloadError(f"{path.name}: damaged archive ({error}); {_BY_HAND}") from error
-    folder = into / archive.name
-    if missing := [name for name in FILES[archive.name] if not (folder / name).is_file()]:
-        raise DownloadError(f"{path.name}: holds no {archive.name}/{missing[0]}")
+    folder = into / archive.folder
+    if missing := [name for name in archive.files if not (folder / name).is_file()]:
+        raise DownloadError(f"{path.name}: holds no {archive.folder}/{missing[0]}")
     return folder
 
 
@@ -203,7 +185,7 @@ def _check_member(archive: Archive, member: zipfile.ZipInfo) -> None:
         or "\\" in member.filename
         or ":" in member.filename
         or ".." in parts
-        or parts[:1] != (archive.name,)
+        or parts[:1] != (archive.folder,)
     )
     if outside:
         raise DownloadError(f"{archive.name}.zip: {quote(member.filename)} lies outside its folder")
@@ -231,12 +213,12 @@ def _copy(archive: Archive, source: IO[bytes], file: IO[bytes], room: int) -> in
     return copied
 
 
-def _move_into_place(folder: Path, target: Path) -> None:
+def _move_into_place(archive: Archive, folder: Path, target: Path) -> None:
     try:
         os.replace(folder, target)
     except OSError:
         # Another process may have finished first: its folder is as good as ours.
-        if all((target / file).is_file() for file in FILES[target.name]):
+        if all((target / file).is_file() for file in archive.files):
             return
         raise DownloadError(
             f"{target}: is in the way and lacks files of the data set; remove it"

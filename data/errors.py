@@ -1,6 +1,12 @@
 """Errors of the data package: one message that says where, what, and what to do."""
 
 import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from config import DRRError
 
@@ -27,3 +33,38 @@ def quote(value: object) -> str:
 def printable(text: str) -> str:
     """The same without control characters other than line feeds: a terminal would obey them."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class Faults:
+    """Rows that are not as they should be: of each kind, how many, and the first of them."""
+
+    def __init__(self, where: Callable[[int], str]) -> None:
+        self._where = where
+        self._kinds: dict[str, tuple[int, int, object]] = {}
+        self._lines: list[NDArray[np.int64]] = []
+
+    def add(self, what: str, values: "pd.Series[Any]") -> None:
+        """Values of one kind of fault, in the order of their lines, which are the index."""
+        if values.empty:
+            return
+        known = self._kinds.get(what, (0, int(values.index[0]), values.tolist()[0]))
+        self._kinds[what] = (known[0] + len(values), *known[1:])
+        self._lines.append(values.index.to_numpy(np.int64))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows with at least one fault."""
+        return len(np.unique(np.concatenate(self._lines))) if self._lines else 0
+
+    def __str__(self) -> str:
+        """All kinds in one line, the first to occur first."""
+        return "; ".join(
+            f"{self._where(line)}: {what}, value {quote(value) if isinstance(value, str) else value}"
+            + (f" ({count:,} rows)" if count > 1 else "")
+            for what, (count, line, value) in sorted(self._kinds.items(), key=lambda k: k[1][1])
+        )
+
+    def refuse(self, advice: str) -> None:
+        """DataError, unless there is no fault."""
+        if self._kinds:
+            raise DataError(f"{self}; {advice}")

@@ -1,22 +1,67 @@
-"""Ratings, counts or events of any domain, from one CSV or Parquet file (docs/domains.md)."""
+"""Ratings, counts or events of any domain, from one CSV or Parquet file (docs/own-data.md)."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from data.delimited import Table, check_column, open_table
-from data.errors import DataError, quote
-from data.events import Events, read_events
+from data.errors import DataError, Faults, quote
 from data.ratings import Ids, Ratings, check_usable
+from data.tables import Table, check_column, open_table
 
 Feedback = Literal["ratings", "counts", "events"]
 Scale = tuple[float, float]
+Parsed = tuple[NDArray[Any], NDArray[np.bool_]]  # of a column: values [N], which of them are valid
 TIMESTAMP = "timestamp"  # taken without being asked for
 IMPLICIT: Scale = (-1.0, 1.0)  # the scale on which a value is its own reward (equation 10)
 POSITIVE_FROM = 0.75  # of the way up the scale: 4 on a scale of 1 to 5
+LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
+LARGEST = 1e15  # of values
+EXTREME = 0.005  # share of the ratings at either end that may be outliers
+FEW = 20  # among fewer ratings nothing is an outlier
+SKIP = "correct or remove the rows, or leave them out with --csv.skip-bad"
+# Words for "nothing there", as programs write them, in lower case.
+MISSING = frozenset(
+    ("", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat")
+    + ("undefined", "\\n", "-", "?")
+)
+BAD_ID = f"id is missing, or longer than {LONGEST_ID} characters"
+BAD_NUMBER = "must be a number"
+BAD_TIME = "must be a number or a date such as 2024-05-31 or 2024-05-31T12:30:00"
+_EPOCH = pd.Timestamp(0, tz="UTC")
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")  # so that "007" stays what it is
+_CUT = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]+")  # what a spreadsheet makes of a long number
+# A comma before three digits may as well separate thousands: that is refused.
+_COMMA = r"\s*[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})\s*"
+
+
+class Events(NamedTuple):
+    """Rows of a file: columns user, item (places in the ascending ids), value and time."""
+
+    rows: pd.DataFrame  # the index is the line of the file
+    user_ids: Ids
+    item_ids: Ids
+
+    def without(self, bad: NDArray[np.bool_]) -> "Events":
+        """The rows that are not bad, and the users and items that they have, numbered anew."""
+        if not bad.any():
+            return self
+        rows = self.rows[~bad].copy()
+        rows["user"], users = pd.factorize(rows["user"], sort=True)
+        rows["item"], items = pd.factorize(rows["item"], sort=True)
+        return Events(rows, self.user_ids[users], self.item_ids[items])
+
+    def merged(self, *, add: bool) -> pd.DataFrame:
+        """In order of time, each (user, item) pair once: its last row, or with the sum of all."""
+        rows, pair = self.rows.sort_values("time", kind="stable"), ["user", "item"]
+        if add:
+            rows["value"] = rows.groupby(pair, sort=False)["value"].transform("sum")
+        return rows.drop_duplicates(pair, keep="last")
 
 
 def read_interactions(
@@ -30,8 +75,11 @@ def read_interactions(
     scale: Scale | None = None,
     positive: float | None = None,
     titles: str | Path | None = None,
+    title_column: str | None = None,
     header: bool = True,
     delimiter: str | None = None,
+    encoding: str | None = None,
+    skip_bad: bool = False,
 ) -> Ratings:
     """Ratings named after the file, one row of which is a rating, a count or an event.
 
@@ -43,32 +91,153 @@ def read_interactions(
     a rating is positive from `positive`, by default three quarters up the scale. counts, and
     events, which count 1 each: a count c becomes log(1 + c) / log(1 + the largest), in (0, 1], and
     that is the reward; everything is positive, or counts from `positive`. Equal ratings without
-    a `scale` are events. Titles come from the second column of `titles`, ids from its first.
+    a `scale` are events.
 
-    The arguments are explained in `config.CsvConfig`. Raises DataError, naming file and line.
+    The arguments are explained in `config.CsvConfig`. Raises DataError that counts the faults of
+    each kind and names the first line of each; with `skip_bad`, those rows are left out.
     """
     path = Path(path)
-    table = open_table(path, header=header, delimiter=delimiter)
+    table = open_table(path, header=header, delimiter=delimiter, encoding=encoding)
     value = None if feedback == "events" else rating
     time = _check_columns(path, table, user, item, value, timestamp)
-    events = read_events(table, user, item, value, time)
-    n_rows = len(events.values)
-    if feedback == "ratings" and scale is None and np.ptp(events.values) == 0:
-        print(f"{path}: every rating is {events.values[0]:g}: read as events", file=sys.stderr)
-        feedback, events = "events", replace(events, values=np.ones(n_rows))
-    if feedback == "ratings":
-        events, scale, threshold = _explicit(path, table, events, scale, positive)
-    elif scale is not None:
-        raise DataError(f"{path}: --csv.scale {scale}: is for ratings; {feedback} have their own")
-    else:
-        events, scale, threshold = _implicit(path, table, events, positive)
-    ratings = _as_ratings(path.stem, events, scale, threshold)
+    faults, doubts = Faults(table.where), Faults(table.where)
+    events = read_events(table, faults, doubts, user, item, value, time)
+    values = events.rows["value"]
+    if feedback == "ratings" and scale is None and values.nunique() == 1:
+        print(f"{path}: every rating is {values.iloc[0]:g}: read as events", file=sys.stderr)
+        feedback, values = "events", values * 0.0 + 1.0
+        events = events._replace(rows=events.rows.assign(value=values))
+    low, high = _scale(path, values, feedback, scale, doubts)
+    bad = ~values.between(low, high).to_numpy()
+    explicit = f"rating is outside the scale of {low:g} to {high:g} (--csv.scale)"
+    faults.add(explicit if feedback == "ratings" else "count is negative", values[bad])
+    if not skip_bad:
+        faults.refuse(SKIP)
+    if faults.n_rows:
+        print(f"left out {faults.n_rows:,} rows: {faults}", file=sys.stderr)
+    events = events.without(bad)
+    if events.rows.empty:
+        raise DataError(f"{path}: no rows; at least two users with ratings are needed")
+    ratings = _as_ratings(path, events, feedback, (low, high), positive)
     if titles is not None:
-        names = _titles(Path(titles), ratings.item_ids, header, delimiter)
-        ratings = replace(ratings, titles=names)
+        known = read_titles(Path(titles), item, title_column, header, delimiter, encoding)
+        ratings = replace(ratings, titles=_title_of_each(Path(titles), known, ratings.item_ids))
     check_usable(path, ratings)
-    _announce(path, ratings, n_rows, feedback, time)
+    for note in (table.note(), str(doubts)):
+        if note:
+            print(f"WARNING: {note}", file=sys.stderr)
+    _announce(path, ratings, len(events.rows), feedback, time)
     return ratings
+
+
+def read_events(
+    table: Table,
+    faults: Faults,
+    doubts: Faults,
+    user: str,
+    item: str,
+    value: str | None,
+    time: str | None,
+) -> Events:
+    """All rows that can be read; the others go to `faults`, with what is odd to `doubts`.
+
+    Without a column of values every row counts 1, without one of times all are 0.
+    """
+    users, items = _Numbering(), _Numbering()
+    readers = [
+        ("user", user, users.codes, BAD_ID),
+        ("item", item, items.codes, BAD_ID),
+        ("value", value, _numbers, BAD_NUMBER),
+        ("time", time, _times, BAD_TIME),
+    ]
+    parts = [pd.DataFrame({name: np.zeros(0, np.int64) for name, *_ in readers})]
+    for block in table.blocks([name for _, name, *_ in readers if name is not None], faults):
+        part = pd.DataFrame({"value": 1, "time": 0}, index=block.index)
+        valid = np.ones(len(block), bool)
+        for name, column, parse, what in readers:
+            if column is not None:
+                part[name], good = parse(block[column])
+                faults.add(f"{column} {what}", block[column][~good])
+                valid &= good
+        parts.append(part.loc[valid])
+    rows = pd.concat(parts if len(parts) == 1 else parts[1:])
+    (user_ids, user_rank), (item_ids, item_rank) = users.sorted(), items.sorted()
+    rows["user"], rows["item"] = user_rank[rows["user"]], item_rank[rows["item"]]
+    bad = _doubtful(rows["user"], user_ids, user, faults, doubts)
+    bad = bad | _doubtful(rows["item"], item_ids, item, faults, doubts)
+    return Events(rows.astype({"value": np.float64}), user_ids, item_ids).without(bad)
+
+
+def _doubtful(
+    codes: "pd.Series[int]", ids: Ids, name: str, faults: Faults, doubts: Faults
+) -> NDArray[np.bool_]:
+    """Rows [N] whose id is -1 among positive numbers; to `doubts`, ids that were cut short."""
+    if ids.dtype.kind == "i":
+        missing = (codes == 0) & (len(ids) > 2 and ids[0] == -1 and ids[1] >= 0)
+        faults.add(f"{name} {BAD_ID}", codes[missing] - 1)
+        return missing.to_numpy()
+    cut = np.array([bool(_CUT.fullmatch(text)) for text in ids.tolist()])
+    rows = codes[cut[codes]]
+    what = (
+        f"{name} is a number that a spreadsheet cut short: {cut.sum():,} different ids are left, "
+        "perhaps of many more; export the column as text"
+    )
+    doubts.add(what, pd.Series(ids[rows], index=rows.index))
+    return np.zeros(len(codes), bool)
+
+
+class _Numbering:
+    """Distinct ids in order of appearance, as text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def codes(self, column: "pd.Series[str]") -> Parsed:
+        """The number of each id; 1 and 1.0 are the same id."""
+        local, different = pd.factorize(column)
+        ids = [as_id(value) for value in different]
+        good = np.array([text.lower() not in MISSING and len(text) <= LONGEST_ID for text in ids])
+        numbers = [
+            self._numbers.setdefault(text, len(self._numbers)) if fine else -1
+            for text, fine in zip(ids, good, strict=True)
+        ]
+        return np.array(numbers, np.int64)[local], good.astype(bool)[local]
+
+    def sorted(self) -> tuple[Ids, NDArray[np.int64]]:
+        """The ids, ascending: as integers if all are written as such; and the place of each."""
+        texts = np.array(list(self._numbers), np.str_)
+        ids = texts.astype(np.int64) if all(map(_WHOLE.fullmatch, self._numbers)) else texts
+        order = np.argsort(ids, kind="stable")
+        places = np.empty(len(ids), np.int64)
+        places[order] = np.arange(len(ids))
+        return ids[order], places
+
+
+def as_id(value: object) -> str:
+    """An id as text without surrounding blanks; a whole number without its fraction of zeros."""
+    text = str(value).strip()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _numbers(column: "pd.Series[str]") -> Parsed:
+    """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True)
+    comma = np.isnan(numbers) & column.str.fullmatch(_COMMA).to_numpy(bool)
+    numbers[comma] = column[comma].str.replace(",", ".").astype(np.float64)
+    return numbers, np.abs(numbers) <= LARGEST
+
+
+def _times(column: "pd.Series[str]") -> Parsed:
+    """Numbers as they are, integers exactly; dates in seconds since 1970."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.dtype == np.int64:
+        return numbers.to_numpy(), np.ones(len(column), bool)
+    seconds = np.array(numbers, np.float64)
+    text = np.isnan(seconds)
+    moments = pd.to_datetime(column[text], format="ISO8601", utc=True, errors="coerce")
+    seconds[text] = (moments - _EPOCH) / pd.Timedelta(seconds=1)
+    return seconds, np.abs(seconds) < 2.0**63
 
 
 def _check_columns(
@@ -86,56 +255,65 @@ def _check_columns(
     return timestamp
 
 
-def _explicit(
-    path: Path, table: Table, events: Events, scale: Scale | None, positive: float | None
-) -> tuple[Events, Scale, float]:
-    """Ratings as they are, their scale, and where positive ones begin."""
-    low, high = scale or (float(events.values.min()), float(events.values.max()))
-    if not low < high:
-        raise DataError(f"{path}: --csv.scale {low:g} {high:g}: give the lowest rating first")
-    outside = np.flatnonzero((events.values < low) | (events.values > high))
-    if outside.size:
-        raise DataError(
-            f"{table.where(int(outside[0]))}: rating is outside {low:g} to {high:g}, value "
-            f"{events.values[outside[0]]:g}; correct or remove the row, or change --csv.scale"
+def _scale(
+    path: Path,
+    values: "pd.Series[float]",
+    feedback: Feedback,
+    given: Scale | None,
+    doubts: Faults,
+) -> Scale:
+    """The lowest and the highest value that may occur; ratings far from all others are doubts."""
+    if feedback != "ratings":
+        if given is not None:
+            raise DataError(f"{path}: --csv.scale {given}: is for ratings; not for {feedback}")
+        return 0.0, LARGEST
+    if given is not None:
+        if not given[0] < given[1]:
+            raise DataError(
+                f"{path}: --csv.scale {given[0]:g} {given[1]:g}: give the lowest rating first"
+            )
+        return given
+    if len(values) >= FEW:
+        few = max(1, int(EXTREME * len(values)))
+        inner = np.sort(values)[few:-few]
+        low, high = float(inner[0]), float(inner[-1])
+        far = (values < low - (high - low)) | (values > high + (high - low))
+        what = (
+            f"rating is far from nearly all others ({low:g} to {high:g}), and stretches the scale; "
+            "correct it, or give the right --csv.scale"
         )
-    threshold = low + POSITIVE_FROM * (high - low) if positive is None else positive
-    if not low < threshold <= high:
+        if high > low:
+            doubts.add(what, values[far])
+    return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+
+
+def _as_ratings(
+    path: Path, events: Events, feedback: Feedback, scale: Scale, positive: float | None
+) -> Ratings:
+    """Ratings as they are, counts and events as rewards; and from where they are positive."""
+    low, high = scale
+    rows = events.merged(add=feedback != "ratings")
+    if feedback != "ratings":
+        rows = rows[rows["value"] > 0]  # a count of 0 is no interaction
+        if rows.empty:
+            raise DataError(f"{path}: every count is 0; nothing can be learned from it")
+        low, high = 0.0, float(rows["value"].max())
+    if positive is not None and not low < positive <= high:
         raise DataError(
             f"{path}: --csv.positive {positive:g}: must be above {low:g}, up to {high:g}"
         )
-    return events.merged(add=False), (low, high), threshold
-
-
-def _implicit(
-    path: Path, table: Table, events: Events, positive: float | None
-) -> tuple[Events, Scale, float]:
-    """Counts as rewards, the scale of rewards, and where positive ones begin."""
-    negative = np.flatnonzero(events.values < 0)
-    if negative.size:
-        raise DataError(
-            f"{table.where(int(negative[0]))}: count is negative, value "
-            f"{events.values[negative[0]]:g}; correct or remove the row"
-        )
-    events = events.merged(add=True)
-    events = events.take(events.values > 0)  # a count of 0 is no interaction
-    if not len(events.values):
-        raise DataError(f"{path}: every count is 0; nothing can be learned from it")
-    largest = float(events.values.max())
-    if positive is not None and not 0 < positive <= largest:
-        raise DataError(f"{path}: --csv.positive {positive:g}: must be above 0, up to {largest:g}")
-    rewards = np.log1p(events.values) / np.log1p(largest)
-    threshold = 0.0 if positive is None else float(np.log1p(positive) / np.log1p(largest))
-    return replace(events, values=rewards), IMPLICIT, threshold
-
-
-def _as_ratings(name: str, events: Events, scale: Scale, threshold: float) -> Ratings:
+    values = rows["value"].to_numpy()
+    if feedback == "ratings":
+        threshold = low + POSITIVE_FROM * (high - low) if positive is None else positive
+    else:
+        scale, values = IMPLICIT, np.log1p(values) / np.log1p(high)
+        threshold = float(np.log1p(positive or 0.0) / np.log1p(high))
     ratings = Ratings.from_events(
-        name,
-        events.users,
-        events.items,
-        events.values,
-        np.floor(events.times),
+        path.stem,
+        rows["user"].to_numpy(),
+        rows["item"].to_numpy(),
+        values,
+        np.floor(rows["time"].to_numpy()),
         user_ids=np.arange(len(events.user_ids)),
         item_ids=np.arange(len(events.item_ids)),
         scale=scale,
@@ -144,25 +322,47 @@ def _as_ratings(name: str, events: Events, scale: Scale, threshold: float) -> Ra
     return replace(ratings, user_ids=events.user_ids, item_ids=events.item_ids)
 
 
-def _titles(path: Path, item_ids: Ids, header: bool, delimiter: str | None) -> tuple[str, ...]:
-    """One title per item, its id where the file has none; of repeated ids the first counts."""
-    table = open_table(path, header=header, delimiter=delimiter)
-    if len(table.columns) < 2:
-        raise DataError(f"{path}: one column; --csv.titles needs ids in the first, titles next")
+def read_titles(
+    path: Path,
+    item: str,
+    column: str | None,
+    header: bool,
+    delimiter: str | None,
+    encoding: str | None,
+) -> dict[str, str]:
+    """{id: title}; of repeated ids the first counts, and words for "missing" are no titles."""
+    table = open_table(path, header=header, delimiter=delimiter, encoding=encoding)
+    names, faults = table.columns, Faults(table.where)
+    if len(names) < 2:
+        raise DataError(f"{path}: one column; --csv.titles needs ids and titles")
+    key = item if header and item in names else names[0]
+    if column is None:
+        called = {name.lower(): name for name in names}
+        second = next(name for name in names if name != key)
+        column = called.get("title") or called.get("name") or second
+    check_column(path, names, column, "--csv.title-column")
     known: dict[str, str] = {}
-    for block in table.blocks(table.columns[:2]):
-        for key, title in block.itertuples(index=False):
-            known.setdefault(key.strip(), title.strip())
+    for block in table.blocks([key, column], faults):
+        for row in block.itertuples(index=False):
+            known.setdefault(as_id(row[0]), row[1].strip())
+    faults.refuse("correct or remove the rows")
+    if note := table.note():
+        print(f"WARNING: {note}", file=sys.stderr)
+    return {key: title for key, title in known.items() if title.lower() not in MISSING}
+
+
+def _title_of_each(path: Path, known: dict[str, str], item_ids: Ids) -> tuple[str, ...]:
+    """One title per item, its id where the file has none."""
     ids = [str(item) for item in item_ids.tolist()]
-    missing = [item for item in ids if not known.get(item)]
-    if len(missing) == len(ids):
+    n_missing = sum(item not in known for item in ids)
+    if n_missing == len(ids):
         raise DataError(
             f"{path}: has a title for none of the {len(ids)} items, such as {quote(ids[0])}; the "
-            "first column must hold the item ids"
+            "first column, or the one called as in the ratings, must hold the item ids"
         )
-    if missing:
-        print(f"{path}: no title for {len(missing):,} of {len(ids):,} items", file=sys.stderr)
-    return tuple(known.get(item) or item for item in ids)
+    if n_missing:
+        print(f"{path}: no title for {n_missing:,} of {len(ids):,} items", file=sys.stderr)
+    return tuple(known.get(item, item) for item in ids)
 
 
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:

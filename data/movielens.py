@@ -1,16 +1,17 @@
-"""Readers of MovieLens-1M and MovieLens-100K folders."""
+"""Readers of the MovieLens folders: four layouts, one way through them."""
 
-import sys
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import DataError, quote
-from data.ratings import Ratings, check_usable
-from data.tables import fields, integer, read_integers
+from data.errors import DataError, Faults, quote
+from data.interactions import as_id, read_events
+from data.ratings import Ids, Ratings, check_usable
+from data.tables import DELIMITERS, Table, open_table
 
 AGES = (1, 18, 25, 35, 45, 50, 56)  # lower ends; 1 is "under 18"
 GENDERS = ("F", "M")
@@ -20,190 +21,200 @@ GENRES_100K = (  # the columns of u.item, in its order
     *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery"),
     *("Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
-RATING_FIELDS = ("user", "movie", "rating", "timestamp")
-STARS = (1, 5)
+NO_GENRES = "(no genres listed)"
 FIX = "correct the line, or restore the file"
-FILES = {
-    "ml-1m": ("ratings.dat", "movies.dat", "users.dat"),
-    "ml-100k": ("u.data", "u.item", "u.user"),
-}
-PUBLISHED = {"ml-1m": (6_040, 3_883, 1_000_209), "ml-100k": (943, 1_682, 100_000)}
 
 
 @dataclass(frozen=True)
-class Movies:
-    ids: NDArray[np.int64]  # [I] ascending
-    titles: tuple[str, ...]
-    genres: NDArray[np.bool_]  # [I, G]
-    genre_names: tuple[str, ...]
+class Source:
+    """One file of a data set: its name, its columns, and how they are written."""
 
+    file: str
+    columns: tuple[str, ...]
+    delimiter: str
+    header: bool = False
+    quoted: bool = False
 
-@dataclass(frozen=True)
-class Users:
-    ids: NDArray[np.int64]  # [U] ascending
-    demographics: NDArray[np.float32]  # [U, D] one-hot gender, age bucket, occupation
-    demographic_names: tuple[str, ...]
-
-
-def read_ml_1m(folder: Path) -> Ratings:
-    """MovieLens-1M: `ratings.dat`, `movies.dat`, `users.dat`, fields separated by `::`."""
-    ratings, movies, users = (folder / name for name in FILES["ml-1m"])
-    return _read("ml-1m", ratings, b"::", _movies_1m(movies), _users_1m(users))
-
-
-def read_ml_100k(folder: Path) -> Ratings:
-    """MovieLens-100K: `u.data` (tabs), `u.item` and `u.user` (vertical bars)."""
-    ratings, movies, users = (folder / name for name in FILES["ml-100k"])
-    return _read("ml-100k", ratings, b"\t", _movies_100k(movies), _users_100k(users))
-
-
-def _read(name: str, path: Path, separator: bytes, movies: Movies, users: Users) -> Ratings:
-    table = read_integers(path, separator, len(RATING_FIELDS))
-    if table is None:
-        raise _first_fault(path, separator, movies, users)
-    try:
-        ratings = Ratings.from_events(
-            name,
-            *table.T,
-            user_ids=users.ids,
-            item_ids=movies.ids,
-            titles=movies.titles,
-            genres=movies.genres,
-            genre_names=movies.genre_names,
-            demographics=users.demographics,
-            demographic_names=users.demographic_names,
-            scale=(float(STARS[0]), float(STARS[1])),
+    def open(self, folder: Path) -> Table:
+        """The file of this folder. DataError if it is missing or no such table."""
+        path = folder / self.file
+        if not path.exists():
+            raise DataError(f"{path}: missing; restore the file, or remove its folder")
+        return open_table(
+            path,
+            header=self.header,
+            delimiter=self.delimiter,
+            names=self.columns,
+            quoted=self.quoted,
         )
-    except DataError as error:
-        raise _first_fault(path, separator, movies, users) from error
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a MovieLens data set, and what is in them."""
+
+    ratings: Source
+    movies: Source
+    users: Source | None
+    step: float  # between ratings, and the lowest of them; the highest is 5
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What the folder must hold."""
+        sources = (self.ratings, self.movies, self.users)
+        return tuple(source.file for source in sources if source is not None)
+
+
+_EVENT = ("user", "movie", "rating", "timestamp")
+_RATINGS_DAT = Source("ratings.dat", _EVENT, "colons")
+_MOVIES_DAT = Source("movies.dat", ("movie", "title", "genres"), "colons")
+ML_1M = Layout(
+    _RATINGS_DAT,
+    _MOVIES_DAT,
+    Source("users.dat", ("user", "gender", "age", "occupation", "zip"), "colons"),
+    step=1.0,
+)
+ML_10M = Layout(_RATINGS_DAT, _MOVIES_DAT, None, step=0.5)
+ML_100K = Layout(
+    Source("u.data", _EVENT, "tab"),
+    Source("u.item", ("movie", "title", "released", "video", "url", *GENRES_100K), "bar"),
+    Source("u.user", ("user", "age", "gender", "occupation", "zip"), "bar"),
+    step=1.0,
+)
+ML_CSV = Layout(  # latest-small, 20M, 25M, 32M
+    Source("ratings.csv", ("userId", "movieId", "rating", "timestamp"), "comma", True, True),
+    Source("movies.csv", ("movieId", "title", "genres"), "comma", True, True),
+    None,
+    step=0.5,
+)
+
+
+def read_movielens(name: str, folder: Path, layout: Layout) -> Ratings:
+    """The ratings in a folder of this layout. DataError counts every kind of fault in a file."""
+    movie_ids, titles, genres = _read_movies(folder, layout.movies)
+    user_ids, demographics = _read_users(folder, layout.users) if layout.users else (None, None)
+    path, source = folder / layout.ratings.file, layout.ratings
+    table = source.open(folder)
+    _check_last_number(path, DELIMITERS[source.delimiter].encode())
+    faults = Faults(table.where)
+    events = read_events(table, faults, Faults(table.where), *source.columns)
+    user = _ids(events.rows["user"], events.user_ids, user_ids, "user", faults)
+    movie = _ids(events.rows["item"], events.item_ids, movie_ids, "movie", faults)
+    values, times = events.rows["value"], events.rows["time"]
+    off = ~values.between(layout.step, 5.0) | (values % layout.step != 0)
+    what = f"rating is not one of {layout.step:g}, {2 * layout.step:g}, ... 5"
+    faults.add(what, values[off].map("{:g}".format))
+    faults.add("timestamp is negative or no whole number", times[(times < 0) | (times % 1 != 0)])
+    again = events.rows.duplicated(["user", "item"])
+    faults.add("movie that the user rated before", movie[again])
+    faults.refuse(FIX)
+    ratings = Ratings.from_events(
+        name,
+        user.to_numpy(),
+        movie.to_numpy(),
+        values.to_numpy(),
+        times.to_numpy(),
+        user_ids=user_ids,
+        item_ids=movie_ids,
+        titles=titles,
+        genres=genres.to_numpy(bool),
+        genre_names=tuple(genres.columns),
+        demographics=None if demographics is None else demographics.to_numpy(np.float32),
+        demographic_names=() if demographics is None else tuple(demographics.columns),
+        scale=(layout.step, 5.0),
+    )
     check_usable(path, ratings)
-    _note_missing_ratings(path, ratings)
     return ratings
 
 
-def _note_missing_ratings(path: Path, ratings: Ratings) -> None:
-    """A file cut between two lines is a valid file: only its published size gives it away."""
-    found = (ratings.n_users, ratings.n_items, ratings.n_ratings)
-    published = PUBLISHED[ratings.name]
-    if found[:2] == published[:2] and found != published:
-        print(
-            f"WARNING: {path}: {found[2]} ratings, {published[2]} were published. Is it complete?",
-            file=sys.stderr,
-        )
+def _ids(
+    codes: "pd.Series[int]",
+    found: Ids,
+    known: NDArray[np.int64] | None,
+    what: str,
+    faults: Faults,
+) -> "pd.Series[Any]":
+    """The id of every row [N]; to the faults, those that are not known, or no whole numbers."""
+    texts = pd.Series(found).astype(str)
+    good = texts.str.fullmatch("[0-9]+") if known is None else texts.isin(known.astype(str))
+    ids = pd.Series(found[codes], codes.index)
+    faults.add(f"unknown {what}", ids[~good.to_numpy()[codes]])
+    return ids
 
 
-def _first_fault(path: Path, separator: bytes, movies: Movies, users: Users) -> DataError:
-    """Exact second pass over a file known to be bad: what is wrong with its first bad line."""
-    known_users, known_movies = set(users.ids.tolist()), set(movies.ids.tolist())
-    seen: dict[tuple[int, int], int] = {}
-    try:
-        for number, parts in fields(path, separator, RATING_FIELDS):
-            where = f"{path}:{number}"
-            user, movie, rating, _ = (
-                integer(path, number, *pair) for pair in zip(RATING_FIELDS, parts, strict=True)
-            )
-            if user not in known_users:
-                return DataError(
-                    f"{where}: unknown user, value {user}; it is not in the users file: {FIX}"
-                )
-            if movie not in known_movies:
-                return DataError(
-                    f"{where}: unknown movie, value {movie}; it is not in the movies file: {FIX}"
-                )
-            if not STARS[0] <= rating <= STARS[1]:
-                return DataError(
-                    f"{where}: rating out of range, value {rating}; expected 1 to 5: {FIX}"
-                )
-            first = seen.setdefault((user, movie), number)
-            if first != number:
-                return DataError(
-                    f"{where}: user {user} rated movie {movie} already in line {first}, "
-                    f"value {quote(separator.decode().join(parts))}; remove one of the two lines"
-                )
-    except DataError as fault:
-        return fault
-    return DataError(f"{path}: cannot be parsed")
+def _check_last_number(path: Path, delimiter: bytes) -> None:
+    """DataError if a file without a last end of line has a last number shorter than the one above.
 
-
-def _movies_1m(path: Path) -> Movies:
-    names: dict[int, str] = {}
-    genres: dict[int, list[str]] = {}
-    for number, (movie, title, kinds) in fields(path, b"::", ("movie", "title", "genres")):
-        key = _new_id(path, number, "movie", movie, names)
-        names[key], genres[key] = title, [kind for kind in kinds.split("|") if kind]
-    genre_names = tuple(sorted({kind for kinds in genres.values() for kind in kinds}))
-    ids = sorted(names)
-    flags = np.array([[kind in genres[key] for kind in genre_names] for key in ids], dtype=bool)
-    return Movies(np.array(ids, np.int64), tuple(names[key] for key in ids), flags, genre_names)
-
-
-def _movies_100k(path: Path) -> Movies:
-    columns = ("movie", "title", "released", "video", "url", *GENRES_100K)
-    rows: dict[int, tuple[str, list[bool]]] = {}
-    for number, (movie, title, _, _, _, *flags) in fields(path, b"|", columns):
-        key = _new_id(path, number, "movie", movie, rows)
-        if bad := [flag for flag in flags if flag not in ("0", "1")]:
-            raise DataError(
-                f"{path}:{number}: genre flag must be 0 or 1, value {quote(bad[0])}; {FIX}"
-            )
-        rows[key] = title, [flag == "1" for flag in flags]
-    ids = sorted(rows)
-    genres = np.array([rows[key][1] for key in ids], dtype=bool)
-    titles = tuple(rows[key][0] for key in ids)
-    return Movies(np.array(ids, np.int64), titles, genres, GENRES_100K)
-
-
-def _users_1m(path: Path) -> Users:
-    people: dict[int, tuple[str, int, str]] = {}
-    columns = ("user", "gender", "age", "occupation", "zip")
-    for number, (user, gender, age, job, _) in fields(path, b"::", columns):
-        key = _new_id(path, number, "user", user, people)
-        _check_choice(path, number, "gender", gender, GENDERS)
-        _check_choice(path, number, "age", age, tuple(map(str, AGES)))
-        _check_choice(path, number, "occupation", job, OCCUPATIONS_1M)
-        people[key] = gender, int(age), job
-    return one_hot_demographics(people, OCCUPATIONS_1M)
-
-
-def _users_100k(path: Path) -> Users:
-    people: dict[int, tuple[str, int, str]] = {}
-    columns = ("user", "age", "gender", "occupation", "zip")
-    for number, (user, age, gender, job, _) in fields(path, b"|", columns):
-        key = _new_id(path, number, "user", user, people)
-        _check_choice(path, number, "gender", gender, GENDERS)
-        years = integer(path, number, "age", age)
-        people[key] = gender, max(start for start in AGES if start <= max(years, 1)), job
-    return one_hot_demographics(people, tuple(sorted({job for _, _, job in people.values()})))
-
-
-def one_hot_demographics(
-    people: dict[int, tuple[str, int, str]], occupations: tuple[str, ...]
-) -> Users:
-    names = (
-        *(f"gender={gender}" for gender in GENDERS),
-        *(f"age={age}" for age in AGES),
-        *(f"occupation={job}" for job in occupations),
-    )
-    column = {name: place for place, name in enumerate(names)}
-    ids = sorted(people)
-    one_hot = np.zeros((len(ids), len(names)), dtype=np.float32)
-    for row, key in enumerate(ids):
-        gender, age, job = people[key]
-        for name in (f"gender={gender}", f"age={age}", f"occupation={job}"):
-            one_hot[row, column[name]] = 1.0
-    return Users(np.array(ids, np.int64), one_hot, names)
-
-
-def _new_id(path: Path, number: int, name: str, text: str, known: Container[int]) -> int:
-    key = integer(path, number, f"{name} id", text)
-    if key in known:
-        raise DataError(f"{path}:{number}: {name} listed twice, value {key}; remove one line")
-    return key
-
-
-def _check_choice(path: Path, number: int, name: str, text: str, choices: tuple[str, ...]) -> None:
-    if text not in choices:
+    Such a file was cut off in the middle of a number, and would be read as it stands.
+    """
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 1024, 0))
+        tail = file.read()
+    if tail.endswith((b"\n", b"\r")) or b"\n" not in tail:
+        return
+    above, last = tail.rsplit(b"\n", 2)[-2:]
+    if len(last.rsplit(delimiter, 1)[-1]) < len(above.strip().rsplit(delimiter, 1)[-1]):
         raise DataError(
-            f"{path}:{number}: unknown {name}, value {quote(text)}; expected "
-            f"{', '.join(choices)}: {FIX}"
+            f"{path}: looks cut off, last line {quote(last)}; restore the file, or end the line if "
+            "it is complete"
         )
+
+
+def one_hot_demographics(people: pd.DataFrame, occupations: tuple[str, ...]) -> pd.DataFrame:
+    """[U, D]: one column of 0 and 1 for each gender, age group and occupation, as "age=25"."""
+    starts = np.array(AGES)
+    groups = starts[np.searchsorted(starts, people["age"].clip(lower=1), side="right") - 1]
+    blocks = ((GENDERS, "gender"), (AGES, "age"), (occupations, "occupation"))
+    found = people.assign(age=groups)
+    columns = {
+        f"{name}={value}": (found[name] == value).to_numpy(np.float32)
+        for values, name in blocks
+        for value in values
+    }
+    return pd.DataFrame(columns, index=people.index)
+
+
+def _read_frame(folder: Path, source: Source) -> tuple[pd.DataFrame, Faults]:
+    """All rows as text, by id, which is the index; to the faults, what is no id or one of before."""
+    table = source.open(folder)
+    faults = Faults(table.where)
+    frame = pd.concat(list(table.blocks(source.columns, faults)))
+    ids = frame[source.columns[0]].map(as_id)
+    whole = ids.str.fullmatch("[0-9]{1,18}")
+    faults.add(f"{source.columns[0]} id must be a whole number", frame[source.columns[0]][~whole])
+    again = ids.duplicated() & whole
+    faults.add(f"{source.columns[0]} listed twice", ids[again])
+    return frame.assign(id=ids.where(whole, "0").astype(np.int64)), faults
+
+
+def _read_movies(
+    folder: Path, source: Source
+) -> tuple[NDArray[np.int64], tuple[str, ...], pd.DataFrame]:
+    """Ids, ascending, their titles, and genres [I, G]."""
+    frame, faults = _read_frame(folder, source)
+    if "genres" in source.columns:
+        genres = frame["genres"].str.get_dummies("|").drop(columns=NO_GENRES, errors="ignore")
+    else:
+        flags = frame[list(GENRES_100K)]
+        for name in GENRES_100K:
+            bad = ~flags[name].isin(("0", "1"))
+            faults.add("genre flag must be 0 or 1", flags[name][bad])
+        genres = flags == "1"
+    faults.refuse(FIX)
+    order = np.argsort(frame["id"])
+    titles = tuple(frame["title"].iloc[order])
+    return frame["id"].to_numpy()[order], titles, genres.iloc[order]
+
+
+def _read_users(folder: Path, source: Source) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """Ids, ascending, and demographics [U, D]."""
+    frame, faults = _read_frame(folder, source)
+    coded = source.file == "users.dat"  # ages as the starts of groups, occupations as numbers
+    occupations = OCCUPATIONS_1M if coded else tuple(sorted(set(frame["occupation"])))
+    ages = AGES if coded else range(150)
+    for name, known in (("gender", GENDERS), ("age", ages), ("occupation", occupations)):
+        bad = ~frame[name].isin([str(value) for value in known])
+        faults.add(f"unknown {name}", frame[name][bad])
+    faults.refuse(FIX)
+    people = frame.assign(age=frame["age"].astype(np.int64)).sort_values("id")
+    return people["id"].to_numpy(), one_hot_demographics(people, occupations)

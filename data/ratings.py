@@ -70,6 +70,8 @@ class Ratings:
     demographic_names: tuple[str, ...] = ()
     scale: tuple[float, float] = (1.0, 5.0)
     positive_threshold: float = 4.0
+    # [N] whether a rating belongs to a test part that the data set comes with; mostly none does.
+    held_out: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
         if not self.genre_names:
@@ -77,7 +79,9 @@ class Ratings:
         if not self.demographic_names:
             empty = np.zeros((self.n_users, 0), dtype=np.float32)
             object.__setattr__(self, "demographics", empty)
-        for name in _ARRAYS:
+        if not self.held_out.size:
+            object.__setattr__(self, "held_out", np.zeros(self.n_ratings, dtype=bool))
+        for name in (*_ARRAYS, "held_out"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
         self._check_shapes()
 
@@ -86,6 +90,7 @@ class Ratings:
             "offsets": (self.n_users + 1,),
             "values": self.items.shape,
             "timestamps": self.items.shape,
+            "held_out": self.items.shape,
             "genres": (self.n_items, len(self.genre_names)),
             "demographics": (self.n_users, len(self.demographic_names)),
         }
@@ -116,6 +121,7 @@ class Ratings:
         demographic_names: tuple[str, ...] = (),
         scale: tuple[float, float] = (1.0, 5.0),
         positive_threshold: float = 4.0,
+        held_out: NDArray[np.bool_] | None = None,
     ) -> "Ratings":
         """Ratings from N unordered events given by original ids.
 
@@ -149,6 +155,7 @@ class Ratings:
             demographic_names=demographic_names,
             scale=scale,
             positive_threshold=positive_threshold,
+            held_out=np.zeros(len(order), bool) if held_out is None else held_out[order],
         )
 
     @property
@@ -178,6 +185,12 @@ class Ratings:
         """Whether each rating counts as relevant, [N]."""
         return _frozen(self.values >= self.positive_threshold)
 
+    @property
+    def demographic_columns(self) -> tuple[tuple[str, str | int], ...]:
+        """What each column of `demographics` means: ("gender", "F"), ("age", 25), ... [D]."""
+        pairs = (name.partition("=") for name in self.demographic_names)
+        return tuple((key, int(value) if value.isdecimal() else value) for key, _, value in pairs)
+
     def row(self, user: int) -> slice:
         """Where a user's ratings lie, oldest first."""
         return slice(int(self.offsets[user]), int(self.offsets[user + 1]))
@@ -196,6 +209,7 @@ class Ratings:
             items=self.items[mask],
             values=self.values[mask],
             timestamps=self.timestamps[mask],
+            held_out=self.held_out[mask],
         )
 
     def of_users(self, users: IntArray) -> "Ratings":
@@ -213,6 +227,7 @@ class Ratings:
             items=np.tile(self.items, times),
             values=np.tile(self.values, times),
             timestamps=np.tile(self.timestamps, times),
+            held_out=np.tile(self.held_out, times),
             user_ids=self.user_ids[np.tile(np.arange(self.n_users), times)],
             demographics=np.tile(self.demographics, (times, 1)),
         )
@@ -220,7 +235,7 @@ class Ratings:
     def fingerprint(self) -> str:
         """SHA-256 over every array, name and title: equal data, equal fingerprint."""
         digest = hashlib.sha256()
-        for name in _ARRAYS:
+        for name in (*_ARRAYS, *(["held_out"] if self.held_out.any() else [])):
             array = np.ascontiguousarray(getattr(self, name))
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from data.movielens import AGES, GENDERS, OCCUPATIONS_1M, Users, one_hot_demographics
+from data.movielens import AGES, GENDERS, OCCUPATIONS_1M, one_hot_demographics
 from data.ratings import Ratings
 
 Floats = NDArray[np.float64]
@@ -69,7 +70,8 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     rng = np.random.default_rng(seed)
     genres = _genres(rng, config.n_items)
     people = _people(rng, config.n_users)
-    taste = _taste(rng, config, genres, people.demographics)
+    user_ids, demographics = np.arange(1, config.n_users + 1), people.to_numpy(np.float32)
+    taste = _taste(rng, config, genres, demographics)
     quality = rng.standard_normal(config.n_items)
     fame = _fame(rng, config, quality)
     users, items = _watch(rng, config, fame, taste)
@@ -77,17 +79,17 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     stars = _stars(rng, config, taste.of_pairs(users, items), quality[items], users)
     return Ratings.from_events(
         "synthetic",
-        people.ids[users],
+        user_ids[users],
         items + 1,
         stars,
         times,
-        user_ids=people.ids,
+        user_ids=user_ids,
         item_ids=np.arange(1, config.n_items + 1),
         titles=_titles(rng, config.n_items),
         genres=genres,
         genre_names=GENRES,
-        demographics=people.demographics,
-        demographic_names=people.demographic_names,
+        demographics=demographics,
+        demographic_names=tuple(people.columns),
     )
 
 
@@ -104,14 +106,12 @@ def _genres(rng: np.random.Generator, n_items: int) -> NDArray[np.bool_]:
     return flags
 
 
-def _people(rng: np.random.Generator, n_users: int) -> Users:
+def _people(rng: np.random.Generator, n_users: int) -> pd.DataFrame:
+    """Demographics [U, D] of the users 1, 2, ..."""
     genders = rng.choice(GENDERS, size=n_users, p=[0.3, 0.7])
     ages = rng.choice(AGES, size=n_users, p=[0.04, 0.18, 0.35, 0.2, 0.09, 0.08, 0.06])
     jobs = rng.choice(OCCUPATIONS_1M, size=n_users)
-    people = {
-        user: (str(genders[user - 1]), int(ages[user - 1]), str(jobs[user - 1]))
-        for user in range(1, n_users + 1)
-    }
+    people = pd.DataFrame({"gender": genders, "age": ages, "occupation": jobs})
     return one_hot_demographics(people, OCCUPATIONS_1M)
 
 

@@ -1,22 +1,44 @@
-"""What is in a data set: a page of figures and a short report.
+"""What is in a data set: a page of figures and findings.
 
     python -m data.explore --dataset ml-1m
 
-Writes explore.html (one file, open it in a browser), explore.txt and the figures as PNG files, and
-prints the report. It looks at all users, those of the test part as well: choose no settings by it.
+Writes explore.html, one file for a browser, and prints its findings. It looks at all users, those
+of the test part as well: choose no settings by it.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import tyro
 
 from config import CsvConfig
-from data import DataError, load_dataset
-from data.explore import draw, findings, page
+from config.command_line import until_nobody_reads
+from data import DataError, Ratings, load_dataset
+from data.errors import printable
+from data.explore import people_sections, rating_sections
+from data.explore.html_page import Missing, Section, Sections, as_html, left_out
+from data.explore.rating_sections import Rows
+
+STYLE: dict[Any, Any] = {"axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.3}
+SECTIONS: dict[str, Callable[[Rows], Section]] = {
+    "Size": rating_sections.size,
+    "Ratings": rating_sections.heights,
+    "Popularity and quality": rating_sections.popularity,
+    "Long tail": rating_sections.long_tail,
+    "Activity by month": rating_sections.months,
+    "Activity by weekday and hour": rating_sections.clock,
+    "Time gaps": rating_sections.gaps,
+    "Life span of trends": rating_sections.trends,
+    "Age and occupation": people_sections.groups,
+    "Genres": people_sections.genres,
+    "Genres by year": people_sections.genres_by_year,
+    "Genre by age group": people_sections.genres_by_age,
+    "Generation gap": people_sections.generations,
+}
 
 
 @dataclass(frozen=True)
@@ -32,24 +54,37 @@ class Arguments:
     """Folder of the report; default reports/<dataset>."""
 
 
+def explore(ratings: Ratings) -> Sections:
+    """Everything that can be said, or what is missing to say it, by the name of its section."""
+    rows, found = Rows(ratings), {}
+    for name, build in SECTIONS.items():
+        try:
+            found[name] = build(rows)
+        except Missing as missing:
+            found[name] = missing
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
     try:
         ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
         folder = arguments.out or Path("reports") / ratings.name
-        with mpl.rc_context(draw.STYLE):
-            sections = dict(findings.explore(ratings))
-            written = page.write(ratings.name, sections, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(STYLE):
+            sections = explore(ratings)
+            (folder / "explore.html").write_text(as_html(ratings.name, sections), "utf-8")
     except (DataError, OSError) as error:
         print(f"explore: {error}", file=sys.stderr)
         return 2
-    print(page.as_text(ratings.name, sections))
-    print(
-        f"{written[0]}: the same with figures, for a browser; {len(written) - 2} PNG files beside it"
-    )
+    for name, found in sections.items():
+        finding = left_out(name, found) if isinstance(found, Missing) else f"{name}: {found.title}"
+        print(printable(finding))
+    print(f"{folder / 'explore.html'}: the same with figures, for a browser")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())
