@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from evaluation.policy import Policy
 from rich.console import Console
 
 from baselines import registry
 from config import NEW_USERS, Config, ConfigError, CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.files import write_text
+from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
-from evaluation.protocols.known_users import Rerank, Simulator
-from evaluation.protocols.new_users import Catalog, Session
+from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
 from recommender.run_choice import (
     DRR,
@@ -198,24 +198,25 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
     """The protocol over its default users."""
     ks = arguments.ks or None
     if arguments.protocol in NEW_USERS:
-        kind = Catalog if arguments.protocol == "catalog" else Session
+        kind = CatalogProtocol if arguments.protocol == "catalog" else SessionProtocol
         window = arguments.known or Config().known
         return kind(ratings, mode=arguments.mode, ks=ks, window=window)
     if arguments.protocol == "rerank":
-        return Rerank(ratings, ks=ks)
-    from envs.simulator import Simulator as RatingModel
+        return RerankProtocol(ratings, ks=ks)
+    from envs.simulator import Simulator
 
-    return Simulator(ratings, RatingModel(ratings), ks=ks, online=arguments.agent_mode == "online")
+    online = arguments.agent_mode == "online"
+    return SimulatorProtocol(ratings, Simulator(ratings), ks=ks, online=online)
 
 
 def with_learning(agents: Agents, runs: Runs, protocol: EvaluationProtocol) -> Agents:
     """The agents of the runs, learning within every session."""
-    from training.tasks import learning, session_log
+    from training.tasks import online_policy, session_log
 
     log = session_log(protocol)
     return {
         name: [
-            learning(agent, run_settings(folder), protocol, log)
+            online_policy(agent, run_settings(folder), protocol, log)
             for agent, folder in zip(agents[name], folders, strict=True)
         ]
         for name, folders in runs.items()
@@ -296,5 +297,5 @@ def _write(report: Report, arguments: EvaluateArguments) -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -94,8 +94,8 @@ class Workload:
     """The parts of a run to be timed, put together as train.py does."""
 
     def __init__(self, config: Config, ratings: Ratings) -> None:
-        from training.run_folder import RunFolder
         from training.loop import Training
+        from training.run_folder import RunFolder
 
         self.config = config
         with tempfile.TemporaryDirectory() as folder:

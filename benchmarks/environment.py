@@ -31,7 +31,7 @@ from benchmarks.common import (
     timed_preset,
 )
 from config import Config
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings
 from replay_buffer import PrioritizedReplay, Spec
 
@@ -201,5 +201,5 @@ def fill_replay(capacity: int, add: Callable[..., Any], update: Callable[..., An
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

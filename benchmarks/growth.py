@@ -42,7 +42,7 @@ from benchmarks.common import (
     start_tensorflow,
 )
 from config import Config
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings, read_interactions
 from data.synthetic import SyntheticConfig, make_synthetic
 
@@ -245,5 +245,5 @@ def short(number: int) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

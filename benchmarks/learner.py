@@ -33,7 +33,7 @@ from benchmarks.common import (
     start_tensorflow,
     timed_preset,
 )
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings
 
 CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
@@ -239,5 +239,5 @@ def einsum_operations(equation: str | bytes, shapes: list[Any]) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(Arguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(Arguments, description=__doc__))

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.policy import FloatArray, IntArray
+from data.observation import FloatArray, IntArray
 from evaluation.report import BOUND, Report, Row
 
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"

@@ -22,12 +22,12 @@ from typing import Literal
 
 import numpy as np
 import tyro
-from evaluation.policy import FloatArray
 
 import config as settings
 from config import Config, ConfigError, Preset
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data.files import write_text
+from data.observation import FloatArray
 from evaluation.intervals import over_seeds
 from evaluation.plots import CurveRow, save, strategies
 from evaluation.report import markdown_table
@@ -213,5 +213,5 @@ def interval(values: FloatArray, sign: str = "") -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(AblationArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(AblationArguments, description=__doc__))

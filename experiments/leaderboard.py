@@ -18,13 +18,13 @@ from typing import Literal, get_args
 
 import numpy as np
 import tyro
-from evaluation.policy import FloatArray
 
 import config as settings
 import evaluate
 from config import NEW_USERS, Preset
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data.files import write_text
+from data.observation import FloatArray
 from evaluation.plots import CurveRow, points, save, strategies
 from evaluation.report import BOUND, Report, markdown_table
 from experiments.markers import FIGURES, write_table
@@ -227,14 +227,14 @@ def stability_table(
 
 
 def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
-    """Whether training would have been stopped anywhere on this curve (training/health.py)."""
-    from training import health
+    """Whether training would have been stopped anywhere on this curve (training/monitor.py)."""
+    from training import monitor
 
     rows = [dict(row) for row in curve]
     try:
         for place, row in enumerate(rows):
-            health.check(row, rows[:place], discount)
-    except health.Diverged:
+            monitor.check(row, rows[:place], discount)
+    except monitor.Diverged:
         return True
     return False
 
@@ -271,5 +271,5 @@ def read_curve(run: str) -> tuple[str, list[CurveRow]]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(LeaderboardArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(LeaderboardArguments, description=__doc__))

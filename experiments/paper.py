@@ -18,7 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 
 import evaluate
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from evaluation.plots import ACCENT, new_figure, save
 from evaluation.report import Report, markdown_table
@@ -315,5 +315,5 @@ def draw(report: Report) -> Figure:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(PaperArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(PaperArguments, description=__doc__))

@@ -17,7 +17,7 @@ from typing import Any
 
 from baselines import registry
 from baselines.profile import History
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from data.policy import Adaptive
 from data.ratings import Ratings
@@ -117,5 +117,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main()
+    end_when_nobody_reads()
+    main()

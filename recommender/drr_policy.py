@@ -4,7 +4,7 @@ import numpy as np
 
 from data.observation import FloatArray, IntArray, Observation
 from embedding.table import EmbeddingTable
-from recommender.agent import DRRAgent
+from recommender.agent import DRRAgent, as_tensors
 
 
 class DRRPolicy:
@@ -30,6 +30,11 @@ class DRRPolicy:
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """Scores of all items [B, I], or of candidates [B, C]."""
         return self.agent.scores(self.fitted(observation), candidates)
+
+    def actions(self, observation: Observation) -> FloatArray:
+        """pi(s) [B, k]."""
+        actions: FloatArray = self.agent.act(as_tensors(self.fitted(observation))).numpy()
+        return actions
 
     def fitted(self, observation: Observation) -> Observation:
         """The observation with this agent's n places in its window, and its users' vectors."""

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from evaluation.policy import Policy
 
 import embedding
 from baselines import registry
 from config import Config
+from data.policy import Policy
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol

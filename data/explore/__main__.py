@@ -16,7 +16,7 @@ import matplotlib as mpl
 import tyro
 
 from config import CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.errors import printable
 from data.explore import people_sections, rating_sections
@@ -86,5 +86,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -5,7 +5,6 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import plots, probes
-from evaluation.protocols.new_users import Catalog
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from data import load_dataset
 from evaluation import probes
-from evaluation.protocols.new_users import Session
 from experiments import long_term_value, markers
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import toys
-from evaluation.policy import States
 
+from data.policy import States
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
 

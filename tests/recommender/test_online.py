@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from evaluation.policy import States
 
+from data.policy import States
 from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
