@@ -29,6 +29,9 @@ class AgentConfig:
     residual: bool = False
     """Learn what to add to the pretrained factorisation: pi(s) = 50 u + actor(s), and Q(s, a) = the
     reward that u . a predicts + critic(s, a), both networks starting at zero (paper: no)."""
+    start_at_zero: bool = True
+    """The last layers of actor and critics start at zero, so that at first all items score alike;
+    otherwise every layer starts at random (not stated in the paper; its preset does)."""
     actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
     """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
     critic: Literal["bilinear", "mlp"] = "bilinear"

@@ -28,6 +28,7 @@ _PAPER = Config(
         user_vector="fold-in",
         item_weights="position",
         refused=False,
+        start_at_zero=False,
         separate_states=False,
         actor_hidden=128,
         actor_output="tanh",

@@ -193,10 +193,12 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         hits = items[:, None] == self.ratings.items[row]  # [k, length]
         logged = self.ratings.values[row][hits.argmax(axis=1)]
         if self.simulator is None:
-            return np.where(hits.any(axis=1), logged, np.float32(np.nan))
-        predicted = self.simulator.rating(np.array([self._user]), items[None])[0]
-        predicted = np.clip(predicted, *self.ratings.scale).astype(np.float32)
-        return np.where(hits.any(axis=1), logged, predicted)
+            predicted = np.full(len(items), np.nan, np.float32)
+        else:
+            guess = self.simulator.rating(np.array([self._user]), items[None])[0]
+            predicted = np.clip(guess, *self.ratings.scale).astype(np.float32)
+        answers: NDArray[np.float32] = np.where(hits.any(axis=1), logged, predicted)
+        return answers
 
     def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
         """Users with ratings for a window and, under "rated", candidates beside it."""

@@ -233,7 +233,7 @@ def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
     rows = [dict(row) for row in curve]
     try:
         for place, row in enumerate(rows):
-            monitor.check(row, rows[:place], discount)
+            monitor.check_row(row, rows[:place], discount)
     except monitor.Diverged:
         return True
     return False

@@ -27,7 +27,7 @@ def lines(axes, name):
 
 
 def test_the_leaderboard_shows_every_policy_but_the_bound(toy, policies):
-    catalog = Catalog(toy)
+    catalog = CatalogProtocol(toy)
     report, _ = probes.compare(toy.name, catalog, [*policies, catalog.oracle()])
     panels = drawn(plots.leaderboard(report))
     assert [axes.get_xlabel() for axes in panels] == list(report.keys)
@@ -38,13 +38,13 @@ def test_the_leaderboard_shows_every_policy_but_the_bound(toy, policies):
 
 
 def test_the_leaderboard_takes_other_keys(toy, policies):
-    report, _ = probes.compare(toy.name, Catalog(toy), policies)
+    report, _ = probes.compare(toy.name, CatalogProtocol(toy), policies)
     (axes,) = drawn(plots.leaderboard(report, ["recall@5"]))
     assert axes.get_xlabel() == "recall@5"
 
 
 def test_by_length_draws_every_k(toy, policies):
-    report, results = probes.compare(toy.name, Catalog(toy, ks=range(1, 8)), policies)
+    report, results = probes.compare(toy.name, CatalogProtocol(toy, ks=range(1, 8)), policies)
     precision, ndcg = drawn(plots.by_length(report))
     line = lines(precision, "drr")
     assert line.get_xdata().tolist() == list(range(1, 8))

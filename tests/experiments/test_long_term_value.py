@@ -62,7 +62,7 @@ def test_the_page_has_tables_and_the_best_median_and_worst_user(flags, data, tmp
     for folder in ("new", "figures"):
         picture = tmp_path / folder / "long-term-value.png"
         assert picture.read_bytes().startswith(b"\x89PNG")
-    session = Session(data)
+    session = SessionProtocol(data)
     totals = session.run(Reacting("drr")).per_user["reward@20"]
     best, worst = int(np.argmax(totals)), int(np.argmin(totals))
     shown = users_in(text)
@@ -76,7 +76,7 @@ def test_cases_show_every_policy_under_any_protocol(flags, data, capsys):
     assert long_term_value.main([*flags, *cases]) == 0
     text = capsys.readouterr().out
     assert text.count("|  | drr | popularity | oracle |") == 2
-    session = Session(data)
+    session = SessionProtocol(data)
     rewards = session.run(Reacting("drr")).per_user["reward@10"]
     worst, best = int(np.argmin(rewards)), int(np.argmax(rewards))
     assert users_in(text) == [str(session.eval_users[user] + 1) for user in (worst, best)]
@@ -85,7 +85,7 @@ def test_cases_show_every_policy_under_any_protocol(flags, data, capsys):
 
 
 def test_a_case_shows_history_titles_and_ratings(data):
-    session = Session(data, ks=(10,))
+    session = SessionProtocol(data, ks=(10,))
     policies = [Reacting("up"), probes.FixedList(Reacting("down"))]
     _, results = probes.compare("tiny", session, policies)
     user = int(np.argmax(results["up"].rewards.sum(axis=1)))
