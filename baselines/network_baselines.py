@@ -133,17 +133,38 @@ class UserTower(keras.Model):
         training: bool = False,
     ) -> tf.Tensor:
         """demographics [B, D]; items, ratings and keep [B, n] -> [B, k]."""
-        # Only the window is told: a log has no refused recommendations to learn from.
-        # The state looks demographics up by row; here the rows are those of the batch.
-        nobody = tf.zeros([1, demographics.shape[1]])
-        self._features.demographics = tf.concat([demographics, nobody], axis=0)
-        users = tf.range(tf.shape(items)[0])
-        observation = StateObservation(users, items, ratings, items, tf.zeros_like(ratings))
-        state = self.state(observation, keep)
+        observation = _window_only(demographics, items, ratings)
+        state = self.state(_by_row(observation, self._features), keep)
         state = self.dropout[0](state, training=training)
         hidden = self.dropout[1](self.first(state), training=training)
         hidden = self.dropout[2](self.second(hidden), training=training)
         return self.vector(hidden) + self.direct(state)
+
+
+def _window_only(demographics: tf.Tensor, items: tf.Tensor, ratings: tf.Tensor) -> Observation:
+    """Only the window is told: a log has no refused recommendations to learn from."""
+    n_users = tf.shape(items)[0]
+    nothing = tf.zeros([n_users, 0])
+    return Observation(
+        users=tf.fill([n_users], -1),
+        demographics=demographics,
+        window_items=items,
+        window_ratings=ratings,
+        known_items=items,
+        known_ratings=ratings,
+        shown_items=tf.cast(nothing, tf.int32),
+        shown_ratings=nothing,
+        shown_rewards=nothing,
+    )
+
+
+def _by_row(observation: Observation, features: Features) -> StateObservation:
+    """For a state that looks demographics up by row: the rows of this batch."""
+    people, items = observation.demographics, observation.window_items
+    features.demographics = tf.concat([people, tf.zeros([1, people.shape[1]])], axis=0)
+    rewards = tf.zeros_like(observation.window_ratings)
+    rows = tf.range(tf.shape(items)[0])
+    return StateObservation(rows, items, observation.window_ratings, items, rewards)
 
 
 class TwoTower(SupervisedNetwork):

@@ -19,7 +19,7 @@ import evaluate
 from config import CsvConfig
 from config.command_line import until_nobody_reads
 from data import DataError
-from evaluation import long_term, probes
+from evaluation import probes
 from evaluation.protocols.base import PolicyError
 from experiments.case_study import cases, check_quantiles, prepare
 from experiments.leaderboard import fill
@@ -82,9 +82,7 @@ def run(arguments: Arguments) -> str:
     static = probes.FixedList(agent)
     results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
     arguments.figure.parent.mkdir(parents=True, exist_ok=True)
-    figure = long_term.by_step(
-        [*results.values()], results[static.name], protocol.visible, agent.name
-    )
+    figure = probes.by_step([*results.values()], results[static.name], protocol.visible, agent.name)
     figure.suptitle(
         f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals over users"
     )
@@ -93,8 +91,8 @@ def run(arguments: Arguments) -> str:
     two = {name: results[name] for name in (agent.name, static.name)}
     key, shown = f"reward@{protocol.steps}", (arguments.quantiles, arguments.first)
     parts = {
-        "rewards": long_term.reward_table(results, agent.name),
-        "variety": long_term.variety_table(results, protocol.visible),
+        "rewards": probes.reward_table(results, agent.name),
+        "variety": probes.variety_table(results, protocol.visible),
         "sessions": cases(ratings, protocol, two, key, *shown),
     }
     for name, text in parts.items():

@@ -20,8 +20,8 @@ class Liked:
     def __init__(self, name, sign):
         self.name, self.sign = name, sign
 
-    def scores(self, states, candidates):
-        return np.tile(self.sign * np.arange(states.n_items, dtype=np.float32), (states.n_users, 1))
+    def scores(self, observation, candidates):
+        return np.tile(self.sign * np.arange(80, dtype=np.float32), (observation.n_users, 1))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation.policy import States
 
+from data.observation import Observation
 from experiments import saturation
 
 
@@ -20,16 +20,14 @@ def test_overlap_is_the_mean_over_all_pairs_of_lists():
 
 def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not(monkeypatch):
     agent = SimpleNamespace(table=SimpleNamespace(items=np.eye(20)[:, :4]))
-    nothing = np.zeros(0, np.int32)
-    states = States.begin(
-        np.array([0, 1]), np.zeros(3), nothing, nothing.astype(np.float32), window=2, n_items=20
-    )
+    nothing = np.zeros((2, 0))
+    known = Observation.start(np.arange(2), nothing, nothing, nothing, window=2)
     corner, moving = (
         np.array([[1.0, -1, 1, 0.9995]] * 2),
         np.array([[0.5, 0, 1, 0], [-0.5, 0, 1, 0]]),
     )
     monkeypatch.setattr(saturation, "acted", lambda *_: corner)
-    assert saturation.measure(agent, states) == (1.0, 0.0, 1.0)
+    assert saturation.measure(agent, known) == (1.0, 0.0, 1.0)
     monkeypatch.setattr(saturation, "acted", lambda *_: moving)
-    saturated, spread, _ = saturation.measure(agent, states)
+    saturated, spread, _ = saturation.measure(agent, known)
     assert (saturated, spread) == (0.25, 0.125)
