@@ -10,7 +10,7 @@ from data.policy import scores_at
 from data.ratings import Ratings
 
 
-class Member(Protocol):
+class BlendMember(Protocol):
     """A baseline that can be cached."""
 
     def fit(self, ratings: Ratings) -> object: ...
@@ -28,7 +28,7 @@ class Blend:
     name = "blend"
     adaptive = False
 
-    def __init__(self, members: Sequence[Member], *, standardise: bool = False) -> None:
+    def __init__(self, members: Sequence[BlendMember], *, standardise: bool = False) -> None:
         if not members:
             raise ValueError("a blend needs at least one member")
         self.members = list(members)
@@ -65,7 +65,7 @@ class Blend:
         scores = sum(self._of_member(member, observation) for member in self.members)
         return scores_at(scores / np.float32(len(self.members)), candidates)
 
-    def _of_member(self, member: Member, observation: Observation) -> FloatArray:
+    def _of_member(self, member: BlendMember, observation: Observation) -> FloatArray:
         scores = member.scores(observation, None)
         if not self.standardise:
             return scores

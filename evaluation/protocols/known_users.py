@@ -97,7 +97,7 @@ class RerankProtocol(KnownUsersProtocol):
         )
 
 
-class RatingModel(Protocol):
+class AnswerModel(Protocol):
     """Predicts what users would say; it may know everything, the policies do not."""
 
     def rating(self, users: IntArray, items: IntArray) -> FloatArray:
@@ -122,7 +122,7 @@ class SimulatorProtocol(KnownUsersProtocol):
     def __init__(
         self,
         ratings: Ratings,
-        model: RatingModel,
+        model: AnswerModel,
         eval_users: IntArray | None = None,
         *,
         window: int = 5,

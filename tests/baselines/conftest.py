@@ -1,15 +1,13 @@
 """Tiny ratings, and what is known of users a baseline may or may not have seen."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from data.observation import Observation, observation_of
+from data.observation import observation_of
 from data.ratings import Ratings
 
 
-def random_ratings(seed: int = 0, n_users: int = 40, n_items: int = 25) -> Ratings:
+def random_ratings(seed: int = 0, n_users: int = 40, n_items: int = 25):
     """Each user rates 8 to 15 items; taste has two groups, so that there is something to learn."""
     rng = np.random.default_rng(seed)
     users, items, values = [], [], []
@@ -35,43 +33,43 @@ def random_ratings(seed: int = 0, n_users: int = 40, n_items: int = 25) -> Ratin
     )
 
 
-def known_by(ratings: Ratings, users: list[int], known: int | np.ndarray) -> Observation:
+def known_by(ratings, users, known):
     """Users who are known by their first `known` ratings: a number, or one for each rating."""
     position = np.arange(ratings.n_ratings) - ratings.offsets[ratings.users]
     return observation_of(ratings.keep(position < known), np.array(users), window=4)
 
 
 @pytest.fixture(scope="session")
-def start_of() -> Callable[[Ratings, list[int]], Observation]:
+def start_of():
     """`start_of(ratings, users)`: what is known of them after five ratings."""
     return lambda ratings, users: known_by(ratings, users, known=5)
 
 
 @pytest.fixture(scope="session")
-def everybody() -> Ratings:
+def everybody():
     return random_ratings()
 
 
 @pytest.fixture(scope="session")
-def ratings(everybody: Ratings) -> Ratings:
+def ratings(everybody):
     """The visible part: users 0..29. Nothing of users 30..39 is in it."""
     return everybody.of_users(np.arange(30))
 
 
 @pytest.fixture(scope="session")
-def new_users(everybody: Ratings) -> Observation:
+def new_users(everybody):
     """Users 30..39 by their first five ratings."""
     return known_by(everybody, list(range(30, 40)), known=5)
 
 
 @pytest.fixture(scope="session")
-def seen_user(ratings: Ratings) -> Observation:
+def seen_user(ratings):
     """User 3, by all of his visible ratings."""
     return known_by(ratings, [3], ratings.n_ratings)
 
 
 @pytest.fixture(scope="session")
-def answered(everybody: Ratings) -> Observation:
+def answered(everybody):
     """Ten new users of unequal histories, after two recommendations.
 
     One was liked by all, one refused by all but the first. The last user had rated it before.
@@ -87,14 +85,14 @@ def answered(everybody: Ratings) -> Observation:
 
 
 @pytest.fixture
-def candidates(answered: Observation) -> np.ndarray:
+def candidates(answered):
     """Five unknown items of each user, three of the third one, padded with -1."""
     chosen = free_items(answered, 5)
     chosen[2, 3:] = -1
     return chosen
 
 
-def free_items(observation: Observation, count: int) -> np.ndarray:
+def free_items(observation, count):
     """The first `count` unknown items of each user [B, count]."""
     everything = np.arange(25)
     return np.array([np.setdiff1d(everything, row)[:count] for row in observation.known_items])

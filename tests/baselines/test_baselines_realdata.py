@@ -6,7 +6,7 @@ import time
 import pytest
 
 from baselines import registry
-from data import Ratings, load_dataset
+from data import load_dataset
 from evaluation.protocols.known_users import RerankProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
@@ -36,37 +36,33 @@ AT_LEAST = [
 
 
 @pytest.fixture(scope="module")
-def ml_1m() -> Ratings:
+def ml_1m():
     return load_dataset("ml-1m")
 
 
-def measure(ml_1m: Ratings, protocol: str, name: str) -> list[float]:
+def measure(ml_1m, protocol, name):
     played = PROTOCOLS[protocol](ml_1m)
     measured = played.evaluate(registry.build(name, protocol, played.visible))
     return [float(measured[key].mean()) for key in KEYS[protocol]]
 
 
 @pytest.mark.parametrize(("protocol", "name", "first", "second"), EXACT)
-def test_known_to_the_fourth_digit(
-    ml_1m: Ratings, protocol: str, name: str, first: float, second: float
-) -> None:
+def test_known_to_the_fourth_digit(ml_1m, protocol, name, first, second):
     assert measure(ml_1m, protocol, name) == pytest.approx([first, second], abs=2e-4)
 
 
 @pytest.mark.parametrize(("protocol", "name", "first", "second"), AT_LEAST)
-def test_no_worse_than_the_reference(
-    ml_1m: Ratings, protocol: str, name: str, first: float, second: float
-) -> None:
+def test_no_worse_than_the_reference(ml_1m, protocol, name, first, second):
     found = measure(ml_1m, protocol, name)
     assert found[0] >= first
     assert found[1] >= second
 
 
-def test_popularity_in_session(ml_1m: Ratings) -> None:
+def test_popularity_in_session(ml_1m):
     assert measure(ml_1m, "session", "popularity") == pytest.approx([-0.63, -1.54], abs=0.005)
 
 
-def test_adaptive_forms_are_fast(ml_1m: Ratings) -> None:
+def test_adaptive_forms_are_fast(ml_1m):
     session = SessionProtocol(ml_1m)
     policy = registry.build("item-knn-adaptive", "session", session.visible)
     began = time.perf_counter()

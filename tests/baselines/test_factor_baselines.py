@@ -10,11 +10,9 @@ from baselines.factors import MF, PMF
 from baselines.ials import IALS
 from baselines.profile import History, as_matrix
 from baselines.svdpp import Adam, SVDpp
-from data.observation import Observation
-from data.ratings import Ratings
 
 
-def known_ratings(observation: Observation, b: int) -> tuple[np.ndarray, np.ndarray]:
+def known_ratings(observation, b):
     """Items and ratings of user b: the start, then the rated answers."""
     items = np.hstack([observation.known_items[b], observation.shown_items[b]])
     ratings = np.hstack([observation.known_ratings[b], observation.shown_ratings[b]])
@@ -22,11 +20,11 @@ def known_ratings(observation: Observation, b: int) -> tuple[np.ndarray, np.ndar
     return items[rated], ratings[rated]
 
 
-def ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+def ridge(features, targets, penalties):
     return np.linalg.solve(features.T @ features + np.diag(penalties), features.T @ targets)
 
 
-def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: Observation) -> None:
+def test_mf_folds_in_by_ridge_regression(ratings, answered):
     model = MF(k=3, regularisation=2.0, per_rating=0.5, bias_regularisation=4.0).fit(ratings)
     table, scores = model.table, model.scores(answered, None)
     for b in range(answered.n_users):
@@ -39,14 +37,14 @@ def test_mf_folds_in_by_ridge_regression(ratings: Ratings, answered: Observation
         np.testing.assert_allclose(scores[b], expected, atol=1e-4)
 
 
-def test_mf_gives_seen_users_their_trained_vector(ratings: Ratings, seen_user: Observation) -> None:
+def test_mf_gives_seen_users_their_trained_vector(ratings, seen_user):
     model = MF(k=3).fit(ratings)
     every = np.arange(ratings.n_items)[None]
     trained = model.table.predict(seen_user.users, every) - model.table.user_bias[seen_user.users]
     np.testing.assert_allclose(model.scores(seen_user, None), trained, atol=1e-4)
 
 
-def test_pmf_has_no_bias(ratings: Ratings, new_users: Observation) -> None:
+def test_pmf_has_no_bias(ratings, new_users):
     model = PMF(k=3, regularisation=2.0, per_rating=0.0).fit(ratings)
     items, values = known_ratings(new_users, 0)
     vectors = model.table.items
@@ -55,7 +53,7 @@ def test_pmf_has_no_bias(ratings: Ratings, new_users: Observation) -> None:
     np.testing.assert_allclose(model.scores(new_users, None)[0], expected, atol=1e-4)
 
 
-def test_refused_items_may_stand_for_a_low_rating(ratings: Ratings, answered: Observation) -> None:
+def test_refused_items_may_stand_for_a_low_rating(ratings, answered):
     ignoring = MF(k=3).fit(ratings)
     counting = MF(k=3, refused=1.0).fit(ratings)
     before, after = ignoring.scores(answered, None), counting.scores(answered, None)
@@ -64,10 +62,10 @@ def test_refused_items_may_stand_for_a_low_rating(ratings: Ratings, answered: Ob
     assert after[1, refused] < before[1, refused]
 
 
-def test_ials_solves_the_weighted_regression(ratings: Ratings, answered: Observation) -> None:
+def test_ials_solves_the_weighted_regression(ratings, answered):
     model = IALS(k=4, alpha=2.0, regularisation=3.0, history=History(refused=-0.5)).fit(ratings)
     vectors = model.model.item_factors.astype(np.float64)
-    profile = model.history.profile(answered, 4.0).toarray()
+    profile = model.history.profile(answered, 4.0, ratings.n_items).toarray()
     scores = model.scores(answered, None)
     for b in range(answered.n_users):
         confidence = 2.0 * profile[b]
@@ -78,12 +76,12 @@ def test_ials_solves_the_weighted_regression(ratings: Ratings, answered: Observa
         np.testing.assert_allclose(scores[b], vectors @ user, atol=1e-4)
 
 
-def svdpp(ratings: Ratings, **settings: float) -> SVDpp:
+def svdpp(ratings, **settings):
     model = SVDpp(k=3, regularisation=2.0, per_rating=0.1, bias_regularisation=3.0, **settings)
     return model.fit(ratings)
 
 
-def svdpp_objective(model: SVDpp, known: csr_matrix) -> float:
+def svdpp_objective(model: SVDpp, known: csr_matrix):
     """Squared errors plus penalties, halved; every user solved by dense ridge regression."""
     strengths, total = model.penalties, 0.0
     for row in known:
@@ -101,12 +99,12 @@ def svdpp_objective(model: SVDpp, known: csr_matrix) -> float:
     return total / 2
 
 
-def rated_rows(ratings: Ratings) -> csr_matrix:
+def rated_rows(ratings):
     return as_matrix(ratings, ratings.values)[ratings.lengths > 0]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_svdpp_gradient_is_that_of_the_solved_objective(ratings: Ratings, place: int) -> None:
+def test_svdpp_gradient_is_that_of_the_solved_objective(ratings, place):
     model, known = svdpp(ratings, epochs=1), rated_rows(ratings)
     for name in ("items", "implicit", "bias"):
         setattr(model, name, getattr(model, name).astype(np.float64))
@@ -121,16 +119,14 @@ def test_svdpp_gradient_is_that_of_the_solved_objective(ratings: Ratings, place:
     assert gradient[index] == pytest.approx((above - below) / (2 * step), rel=2e-3, abs=1e-3)
 
 
-def test_svdpp_training_lowers_its_objective(ratings: Ratings) -> None:
+def test_svdpp_training_lowers_its_objective(ratings):
     started = svdpp(ratings, epochs=0)
     trained = svdpp(ratings, epochs=60)
     known = rated_rows(ratings)
     assert svdpp_objective(trained, known) < svdpp_objective(started, known) - 1
 
 
-def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(
-    ratings: Ratings, answered: Observation
-) -> None:
+def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(ratings, answered):
     model = svdpp(ratings, epochs=5)
     scores = model.scores(answered, None)
     for b in range(answered.n_users):
@@ -143,7 +139,7 @@ def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(
         np.testing.assert_allclose(scores[b], expected, atol=1e-3)
 
 
-def test_adam_reaches_a_minimum() -> None:
+def test_adam_reaches_a_minimum():
     value = np.array([5.0, -3.0], np.float32)
     adam = Adam([value])
     for _ in range(2000):
@@ -151,7 +147,7 @@ def test_adam_reaches_a_minimum() -> None:
     np.testing.assert_allclose(value, [1.0, 2.0], atol=1e-2)
 
 
-def test_blend_is_the_mean_of_standardised_scores(ratings: Ratings, answered: Observation) -> None:
+def test_blend_is_the_mean_of_standardised_scores(ratings, answered):
     members = [MF(k=3), IALS(k=4, regularisation=0.1)]
     scores = Blend(members, standardise=True).fit(ratings).scores(answered, None)
     expected = np.zeros_like(scores)
@@ -161,12 +157,12 @@ def test_blend_is_the_mean_of_standardised_scores(ratings: Ratings, answered: Ob
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
-def test_an_empty_blend_is_refused() -> None:
+def test_an_empty_blend_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         Blend([])
 
 
-def test_linucb_learns_from_all_answers(ratings: Ratings, answered: Observation) -> None:
+def test_linucb_learns_from_all_answers(ratings, answered):
     model = LinUCB(k=3, alpha=0.7, regularisation=2.0).fit(ratings)
     rated = ~np.isnan(answered.shown_ratings)
     items, heard = answered.shown_items[rated], answered.shown_ratings[rated]
@@ -179,7 +175,7 @@ def test_linucb_learns_from_all_answers(ratings: Ratings, answered: Observation)
         assert model.scores(answered, None)[3, item] == pytest.approx(expected, abs=1e-5)
 
 
-def test_hlinucb_adds_two_confidence_widths(ratings: Ratings, answered: Observation) -> None:
+def test_hlinucb_adds_two_confidence_widths(ratings, answered):
     model = HLinUCB(k=3, alpha_user=0.5, alpha_item=0.25).fit(ratings)
     table, b, item = model.table, 2, 7
     items, values = known_ratings(answered, b)

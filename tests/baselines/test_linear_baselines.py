@@ -7,17 +7,15 @@ from baselines.item_based import EASE, ItemKNN, PureSVD, Ridge
 from baselines.popularity import Popularity, PopularityMean, RandomOrder
 from baselines.profile import History
 from baselines.user_knn import UserKNN
-from data.observation import Observation
-from data.ratings import Ratings
 
 
-def dense_positives(ratings: Ratings) -> np.ndarray:
+def dense_positives(ratings):
     dense = np.zeros((ratings.n_users, ratings.n_items))
     dense[ratings.users, ratings.items] = ratings.values >= 4
     return dense
 
 
-def dense_profile(observation: Observation, history: History) -> np.ndarray:
+def dense_profile(observation, history):
     profile = np.zeros((observation.n_users, 25))
     for b in range(observation.n_users):
         known = observation.known_items[b] >= 0
@@ -38,19 +36,17 @@ def dense_profile(observation: Observation, history: History) -> np.ndarray:
 HISTORY = History(other=-0.25, refused=-0.5, accepted=0.75, decay=0.9)
 
 
-def test_history_weighs_every_kind_of_interaction(answered: Observation) -> None:
+def test_history_weighs_every_kind_of_interaction(answered):
     found = HISTORY.profile(answered, 4.0, 25).toarray()
     np.testing.assert_allclose(found, dense_profile(answered, HISTORY), rtol=1e-6)
 
 
-def test_popularity_counts_positives(ratings: Ratings, new_users: Observation) -> None:
+def test_popularity_counts_positives(ratings, new_users):
     scores = Popularity().fit(ratings).scores(new_users, None)
     np.testing.assert_array_equal(scores[3], dense_positives(ratings).sum(axis=0))
 
 
-def test_popularity_mean_shrinks_to_the_global_mean(
-    ratings: Ratings, new_users: Observation
-) -> None:
+def test_popularity_mean_shrinks_to_the_global_mean(ratings, new_users):
     scores = PopularityMean(shrink=10).fit(ratings).scores(new_users, None)[0]
     mean = ratings.values.mean()
     for item in range(ratings.n_items):
@@ -58,9 +54,7 @@ def test_popularity_mean_shrinks_to_the_global_mean(
         assert scores[item] == pytest.approx((given.sum() + 10 * mean) / (len(given) + 10), 1e-6)
 
 
-def test_random_order_does_not_depend_on_the_batch(
-    ratings: Ratings, new_users: Observation
-) -> None:
+def test_random_order_does_not_depend_on_the_batch(ratings, new_users):
     model = RandomOrder(3).fit(ratings)
     everyone = model.scores(new_users, None)
     single = model.scores(new_users.rows(np.array([4])), None)
@@ -68,7 +62,7 @@ def test_random_order_does_not_depend_on_the_batch(
     assert (RandomOrder(4).fit(ratings).scores(new_users, None) != everyone).any()
 
 
-def test_item_knn_is_shrunk_cosine(ratings: Ratings, answered: Observation) -> None:
+def test_item_knn_is_shrunk_cosine(ratings, answered):
     liked = dense_positives(ratings)
     similarity = np.zeros((ratings.n_items, ratings.n_items))
     for i in range(ratings.n_items):
@@ -80,7 +74,7 @@ def test_item_knn_is_shrunk_cosine(ratings: Ratings, answered: Observation) -> N
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ similarity, atol=1e-5)
 
 
-def test_item_knn_keeps_the_nearest_only(ratings: Ratings) -> None:
+def test_item_knn_keeps_the_nearest_only(ratings):
     model = ItemKNN(shrink=7, neighbours=3).fit(ratings)
     full = ItemKNN(shrink=7).fit(ratings).weights
     for kept, row in zip(model.weights, full, strict=True):
@@ -88,7 +82,7 @@ def test_item_knn_keeps_the_nearest_only(ratings: Ratings) -> None:
         np.testing.assert_array_equal(kept, np.where(row >= cut, row, 0))
 
 
-def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: Observation) -> None:
+def test_ease_solves_the_constrained_regression(ratings, answered):
     """Column j is ridge regression of item j on all the others: that is EASE's definition."""
     liked, n_items = dense_positives(ratings), ratings.n_items
     weights = np.zeros((n_items, n_items))
@@ -101,9 +95,7 @@ def test_ease_solves_the_constrained_regression(ratings: Ratings, answered: Obse
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ weights, atol=1e-4)
 
 
-def test_residuals_are_differences_from_item_and_user(
-    ratings: Ratings, answered: Observation
-) -> None:
+def test_residuals_are_differences_from_item_and_user(ratings, answered):
     model = ItemKNN(shrink=7, values="residuals", history=HISTORY).fit(ratings)
     expected = np.zeros((answered.n_users, ratings.n_items))
     for b in range(answered.n_users):
@@ -119,14 +111,14 @@ def test_residuals_are_differences_from_item_and_user(
     np.testing.assert_allclose(model.scores(answered, None), expected, atol=1e-4)
 
 
-def test_pure_svd_projects_on_singular_vectors(ratings: Ratings, answered: Observation) -> None:
+def test_pure_svd_projects_on_singular_vectors(ratings, answered):
     _, _, right = np.linalg.svd(dense_positives(ratings))
     projection = right[:6].T @ right[:6]
     scores = PureSVD(k=6, history=HISTORY).fit(ratings).scores(answered, None)
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ projection, atol=1e-4)
 
 
-def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: Observation) -> None:
+def test_user_knn_sums_the_nearest_users(ratings, answered):
     liked, profile = dense_positives(ratings), dense_profile(answered, HISTORY)
     expected = np.zeros_like(profile)
     for b in range(len(profile)):
@@ -138,16 +130,14 @@ def test_user_knn_sums_the_nearest_users(ratings: Ratings, answered: Observation
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_user_knn_is_not_his_own_neighbour(ratings: Ratings, seen_user: Observation) -> None:
+def test_user_knn_is_not_his_own_neighbour(ratings, seen_user):
     model, own = UserKNN(neighbours=1, shrink=0.0).fit(ratings), dense_positives(ratings)[3]
     assert not np.array_equal(model.scores(seen_user, None)[0] > 0, own > 0)
     stranger = seen_user._replace(users=np.array([-1]))
     assert np.array_equal(model.scores(stranger, None)[0] > 0, own > 0)
 
 
-def test_ridge_is_the_normal_equations_of_its_windows(
-    ratings: Ratings, new_users: Observation
-) -> None:
+def test_ridge_is_the_normal_equations_of_its_windows(ratings, new_users):
     model = Ridge(k=6, window=4, random_windows=0, regularisation=3.0).fit(ratings)
     liked = dense_positives(ratings)
     features, targets = [], []
@@ -166,9 +156,7 @@ def test_ridge_is_the_normal_equations_of_its_windows(
 
 
 @pytest.mark.parametrize("values", ["positives", "residuals"])
-def test_what_is_kept_of_a_start_serves_that_start_alone(
-    ratings: Ratings, new_users: Observation, answered: Observation, values: str
-) -> None:
+def test_what_is_kept_of_a_start_serves_that_start_alone(ratings, new_users, answered, values):
     model = ItemKNN(values=values).fit(ratings)
     expected = [ItemKNN(values=values).fit(ratings).scores(o, None) for o in (answered, new_users)]
     for _ in range(2):

@@ -5,7 +5,6 @@ import pytest
 
 from baselines.network_baselines import TwoTower, softmax_loss
 from baselines.sasrec import SASRec
-from data.observation import Observation
 from data.policy import Adaptive
 from data.ratings import Ratings
 from evaluation.protocols.new_users import SessionProtocol
@@ -19,16 +18,16 @@ SMALL = {
 
 
 @pytest.fixture(scope="module", params=sorted(SMALL))
-def make(request: pytest.FixtureRequest):
+def make(request):
     return SMALL[request.param]
 
 
 @pytest.fixture(scope="module")
-def fitted(make, ratings: Ratings):
+def fitted(make, ratings):
     return make().fit(ratings)
 
 
-def test_softmax_loss_is_cross_entropy_over_allowed_items() -> None:
+def test_softmax_loss_is_cross_entropy_over_allowed_items():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(3, 5)).astype(np.float32)
     allowed = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], np.float32)
@@ -41,7 +40,7 @@ def test_softmax_loss_is_cross_entropy_over_allowed_items() -> None:
     assert float(softmax_loss(logits, allowed, targets)) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def camps(n_users: int = 60) -> Ratings:
+def camps(n_users: int = 60):
     """Even users know ten of the twelve even items, odd users of the odd ones; no demographics."""
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(n_users), 10)
@@ -51,7 +50,7 @@ def camps(n_users: int = 60) -> Ratings:
     return Ratings.from_events("camps", users, items, stars, time, user_ids=people, **ids)
 
 
-def test_new_users_are_shown_the_items_of_their_camp(make, start_of) -> None:
+def test_new_users_are_shown_the_items_of_their_camp(make, start_of):
     everybody, strangers = camps(), list(range(40, 60))
     scores = (
         make().fit(everybody.of_users(np.arange(40))).scores(start_of(everybody, strangers), None)
@@ -60,7 +59,7 @@ def test_new_users_are_shown_the_items_of_their_camp(make, start_of) -> None:
     np.testing.assert_array_equal(even > 0, np.array(strangers) % 2 == 0)
 
 
-def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: Observation) -> None:
+def test_same_seed_same_network(make, fitted, ratings, new_users):
     again = make().fit(ratings)
     for name, array in fitted.arrays().items():
         np.testing.assert_array_equal(array, again.arrays()[name])
@@ -68,22 +67,22 @@ def test_same_seed_same_network(make, fitted, ratings: Ratings, new_users: Obser
     assert (other.scores(new_users, None) != fitted.scores(new_users, None)).any()
 
 
-def test_answers_change_the_scores(fitted, new_users: Observation, answered: Observation) -> None:
+def test_answers_change_the_scores(fitted, new_users, answered):
     assert (fitted.scores(new_users, None) != fitted.scores(answered, None)).any()
 
 
-def test_two_tower_orders_within_the_rated(ratings: Ratings, new_users: Observation) -> None:
+def test_two_tower_orders_within_the_rated(ratings, new_users):
     model = SMALL["two-tower"](among="rated", positive_window=True).fit(ratings)
     assert np.isfinite(model.scores(new_users, None)).all()
     with pytest.raises(ValueError, match="'catalogue' or 'rated'"):
         TwoTower(among="shown")
 
 
-def test_a_two_tower_with_a_longer_window_is_shown_what_was_liked_since() -> None:
+def test_a_two_tower_with_a_longer_window_is_shown_what_was_liked_since():
     asked = []
 
     class Watched(TwoTower):
-        def scores(self, observation: Observation, candidates):
+        def scores(self, observation, candidates):
             asked.append(observation)
             return super().scores(observation, candidates)
 

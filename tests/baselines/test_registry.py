@@ -1,14 +1,11 @@
 """Every name builds, sees the visible part only, repeats itself and survives the cache."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from baselines import registry
 from baselines.registry import TUNED
 from baselines.svdpp import SVDpp
-from data.observation import Observation
 from data.policy import Policy
 from data.ratings import Ratings
 
@@ -26,16 +23,14 @@ IN = {name: entry.only_in[0] for name, entry in registry.ENTRIES.items()}  # a p
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(monkeypatch):
     monkeypatch.setattr(
         registry, "TUNED", {name: dict.fromkeys(registry.PROTOCOLS, SMALL[name]) for name in SMALL}
     )
 
 
 @pytest.mark.parametrize("name", registry.ENTRIES)
-def test_every_baseline_scores_the_catalogue_and_candidates(
-    name: str, ratings: Ratings, answered: Observation, candidates: np.ndarray
-) -> None:
+def test_every_baseline_scores_the_catalogue_and_candidates(name, ratings, answered, candidates):
     policy = registry.build(name, IN[name], ratings)
     assert isinstance(policy, Policy) and policy.name == name
     assert policy.adaptive == (name in ("linucb", "hlinucb"))
@@ -46,9 +41,7 @@ def test_every_baseline_scores_the_catalogue_and_candidates(
 
 
 @pytest.mark.parametrize("name", [name for name in registry.ENTRIES if name not in ROW_OF_USER])
-def test_scores_depend_on_nothing_but_what_is_observed(
-    name: str, ratings: Ratings, answered: Observation
-) -> None:
+def test_scores_depend_on_nothing_but_what_is_observed(name, ratings, answered):
     """Not on the others in the batch, nor on who the users are, nor on how much is padding."""
     policy, chosen = registry.build(name, IN[name], ratings), np.array([6, 9])
     single = answered.rows(chosen)._replace(users=np.array([-1, -1], np.int32))
@@ -62,9 +55,7 @@ def test_scores_depend_on_nothing_but_what_is_observed(
 
 
 @pytest.mark.parametrize("name", registry.ENTRIES)
-def test_hidden_ratings_change_nothing_and_two_builds_are_equal(
-    name: str, everybody: Ratings, ratings: Ratings, answered: Observation
-) -> None:
+def test_hidden_ratings_change_nothing_and_two_builds_are_equal(name, everybody, ratings, answered):
     """Fitted on users 0..29, whatever users 30..39 think of films."""
     visible = hidden_scrambled(everybody).of_users(np.arange(30))
     policy = registry.build(name, IN[name], ratings, seed=3)
@@ -72,7 +63,7 @@ def test_hidden_ratings_change_nothing_and_two_builds_are_equal(
     np.testing.assert_array_equal(policy.scores(answered, None), again.scores(answered, None))
 
 
-def hidden_scrambled(everybody: Ratings) -> Ratings:
+def hidden_scrambled(everybody):
     rng = np.random.default_rng(9)
     hidden = everybody.users >= 30
     values = np.where(hidden, rng.integers(1, 6, everybody.n_ratings), everybody.values)
@@ -94,13 +85,7 @@ def hidden_scrambled(everybody: Ratings) -> Ratings:
 
 
 @pytest.mark.parametrize("name", [n for n, entry in registry.ENTRIES.items() if entry.cached])
-def test_cache_round_trip(
-    name: str,
-    ratings: Ratings,
-    answered: Observation,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_cache_round_trip(name, ratings, answered, tmp_path, monkeypatch):
     protocol = registry.ENTRIES[name].only_in[-1]
     fresh = registry.build(name, protocol, ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
@@ -111,18 +96,14 @@ def test_cache_round_trip(
     np.testing.assert_array_equal(fresh.scores(answered, None), cached.scores(answered, None))
 
 
-def test_cache_is_keyed_by_split_and_seed(
-    everybody: Ratings, ratings: Ratings, tmp_path: Path
-) -> None:
+def test_cache_is_keyed_by_split_and_seed(everybody, ratings, tmp_path):
     for visible, seed in ((ratings, 0), (everybody, 0), (ratings, 1)):
         registry.build("svd++", "rerank", visible, seed=seed, cache_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("name", ["svd++", "blend"])
-def test_cache_is_keyed_by_defaults_too(
-    name: str, ratings: Ratings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_is_keyed_by_defaults_too(name, ratings, tmp_path, monkeypatch):
     """A blend's members have defaults as well."""
     registry.build(name, "rerank", ratings, cache_dir=tmp_path)
     monkeypatch.setitem(SVDpp.__init__.__kwdefaults__, "learning_rate", 1e-3)
@@ -131,9 +112,7 @@ def test_cache_is_keyed_by_defaults_too(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_damaged_cache_file_is_trained_again(
-    ratings: Ratings, answered: Observation, tmp_path: Path
-) -> None:
+def test_a_damaged_cache_file_is_trained_again(ratings, answered, tmp_path):
     fresh = registry.build("svd++", "rerank", ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
@@ -143,28 +122,26 @@ def test_a_damaged_cache_file_is_trained_again(
         assert "items" in arrays.files
 
 
-def test_unknown_names_list_the_choices(ratings: Ratings) -> None:
+def test_unknown_names_list_the_choices(ratings):
     with pytest.raises(ValueError, match=r"choose from .*item-knn"):
         registry.build("itemknn", "catalog", ratings)
     with pytest.raises(ValueError, match="choose from catalog"):
         registry.names("catalogue")
 
 
-def test_an_adaptive_form_is_the_same_policy_asked_again(
-    ratings: Ratings, answered: Observation
-) -> None:
+def test_an_adaptive_form_is_the_same_policy_asked_again(ratings, answered):
     static, adaptive = (registry.build(n, "session", ratings) for n in ("ease", "ease-adaptive"))
     assert (adaptive.name, adaptive.adaptive) == ("ease-adaptive", True)
     np.testing.assert_array_equal(static.scores(answered, None), adaptive.scores(answered, None))
 
 
-def test_catalog_has_no_adaptive_forms_and_bandits_live_in_the_simulator() -> None:
+def test_catalog_has_no_adaptive_forms_and_bandits_live_in_the_simulator():
     assert not [name for name in registry.names("catalog") if name.endswith("-adaptive")]
     assert "linucb" not in registry.names("rerank")
     assert {"linucb", "hlinucb"} <= set(registry.names("simulator"))
 
 
-def test_what_is_tuned_exists() -> None:
+def test_what_is_tuned_exists():
     for name, chosen in TUNED.items():
         assert set(chosen) <= set(registry.PROTOCOLS)
         for settings in chosen.values():

@@ -18,10 +18,11 @@ class Reacting:
     def __init__(self, name):
         self.name = name
 
-    def scores(self, states, candidates):
-        liked = states.feedback_ratings >= 4
-        sign = np.where(liked[:, -1:], 1, -1) if liked.shape[1] else np.ones((states.n_users, 1))
-        return (sign * np.arange(states.n_items)).astype(np.float32)
+    def scores(self, observation, candidates):
+        liked = np.ones(observation.n_users, bool)
+        if observation.shown_ratings.size:
+            liked = observation.shown_ratings[:, -1] >= 4
+        return (np.where(liked, 1, -1)[:, None] * np.arange(80)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from data.policy import States
+from data.observation import Observation, answer_rewards
 from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
@@ -18,14 +18,12 @@ KNOWN = np.array([3, 1, 4, 2, 5], np.int32)
 PRETRAINED = replace(toys.PAPER, user_vector="pretrained")
 
 
-def begin(user: int = 0) -> States:
-    stars = np.array([5, 1, 4, 3, 2], np.float32)
-    return States.begin(
-        np.array([user]), np.array([0, 5]), KNOWN, stars, window=toys.WINDOW, n_items=toys.N_ITEMS
-    )
+def begin(user: int = 0) -> Observation:
+    stars, people = np.array([[5, 1, 4, 3, 2]]), toys.log().demographics[[user]]
+    return Observation.start(np.array([user]), people, KNOWN[None], stars, window=toys.WINDOW)
 
 
-def online(config=PRETRAINED, start: States | None = None) -> OnlinePolicy:
+def online(config=PRETRAINED, start: Observation | None = None) -> OnlinePolicy:
     agent = DRRAgent(config, toys.table(), toys.log(), window=toys.WINDOW, seed=3)
     return OnlinePolicy(agent, toys.environment(), start or begin(), STEPS)
 
@@ -34,13 +32,13 @@ def values(policy: OnlinePolicy) -> list[np.ndarray]:
     return [np.copy(variable.numpy()) for variable in policy.learner.variables]
 
 
-def play(policy, states: States, steps: int = STEPS) -> list[np.ndarray]:
+def play(policy, observation: Observation, steps: int = STEPS) -> list[np.ndarray]:
     """Scores before each of `steps` items, which are 6, 7, ... rated 5, 2, 5, 2, ..."""
     found = []
     for step in range(steps):
-        found.append(policy.scores(states, None))
-        rating = np.array([5.0 if step % 2 == 0 else 2.0], np.float32)
-        states = states.after(np.array([6 + step]), rating, rating > 3)
+        found.append(policy.scores(observation, None))
+        item, rating = np.array([6 + step]), np.array([5.0 if step % 2 == 0 else 2.0])
+        observation = observation.after(item, rating, answer_rewards(item, rating, (1, 5)))
     return found
 
 
@@ -120,11 +118,11 @@ def test_the_simulator_asks_about_one_user_at_a_time():
             return np.full(items.shape, 3.5, np.float32)
 
     protocol = SimulatorProtocol(toys.log(), Flat(), window=2, ks=(STEPS,), online=True)
-    policy = online(start=protocol.start())
+    policy = online(start=protocol.start(np.arange(protocol.n_users)))
     asked = []
     scores = policy.scores
-    policy.scores = lambda states, few: asked.append(states.users.tolist()) or scores(states, few)
+    policy.scores = lambda known, few: asked.append(known.users.tolist()) or scores(known, few)
     result = protocol.run(policy)
-    assert asked == [[user] for user in range(toys.N_USERS) for _ in range(STEPS)]
+    assert sorted(asked) == [[user] for user in range(toys.N_USERS) for _ in range(STEPS)]
     assert (result.items >= 0).all() and np.isfinite(result.per_user["total_reward"]).all()
     assert (protocol.mode, protocol.label) == ("online", "simulator (online)")
