@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replay_buffer import Batch, Spec, TransitionStorage
+from replay_buffer.buffers import Batch, Spec, TransitionStorage
 
 
 class PythonSumTree:

@@ -18,7 +18,7 @@ from benchmarks.common import Arguments as Common
 from benchmarks.common import Table, conclude, median_seconds
 from benchmarks.python_replay import PythonReplay
 from config.command_line import until_nobody_reads
-from replay_buffer import PrioritizedReplay, Spec
+from replay_buffer.buffers import PrioritizedReplay, Spec
 
 ALPHA, BETA, EPSILON = 0.6, 0.4, 1e-2
 CHUNK = 100_000  # transitions stored at once

@@ -13,7 +13,7 @@ from envs.vector import EnvState, VectorOfflineEnv
 from recommender.exploration import schedule
 from recommender.collector import Collector, transition_spec
 from recommender.updates import Mean, alone
-from replay_buffer.prioritized import PrioritizedReplay
+from replay_buffer.buffers import PrioritizedReplay
 from training.devices import on_gpu
 
 

@@ -145,7 +145,7 @@ class VectorOfflineEnv:
         """Show items [E], one to each user; the items must be legal.
 
         Returns:
-            next observation, rewards [E], terminated [E] (no candidate is left), truncated [E] (T steps).
+            next observation, rewards [E], terminated [E] (nothing is left), truncated [E] (T steps).
         """
         ratings = self.answers(observation.users, items[:, None])[:, 0]
         rewards = self.rewards(ratings)

@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from config import AgentConfig
+from data.observation import Observation
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
-from data.observation import Observation
 from recommender.softmax_policy import SoftmaxPolicy
 from recommender.state import Features, StateRepresentation
 

@@ -43,7 +43,9 @@ class SoftmaxPolicy:
         def start(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
             scores = tf.stop_gradient(self._score(block))
             peak = tf.reduce_max(scores, axis=1, keepdims=True)
-            drawn, total = draw(tf.exp(scores - peak), count, seed + tf.stack([2 * block.number, 0]))
+            drawn, total = draw(
+                tf.exp(scores - peak), count, seed + tf.stack([2 * block.number, 0])
+            )
             return drawn + block.start, peak[:, 0] + tf.math.log(total)
 
         def merge(so_far: tuple[tf.Tensor, tf.Tensor], block: Block) -> tuple[tf.Tensor, tf.Tensor]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from replay_buffer.base import ReplayError
+from replay_buffer.buffers import ReplayError
 from training.logs import Row
 
 # Rewards lie in [-1, 1], so |Q| <= 1 / (1 - discount). Untrained networks know nothing of that: theirs

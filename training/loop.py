@@ -15,8 +15,7 @@ from recommender.agent import DRRAgent
 from recommender.exploration import schedule
 from recommender.drr_policy import DRRPolicy
 from recommender.collector import Collector, transition_spec
-from replay_buffer.prioritized import PrioritizedReplay
-from replay_buffer.uniform import UniformReplay
+from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 from training import checkpoint, health
 from training.best import Best
 from training.devices import on_gpu

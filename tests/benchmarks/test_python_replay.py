@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmarks.python_replay import PythonReplay, PythonSumTree
 from benchmarks.replay import SPEC, fill
-from replay_buffer import PrioritizedReplay, SumTree
+from replay_buffer.buffers import PrioritizedReplay
+from replay_buffer.sum_tree import SumTree
 
 
 def test_the_python_tree_finds_what_the_sum_tree_finds():
