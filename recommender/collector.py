@@ -15,8 +15,7 @@ from recommender.exploration import Exploration, explore
 from recommender.learner import Learner, Mean, own_values
 from recommender.ranking import Block
 from recommender.state import Features
-from replay_buffer.prioritized import PrioritizedReplay
-from replay_buffer.uniform import UniformReplay
+from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 
 
 class Collector:

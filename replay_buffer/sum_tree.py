@@ -6,9 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-TOP_WIDTH = (
-    1024  # at this level one cumulative sum and one binary search replace ten levels of tree
-)
+TOP_WIDTH = 1024  # nodes of the level that a cumulative sum and one binary search replace
 
 
 class SumTree:
@@ -46,6 +44,7 @@ class SumTree:
 
     @property
     def nbytes(self) -> int:
+        """Bytes held."""
         return self._nodes.nbytes
 
     def set(self, indices: ArrayLike, priorities: ArrayLike) -> None:
@@ -63,8 +62,13 @@ class SumTree:
         node = index + self.width
         self._nodes[node] = value
         if not np.array_equal(self._nodes.take(node), value):  # duplicates that disagree
-            self._set_last(node, value)
-        self._recompute(node)
+            last, places = np.unique(node[::-1], return_index=True)  # NumPy promises no order
+            self._nodes[last] = value[::-1][places]
+        for _ in range(self._depth):  # their ancestors, level by level; shared ones more than once
+            node >>= 1
+            children = self._pairs.take(node, axis=0)
+            self._nodes[node] = children[:, 0] + children[:, 1]
+        self._cumulative = None
 
     def find(self, prefix: ArrayLike) -> IntArray:
         """Leaves [B] in whose share of [0, total) `prefix` sums [B] lie; never one of priority 0.
@@ -108,19 +112,6 @@ class SumTree:
             self._cumulative = np.zeros(self._top + 1)
             np.cumsum(self._nodes[self._top : 2 * self._top], out=self._cumulative[1:])
         return self._cumulative
-
-    def _recompute(self, node: IntArray) -> None:
-        """Recompute the ancestors of `node` [B], level by level; shared ones more than once."""
-        for _ in range(self._depth):
-            node >>= 1
-            children = self._pairs.take(node, axis=0)
-            self._nodes[node] = children[:, 0] + children[:, 1]
-        self._cumulative = None
-
-    def _set_last(self, node: IntArray, value: FloatArray) -> None:
-        """Write duplicates explicitly: NumPy promises no order among equal indices."""
-        unique, first_from_end = np.unique(node[::-1], return_index=True)
-        self._nodes[unique] = value[::-1][first_from_end]
 
     def _skip_empty(self, index: IntArray) -> IntArray:
         """Rounding can carry a prefix past its share, onto an empty leaf: step back from it."""

@@ -19,8 +19,7 @@ from recommender.agent import DRRAgent
 from recommender.collector import Collector, transition_spec
 from recommender.drr_policy import DRRPolicy
 from recommender.exploration import schedule
-from replay_buffer.prioritized import PrioritizedReplay
-from replay_buffer.uniform import UniformReplay
+from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 from training import checkpoint, monitor
 from training.monitor import Best, Progress, Row
 from training.process import Interrupted, on_gpu, stop_later

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from config import DRRError
 from data.files import write_bytes
 from evaluation.plots import add_legend, learning_curves
-from replay_buffer.base import ReplayError
+from replay_buffer.buffers import ReplayError
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means
 

@@ -16,7 +16,7 @@ from recommender import ranking
 from recommender.collector import transition_spec
 from recommender.exploration import Exploration
 from recommender.state import Observation
-from replay_buffer.uniform import UniformReplay
+from replay_buffer.buffers import UniformReplay
 
 SEED = tf.constant([3, 5])
 B = 7

@@ -14,8 +14,7 @@ from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
 from recommender.collector import transition_spec
 from recommender.exploration import Exploration, schedule
-from replay_buffer.prioritized import PrioritizedReplay
-from replay_buffer.uniform import UniformReplay
+from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 
 WINDOW, T, USERS = 3, 5, 40
 ALPHA, EPS = 0.6, 1e-2
