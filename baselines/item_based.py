@@ -49,7 +49,7 @@ class ItemItem:
             self.means = shrunk_means(ratings, MEAN_SHRINK).astype(np.float32)
             residuals = ratings.values - self.means[ratings.items]
             sums = np.bincount(ratings.users, weights=residuals, minlength=ratings.n_users)
-            residuals -= _shrunk_mean(sums, ratings.lengths)[ratings.users]
+            residuals -= _shrunk_mean(sums, ratings.lengths.astype(np.float64))[ratings.users]
             self.weights = self.item_weights(as_matrix(ratings, residuals))
         return self
 

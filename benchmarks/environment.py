@@ -33,7 +33,7 @@ from benchmarks.common import (
 from config import Config
 from config.command_line import end_when_nobody_reads
 from data import Ratings
-from replay_buffer import PrioritizedReplay, Spec
+from replay_buffer.buffers import PrioritizedReplay, Spec
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
 ALPHA, BETA, EPSILON = 0.6, 0.4, 1e-2

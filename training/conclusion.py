@@ -43,7 +43,7 @@ def announce(training: Training, device: str) -> None:
         f"{ratings.name}: {ratings.n_users:,} users, {ratings.n_items:,} items, {ratings.n_ratings:,} "
         f"ratings; {task.summary}\n"
         f"{training.config.preset} preset, {training.config.agent.state}, "
-        f"{training.table.kind} embedding, {device}; run folder {training.run_folder.path}"
+        f"{training.table.kind} embedding, {device}; run folder {training.folder.path}"
     )
 
 
@@ -52,7 +52,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
 
     Its checkpoints go, since nothing goes on from them, unless `--loop.keep-checkpoints`.
     """
-    folder, console = training.run_folder.path, make_console()
+    folder, console = training.folder.path, make_console()
     print("evaluating on the test users ...", flush=True)
     training.agent.save(folder)
     reports = [evaluate(training, name) for name in training.config.protocol]
@@ -63,7 +63,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     training.plot()
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
-        "weights": {"kept": "last"} if training.best is None else training.monitor.summary(),
+        "weights": {"kept": "last"} if training.best is None else training.best.summary(),
         "curve": [summary_row(row) for row in training.history],
         **provenance(training, device, argv),
         "seconds": round(seconds, 1),
@@ -71,7 +71,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     if not training.config.loop.keep_checkpoints:
-        shutil.rmtree(training.run_folder.checkpoints, ignore_errors=True)
+        shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
     print(
         f"{seconds:.0f} s. Written to {folder}, {megabytes(folder):.1f} MB: actor, critic, state and "
         "embedding .weights.h5, config.json, metrics.json, progress.png, tensorboard/\n"
@@ -89,7 +89,7 @@ def evaluate_command(training: Training) -> str:
     command = ["python", "evaluate.py"]
     if not training.config.new_users:
         command += ["--protocol", *training.config.protocol]
-    return shlex.join([*command, "--policies", "all", "--weights", str(training.run_folder.path)])
+    return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 
 
 def evaluate(training: Training, name: str) -> Report:
