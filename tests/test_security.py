@@ -14,7 +14,7 @@ from test_imports import ROOT, imports, sources
 from weight_files import ACTOR_SHAPES, actor, arrays, own_actor
 
 from embedding.table import EmbeddingError, EmbeddingTable
-from recommender.saved_run import WeightsError, load_weights
+from recommender.weights import WeightsError, load_weights
 
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp"}
