@@ -123,8 +123,9 @@ def _checked_size(path: str, dataset: h5py.Dataset) -> int:
 
 
 def _array(name: str, dataset: h5py.Dataset) -> StoredArray:
-    kind, shape = dataset.dtype.name, dataset.shape or ()
-    return StoredArray(f"/{name}", kind, shape, dataset[()] if dataset.dtype.kind == "f" else None)
+    kind = "text" if h5py.check_string_dtype(dataset.dtype) else dataset.dtype.name
+    values = dataset[()] if dataset.dtype.kind == "f" else None
+    return StoredArray(f"/{name}", kind, dataset.shape or (), values)
 
 
 def _attributes(node: h5py.Group | h5py.Dataset) -> dict[str, Any]:

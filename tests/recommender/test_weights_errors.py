@@ -21,7 +21,6 @@ from weight_files import (
     earlier_actor,
     earlier_critic,
     edit,
-    elsewhere,
     empty_hdf5,
     folder,
     legacy,
@@ -31,10 +30,10 @@ from weight_files import (
     of_bytes,
     own_actor,
     own_critic,
-    packed,
     put,
     sized,
     swap,
+    twice,
     unnumbered,
 )
 
@@ -58,25 +57,18 @@ NAN = np.full((H, H), np.nan, np.float32)
 WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "no such file": (actor, lambda path: path, "no such file"),
     "a folder": (actor, folder, "no such file"),
-    "no bytes": (actor, of_bytes(b""), "HDF5"),
-    "text": (actor, of_bytes(b"epoch,loss\n1,0.5\n"), "HDF5"),
-    "zeros": (actor, of_bytes(bytes(4096)), "HDF5"),
-    "own, 1% left": (actor, cut(own_actor, 0.01), "truncated"),
-    "own, 50% left": (critic, cut(own_critic, 0.5), "truncated"),
-    "legacy, 99% left": (critic, cut(legacy_critic, 0.99), "truncated"),
+    "text": (actor, of_bytes(b"epoch,loss\n1,0.5\n"), "expected an HDF5 file"),
+    "half a file": (critic, cut(own_critic, 0.5), "truncated"),
     "HDF5 with nothing in it": (actor, empty_hdf5, "actor/hidden_1/kernel|[8, 8]|nothing"),
+    "external link": (
+        actor, edit(own_actor, put("hidden_2", h5py.ExternalLink("b.h5", "/x"))), "is a link",
+    ),
     # our own files
-    "own critic into actor": (actor, own_critic, "actor/|critic's weights"),
+    "own critic into actor": (actor, own_critic, "actor/action/kernel|critic's weights"),
     "own actor into critic": (critic, own_actor, "critic/|actor's weights"),
-    "own critic into bilinear": (bilinear, own_critic, "bilinear_critic/|another model"),
-    "own actor, other k": (
+    "own critic into bilinear": (bilinear, own_critic, "bilinear_critic/direction|nothing"),
+    "own, other k": (
         actor, sized(own_actor, SMALL_K_ACTOR), "hidden_1/kernel|[8, 8]|[6, 8]|embedding_dim",
-    ),
-    "own critic, other k": (
-        critic, sized(own_critic, SMALL_K_CRITIC), "hidden_state/kernel|[8, 4]|[6, 3]",
-    ),
-    "own actor, other width": (
-        actor, sized(own_actor, [(S, 5), (5, 5), (5, K)]), "hidden_1/kernel|[8, 8]|[8, 5]",
     ),
     "own, equal layers swapped": (
         actor, edit(own_actor, swap("hidden_1", "hidden_2")), "actor/hidden_1|hidden_2|shuffled",
@@ -84,25 +76,17 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "own, other layers swapped": (
         critic, edit(own_critic, swap("hidden_1", "layers/dense_3")), "q_value|shuffled",
     ),
+    "own, one layer twice": (
+        critic, edit(own_critic, twice("layers/dense_3", "layers/dense")), "expected nothing",
+    ),
     "own, layer missing": (
         actor, edit(own_actor, drop("hidden_2")), "actor/hidden_2/kernel|[8, 8]|nothing",
     ),
-    "own, bias missing": (
-        actor, edit(own_actor, drop("action/vars/1")), "actor/action/bias|[4]|nothing",
-    ),
-    "own, skip missing": (skip, own_actor, "actor/skip/kernel|[8, 4]|nothing"),
     "own, layer too many": (
         actor, edit(own_actor, put("more/vars/0", NAN)), "more/vars/0|expected nothing|[8, 8]",
     ),
     "own, array too many": (
         actor, edit(own_actor, put("action/vars/2", NAN)), "action/vars/2|expected nothing",
-    ),
-    "own, method for a layer": (
-        actor, edit(own_actor, put("call/vars/0", NAN)), "call/vars/0|expected nothing",
-    ),
-    "own, kernel transposed": (
-        critic, edit(own_critic, put("hidden_state/vars/0", NAN[:K])),
-        "hidden_state/kernel|[8, 4]|[4, 8]",
     ),
     "own, NaN": (actor, edit(own_actor, put("hidden_2/vars/0", NAN)), "actor/hidden_2/kernel|NaN"),
     "own, too large for float32": (
@@ -111,29 +95,12 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "own, integers": (
         actor, edit(own_actor, put("action/vars/1", [1] * K)), "actor/action/bias|int64",
     ),
-    "own, text arrays": (
-        actor, edit(own_actor, put("action/vars/1", ["a"] * K)), "actor/action/bias|floating point",
-    ),
-    "own, external link": (
-        actor, edit(own_actor, put("hidden_2", h5py.ExternalLink("b.h5", "/x"))), "holds a link",
-    ),
-    "own, soft link": (
-        actor, edit(own_actor, put("hidden_2", h5py.SoftLink("/hidden_1"))), "hidden_2 is a link",
-    ),
-    "own, compressed": (actor, packed, "hidden_2/vars/0|compressed"),
-    "own, bytes elsewhere": (actor, elsewhere, "hidden_2/vars/0|another file"),
     # earlier repositories, Keras 3
     "earlier critic into actor": (
         actor, earlier_critic, "actor/hidden_1/kernel|[8, 8]|[8, 4]|critic's weights",
     ),
-    "earlier actor into critic": (
-        critic, earlier_actor, "critic/hidden_state/kernel|[8, 4]|[8, 8]|actor's weights",
-    ),
     "earlier actor into skip": (skip, earlier_actor, "actor/skip/kernel|nothing"),
     "earlier critic into bilinear": (bilinear, earlier_critic, "BilinearCritic"),
-    "earlier actor, other k": (
-        actor, sized(earlier_actor, SMALL_K_ACTOR), "hidden_1/kernel|[6, 8]",
-    ),
     "earlier critic, other k": (
         critic, sized(earlier_critic, SMALL_K_CRITIC), "hidden_state/kernel|[6, 3]",
     ),
@@ -141,12 +108,6 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
         actor, edit(earlier_actor, swap("fc/layers/dense", "fc/layers/dense_1")), "shuffled",
     ),
     "earlier critic, swapped": (critic, edit(earlier_critic, swap("fc2", "fc3")), "shuffled"),
-    "earlier actor, layer missing": (
-        actor, edit(earlier_actor, drop("fc/layers/dense_1")), "hidden_2/kernel|nothing",
-    ),
-    "earlier critic, layer missing": (
-        critic, edit(earlier_critic, drop("layers/dense_3")), "q_value/kernel|nothing",
-    ),
     "earlier critic, first missing": (
         critic, edit(earlier_critic, drop("fc1")), "hidden_state/kernel|nothing",
     ),
@@ -154,31 +115,18 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
         critic, edit(earlier_critic, put("fc4/vars/0", NAN)), "fc4/vars/0|expected nothing",
     ),
     # earlier repositories, Keras 2
-    "legacy critic into actor": (
-        actor, legacy_critic, "actor/hidden_1/kernel|[8, 8]|[8, 4]|critic's weights",
-    ),
     "legacy actor into critic": (
         critic, legacy_actor, "critic/hidden_state/kernel|[8, 4]|[8, 8]|actor's weights",
     ),
-    "legacy actor into skip": (skip, legacy_actor, "actor/skip/kernel|nothing"),
     "legacy critic into bilinear": (bilinear, legacy_critic, "BilinearCritic"),
     "legacy actor, other k": (
         actor, sized(legacy_actor, SMALL_K_ACTOR), "hidden_1/kernel|[8, 8]|[6, 8]",
     ),
-    "legacy critic, other k": (
-        critic, sized(legacy_critic, SMALL_K_CRITIC), "hidden_state/kernel|[6, 3]",
-    ),
     "legacy actor, equal layers shuffled": (
         actor, legacy(legacy_actor, 1, 0, 2), "dense_9|dense_10|[8, 8]|shuffled",
     ),
-    "legacy actor, all shuffled": (
-        actor, legacy(legacy_actor, 2, 1, 0), "dense_11|[8, 4]|shuffled",
-    ),
     "legacy critic, equal layers shuffled": (
         critic, legacy(legacy_critic, 0, 2, 1, 3), "dense_7|dense_8|shuffled",
-    ),
-    "legacy critic, last first": (
-        critic, legacy(legacy_critic, 3, 0, 1, 2), "dense_9|[8, 1]|shuffled",
     ),
     "legacy critic, claims crossed": (
         critic, edit(legacy_critic, cross_claims), "layer dense_7|dense_8/kernel:0|shuffled",
@@ -186,14 +134,8 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "legacy actor, no numbers": (
         actor, edit(legacy_actor, unnumbered), "middle|dense_9|found dense_9",
     ),
-    "legacy actor, layer missing": (
-        actor, edit(legacy_actor, drop("sequential/dense_10")), "hidden_2/kernel|[8, 8]|nothing",
-    ),
     "legacy actor, bias missing": (
         actor, edit(legacy_actor, drop("sequential/dense_10/bias:0")), "hidden_2/bias|[8]|nothing",
-    ),
-    "legacy actor, all missing": (
-        actor, edit(legacy_actor, drop("sequential")), "hidden_1/kernel|nothing",
     ),
     "legacy critic, layer missing": (
         critic, edit(legacy_critic, drop("dense_8")), "hidden_2/kernel|[8, 8]|nothing",
@@ -201,14 +143,8 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "legacy critic, layer not listed": (
         critic, legacy(legacy_critic, 0, 1, 3), "hidden_2/kernel|[8, 8]|[8, 1]",
     ),
-    "legacy critic, last not listed": (
-        critic, legacy(legacy_critic, 0, 1, 2), "q_value/kernel|[8, 1]|nothing",
-    ),
     "legacy critic, array too many": (
         critic, edit(legacy_critic, put("dense_8/more", NAN)), "dense_8/more|expected nothing",
-    ),
-    "legacy actor, NaN": (
-        actor, edit(legacy_actor, put("sequential/dense_10/kernel:0", NAN)), "hidden_2/kernel|NaN",
     ),
     "legacy layer_names a number": (
         actor, edit(legacy_actor, name_nothing), "hidden_1/kernel|nothing",
@@ -227,27 +163,6 @@ def test_nothing_is_assigned(tmp_path: Path, new, write: Write, says: str) -> No
     assert [words for words in says.split("|") if words not in message] == []
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
-
-
-@pytest.mark.parametrize("write", [own_critic, legacy_critic])
-def test_a_file_cut_anywhere_or_with_flipped_bytes_never_crashes(
-    tmp_path: Path, write: Write
-) -> None:
-    """Every outcome is all weights assigned or a WeightsError."""
-    content = write(tmp_path / "whole.h5").read_bytes()
-    path, model, rng = tmp_path / "given.h5", critic(), np.random.default_rng(0)
-    for _ in range(60):
-        damaged = bytearray(
-            content[: rng.integers(len(content) + 1)] if rng.random() < 0.3 else content
-        )
-        for place in rng.integers(max(len(damaged), 1), size=8 if damaged else 0):
-            damaged[place] = rng.integers(256)
-        path.write_bytes(damaged)
-        try:
-            load_weights(model, path)
-        except WeightsError as error:
-            assert str(error).startswith(f"{path}: ")
-        assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 # --- writing -------------------------------------------------------------------------------------

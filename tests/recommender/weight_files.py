@@ -29,8 +29,8 @@ def actor(**kwargs) -> Actor:
     return Actor(K, H, state_dim=S, **kwargs)
 
 
-def critic() -> Critic:
-    return Critic(K, H, state_dim=S)
+def critic(**kwargs) -> Critic:
+    return Critic(K, H, state_dim=S, **kwargs)
 
 
 def arrays(shapes: list[tuple[int, int]], seed: int = 0) -> list[Dense]:
@@ -141,6 +141,10 @@ def swap(first: str, second: str) -> Callable[[h5py.File], None]:
     return change
 
 
+def twice(name: str, copy: str) -> Callable[[h5py.File], None]:
+    return lambda file: file.copy(name, copy)
+
+
 def cross_claims(file: h5py.File) -> None:
     """Each of two equal layers lists the other's arrays as its own."""
     swap("dense_7/critic_network", "dense_8/critic_network")(file)
@@ -158,24 +162,6 @@ def unnumbered(file: h5py.File) -> None:
 def name_nothing(file: h5py.File) -> None:
     """An attribute of the wrong kind."""
     file.attrs["layer_names"] = 3
-
-
-def elsewhere(path: Path) -> Path:
-    """An array whose bytes lie in another file."""
-    (path.parent / "bytes").write_bytes(bytes(4 * H * H))
-    with h5py.File(own_actor(path), "r+") as file:
-        del file["hidden_2/vars/0"]
-        outside = [(str(path.parent / "bytes"), 0, 4 * H * H)]
-        file.create_dataset("hidden_2/vars/0", (H, H), "f4", external=outside)
-    return path
-
-
-def packed(path: Path) -> Path:
-    """A compressed array: a few bytes may unpack to any number of gigabytes."""
-    with h5py.File(own_actor(path), "r+") as file:
-        del file["hidden_2/vars/0"]
-        file.create_dataset("hidden_2/vars/0", data=np.zeros((H, H), "f4"), compression="gzip")
-    return path
 
 
 def of_bytes(content: bytes) -> Write:
