@@ -128,7 +128,8 @@ class Workers:
         """Step and arrays of the newest checkpoint that every worker has; None before the first.
 
         Raises:
-            CheckpointError: where they have none in common, or it is one of more or fewer workers.
+            CheckpointError: where it is one of more or fewer workers.
+            ClusterError: where they have none in common.
         """
         found = checkpoint.load_newest(folder)
         size = int(found[1].get("workers", 1)) if found else self.size
@@ -139,10 +140,7 @@ class Workers:
         steps = self.gather([found[0] if found else 0])
         if steps.min() < steps.max():  # one of them died before it wrote its last one
             found = checkpoint.load_newest(folder, int(steps.min()))
-            if (self.gather([found[0] if found else 0]) != steps.min()).any():
-                raise CheckpointError(
-                    f"{folder}: the workers have no checkpoint in common; start a new run"
-                )
+            self.require_equal("the newest checkpoint", str(found and found[0]).encode())
         return found
 
     def share(self, config: Config) -> Config:
@@ -151,23 +149,22 @@ class Workers:
         Raises:
             ConfigError: where there are no equal parts.
         """
+        agent, loop, replay = config.agent, config.loop, config.replay
+        whole = (loop.parallel_users, agent.batch_size, replay.capacity)
         if self.size == 1:
             return config
-        agent, loop, replay = config.agent, config.loop, config.replay
-        if loop.jit == "on":
-            raise ConfigError("loop.jit is 'on', expected auto or off with several workers")
-        users = self._part("loop.parallel-users", loop.parallel_users)
+        if loop.jit == "on" or any(number % self.size for number in whole):
+            raise ConfigError(
+                f"with {self.size} workers loop.parallel-users, agent.batch-size and replay.capacity "
+                f"must be multiples of {self.size}, found {whole}, and loop.jit auto or off"
+            )
+        users, batch, capacity = (number // self.size for number in whole)
         return replace(
             config,
-            agent=replace(agent, batch_size=self._part("agent.batch-size", agent.batch_size)),
+            agent=replace(agent, batch_size=batch),
             loop=replace(loop, parallel_users=users, jit="off"),
-            replay=replace(replay, capacity=self._part("replay.capacity", replay.capacity)),
+            replay=replace(replay, capacity=capacity),
         )
-
-    def _part(self, name: str, value: int) -> int:
-        if value % self.size:
-            raise ConfigError(f"{name} is {value}, expected a multiple of the {self.size} workers")
-        return value // self.size
 
     def part(self, users: NDArray[Any]) -> NDArray[Any]:
         """The users [U / W] whose episodes this worker plays."""
@@ -177,17 +174,15 @@ class Workers:
 
     def agree(self, row: Mapping[str, float]) -> dict[str, float]:
         """The workers' scalars as one row: their means; the largest of what ends in _max."""
-        rows = self.gather(list(row.values()))
+        columns = zip(row, self.gather(list(row.values())).T, strict=True)
         return {
-            name: float(column.max() if name.endswith("_max") else column.mean())
-            for name, column in zip(row, rows.T, strict=True)
+            name: float(values.max() if name.endswith("_max") else values.mean())
+            for name, values in columns
         }
 
     def seed(self, seed: int) -> int:
         """A seed of this worker's own; the chief's is `seed` itself."""
-        if self.chief:
-            return seed
-        return int(np.random.SeedSequence([seed, self.index]).generate_state(1)[0] >> 1)
+        return (seed + 1_000_003 * self.index) % 2**31
 
 
 def workers_from_environment(environment: Mapping[str, str] = os.environ) -> Workers:

@@ -130,12 +130,3 @@ def test_histories_too_short_to_be_tested_are_refused(train, shop, tmp_path):
     run = train(tmp_path, *flags(shop), "--known", "500")
     assert run.status == 2 and "none of the 12 users to be evaluated" in run.err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_too_few_users_are_refused(train, tmp_path):
-    path = tmp_path / "two.csv"
-    rows = [f"{user},{item},{1 + item % 5}\n" for user in "ab" for item in range(20)]
-    path.write_text("user,item,rating\n" + "".join(rows))
-    run = train(tmp_path / "runs", "--dataset", "csv", "--csv.path", str(path))
-    assert run.status == 2 and "more users are needed" in run.err
-    assert not (tmp_path / "runs" / "two-best-seed0").exists()

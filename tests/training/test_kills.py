@@ -1,5 +1,5 @@
-"""kill -9 at random moments of a run: resumed, it ends as the one that nobody killed. And one that
-goes on for a while: its memory does not grow, and its checkpoints can be read."""
+"""Runs killed at random moments and resumed, which end as the one that nobody killed, bit for bit; and
+one that goes on for a while, whose memory does not grow."""
 
 import json
 import re
@@ -80,12 +80,15 @@ def test_killed_right_before_a_file_operation(whole, flags, read_weights, tmp_pa
     assert_goes_on_exactly(whole[0], flags, read_weights, tmp_path)
 
 
-@pytest.mark.parametrize("share", SHARES[3:], ids="time {:.2f}".format)
-def test_killed_at_any_time(whole, flags, read_weights, tmp_path, share):
+@pytest.mark.parametrize(
+    ("share", "number"), zip(SHARES[3:], (signal.SIGTERM, signal.SIGKILL), strict=True)
+)
+def test_stopped_or_killed_at_any_time(whole, flags, read_weights, tmp_path, share, number):
     process = start(tmp_path, flags)
     time.sleep(share * whole[2])
-    process.kill()
+    process.send_signal(number)
     process.communicate()
+    assert process.returncode in (143, -number)
     assert_goes_on_exactly(whole[0], flags, read_weights, tmp_path)
 
 

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the exit status, and what is said, wherever they arrive."""
 
+import gc
 import os
 import signal
 
@@ -8,6 +9,7 @@ import pytest
 import data
 import train as program
 from training.checkpoint import load_newest
+from training.loop import Training
 from training.process import STOPPING, Interrupted, stop_at_once, stop_later
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -88,3 +90,23 @@ def test_while_it_trains_the_iteration_is_finished_and_saved(begun, monkeypatch,
     assert stop.value.signal == number and stop.value.saved
     assert begun.iteration == 3 and len(begun.history) == 3
     assert load_newest(begun.folder.checkpoints)[0] == 3
+
+
+def test_what_is_printed_goes_on_with_the_run(train, tmp_path, monkeypatch):
+    iterate = Training._iterate
+
+    def stop_in_the_third(run: Training) -> dict[str, float]:
+        if run.iteration == 2:
+            send(signal.SIGTERM)()
+        return iterate(run)
+
+    monkeypatch.setattr(Training, "_iterate", stop_in_the_third)
+    run = train(tmp_path, eager=True)
+    assert run.status == 143 and "Traceback" not in run.err
+    said, command = run.err.splitlines()[-2:]
+    assert said == "stopped by SIGTERM; everything is saved. Go on with:"
+    monkeypatch.undo()
+    gc.collect()  # the lock goes with the run
+    assert command.split()[:2] == ["python", "train.py"]
+    again = train(tmp_path, *command.split()[2:], eager=True)
+    assert again.status == 0 and "resumed at step 240" in again.out, again.err

@@ -5,19 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from config import AgentConfig, Config, ReplayConfig
+from config import Config, ReplayConfig
 from data import DataError
 from training import run_folder
 from training.process import DiskError, Interrupted, OutOfMemoryError
 from training.run_folder import (
-    REFUSED,
     RunFolder,
     RunFolderError,
     contradictions,
@@ -30,66 +28,22 @@ from training.run_folder import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def snapshot(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.name: path.read_bytes() for path in files}
-
-
-def holder(folder: Path) -> subprocess.Popen:
-    """Another process that has locked `folder` and waits."""
-    code = f"""
-        import sys, time
-        from pathlib import Path
-        from training.run_folder import RunFolder
-        folder = RunFolder(Path({str(folder)!r}))
-        folder.lock()
-        print("locked", flush=True)
-        time.sleep(100)
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "locked\n"
-    return process
-
-
-def test_a_new_run_has_its_settings_on_disk_and_comes_back(tmp_path):
-    config = replace(Config(), seed=7, agent=replace(AgentConfig(), discount=0.25))
-    first = RunFolder(tmp_path / "a" / "run")
-    first.create(config)
-    assert (first.path / "config.json").is_file() and not first.finished
-    del first  # its lock goes with it
-    assert RunFolder(tmp_path / "a" / "run").resume() == config
-
-
-@pytest.mark.parametrize(("finished", "advice"), [(False, "or go on with --resume"), (True, "")])
-def test_an_existing_run_is_never_overwritten(tmp_path, finished, advice):
-    folder = RunFolder(tmp_path)
-    folder.create(Config())
-    if finished:
-        (tmp_path / "metrics.json").write_text("{}")
-    before = snapshot(tmp_path)
-    state = "a finished" if finished else "an unfinished"
-    with pytest.raises(RunFolderError, match=f"holds {state} run; nothing is overwritten") as e:
-        RunFolder(tmp_path).create(replace(Config(), seed=1))
-    assert str(e.value).endswith(f"choose another --run-name{', ' + advice if advice else ''}")
-    assert snapshot(tmp_path) == before
-
-
-def test_what_is_not_there_or_is_finished_cannot_be_resumed(tmp_path):
-    with pytest.raises(RunFolderError, match="no run to resume; start it without --resume"):
-        RunFolder(tmp_path / "absent").resume()
-    assert not (tmp_path / "absent").exists()
-    folder = RunFolder(tmp_path)
-    folder.create(Config())
-    (tmp_path / "metrics.json").write_text("{}")
-    with pytest.raises(RunFolderError, match="this run is finished"):
-        folder.resume()
+HOLD = """
+import sys, time
+from pathlib import Path
+from training.run_folder import RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+folder.lock()
+print("locked", flush=True)
+time.sleep(100)
+"""
 
 
 def test_a_second_process_is_kept_out_until_the_first_one_dies(tmp_path):
     RunFolder(tmp_path).create(Config())
-    process = holder(tmp_path)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "locked\n"
     try:
         with pytest.raises(RunFolderError, match=f"in use by process {process.pid}; wait for it"):
             RunFolder(tmp_path).resume()
@@ -99,7 +53,7 @@ def test_a_second_process_is_kept_out_until_the_first_one_dies(tmp_path):
         process.stdout.close()
     assert (tmp_path / "run.lock").read_text() == str(process.pid)  # the dead one's
     folder = RunFolder(tmp_path)
-    folder.resume()
+    assert folder.resume() == Config()
     assert (tmp_path / "run.lock").read_text() == str(os.getpid())
 
 
@@ -214,29 +168,16 @@ def folder(tmp_path):
     return found
 
 
-def test_equal_facts_are_no_news(folder):
-    assert record_origin(folder, FACTS) == record_origin(folder, FACTS) == []
-    assert read_origin(folder) == {"facts": FACTS, "changed": []}
-
-
 def test_what_changes_is_said_every_time_and_recorded_once(folder):
     record_origin(folder, FACTS)
     other = FACTS | {"numpy": "2", "device": "GPU"}
     words = ["numpy is 2, was 1", "device is GPU, was CPU"]
     assert record_origin(folder, other) == record_origin(folder, other) == words
-    assert record_origin(folder, FACTS) == []  # back to where it began, but what was, was
+    assert record_origin(folder, FACTS) == []  # equal: back to where it began, but what was, was
     assert read_origin(folder) == {"facts": FACTS, "changed": words}
 
 
-@pytest.mark.parametrize(("name", "words"), REFUSED.items())
-def test_other_data_or_settings_are_refused(folder, name, words):
-    record_origin(folder, FACTS)
-    with pytest.raises(RunFolderError, match=f"cannot resume: {words}"):
-        record_origin(folder, FACTS | {name: "another"})
-    assert read_origin(folder) == {"facts": FACTS, "changed": []}
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"facts": 1, "changed": []}', '{"facts": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"facts": 1, "changed": []}', '{"facts": {}}'])
 def test_a_damaged_file_is_named(folder, text):
     (folder.path / "origin.json").write_text(text)
     with pytest.raises(RunFolderError, match=r"origin.json: damaged"):
@@ -245,7 +186,6 @@ def test_a_damaged_file_is_named(folder, text):
 
 def test_the_facts_tell_data_and_settings_apart(folder, tiny_data):
     found = origin_of(folder, tiny_data)
-    assert found == origin_of(folder, tiny_data)
     assert {"python", "tensorflow", "keras", "numpy", "git_commit"} <= found.keys()
     fewer = tiny_data.keep(np.arange(tiny_data.n_ratings) > 0)
     folder.config_file.write_text(folder.config_file.read_text() + " ")

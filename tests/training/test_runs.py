@@ -1,92 +1,39 @@
-"""Whole runs: equal in every process, exact after every interruption, and what they leave behind."""
+"""Whole runs: equal in every process, and what they leave behind."""
 
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import config as settings
-import train as program
-from data.files import leftovers
 from training.loop import Training
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Runs train.py, and sends itself a signal: SIGTERM in the iteration given, or SIGKILL while the
-# checkpoint of that iteration is written, when its temporary file is complete but has no name yet.
-HURT = """
-import os, signal, sys
-point, number = int(sys.argv[1]), int(sys.argv[2])
-from training.loop import Training
-replace, iterate = os.replace, Training._iterate
-def replace_or_die(source, target):
-    if str(target).endswith(f"checkpoint-{point:08d}.drr") and number == signal.SIGKILL:
-        os.kill(os.getpid(), number)
-    replace(source, target)
-def iterate_and_stop(self):
-    row = iterate(self)
-    if self.iteration == point and number == signal.SIGTERM:
-        os.kill(os.getpid(), number)
-    return row
-os.replace, Training._iterate = replace_or_die, iterate_and_stop
-import train
-sys.exit(train.main(sys.argv[3:]))
-"""
 
-
-def python(*arguments: object) -> subprocess.CompletedProcess:
-    """Run Python in the checkout; PYTHONHASHSEED differs from ours."""
+@pytest.fixture(scope="module", autouse=True)
+def elsewhere(tiny_flags, tiny_root, tmp_path_factory) -> Iterator[Future]:
+    """The folder of a run in another process, with another PYTHONHASHSEED; started first, so that it
+    runs while this process is busy with the other tests."""
+    root = tmp_path_factory.mktemp("elsewhere")
+    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(root))
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
 
+    def run() -> Path:
+        command = [sys.executable, "train.py", *flags]
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        return root / "ml-1m-best-seed0"
 
-def stop_and_kill(flags: tuple[str, ...]) -> tuple[subprocess.CompletedProcess, ...]:
-    """A resumed run that gets SIGTERM in its second iteration; resumed, it is killed in its fourth."""
-    stopped = python("-c", HURT, 2, int(signal.SIGTERM), *flags, "--resume")
-    return stopped, python("-c", HURT, 4, int(signal.SIGKILL), *flags, "--resume")
-
-
-class Elsewhere(NamedTuple):
-    """Runs in other processes: an uninterrupted one, and one that is hurt twice."""
-
-    whole: Path
-    whole_process: Future
-    hurt: Path
-    hurt_flags: tuple[str, ...]
-    hurt_processes: Future
-
-
-@pytest.fixture(scope="session", autouse=True)
-def elsewhere(tiny_flags, tiny_root, tmp_path_factory) -> Iterator[Elsewhere]:
-    """Started first, so that they run while this process is busy with the other tests."""
-    whole, hurt = (tmp_path_factory.mktemp(name) for name in ("whole", "hurt"))
-    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root")
-    config = program.parse((*flags, str(hurt)))
-    name = "ml-1m-best-seed0"
-    # as if it had been killed before its first checkpoint
-    RunFolder(hurt / name).create(dataclasses.replace(config, run_name=name))
-    hurt_flags = (*flags, str(hurt))
     with ThreadPoolExecutor(max_workers=1) as background:
-        yield Elsewhere(
-            whole / name,
-            background.submit(python, "train.py", *flags, whole),
-            hurt / name,
-            hurt_flags,
-            background.submit(stop_and_kill, hurt_flags),
-        )
+        yield background.submit(run)
 
 
 def learned(folder: Path) -> dict:
@@ -96,24 +43,6 @@ def learned(folder: Path) -> dict:
         for policy in report["policies"].values():
             policy.pop("seconds", None)
     return {name: metrics[name] for name in ("results", "curve", "seed", "data", "versions")}
-
-
-def by_step(scalars: list[tuple[str, int, float]]) -> dict[tuple[str, int], float]:
-    """What TensorBoard shows of a run; a step that was repeated after a kill must be the same."""
-    found: dict[tuple[str, int], float] = {}
-    for name, step, value in scalars:
-        assert found.setdefault((name, step), value) == value
-    return found
-
-
-def assert_same_run(found: Path, expected: Path, read_weights, read_scalars) -> None:
-    mine, theirs = read_weights(found), read_weights(expected)
-    assert mine.keys() == theirs.keys() and len(mine) > 20
-    for name, array in theirs.items():
-        np.testing.assert_array_equal(mine[name], array, err_msg=name)
-    assert learned(found) == learned(expected)
-    curves = [by_step(read_scalars(folder / "tensorboard")) for folder in (found, expected)]
-    assert curves[0] == curves[1] and len(curves[0]) > 50
 
 
 def test_another_seed_is_another_run(tiny_run, tiny_data, tmp_path):
@@ -201,34 +130,14 @@ def test_the_trained_agent_recommends_films_with_titles(tiny_run, tiny_data):
     assert all(item.title == titles[item.item_id] for item in best)
 
 
-# These wait for the other processes, so they come last.
-
-
-def test_equal_seeds_are_bit_identical_in_another_process(
+def test_equal_seeds_are_bit_identical_in_another_process(  # waits for it, so it comes last
     tiny_run, elsewhere, read_weights, read_scalars
 ):
-    done = elsewhere.whole_process.result()
-    assert done.returncode == 0, done.stderr
-    assert_same_run(elsewhere.whole, tiny_run.folder, read_weights, read_scalars)
-
-
-def test_a_run_stopped_and_killed_and_resumed_equals_the_uninterrupted_one(
-    tiny_run, elsewhere, train, read_weights, read_scalars
-):
-    stopped, killed = elsewhere.hurt_processes.result()
-    assert stopped.returncode == 143, stopped.stderr
-    assert "stopped by SIGTERM; everything is saved" in stopped.stderr
-    assert "Traceback" not in stopped.stderr
-    command = stopped.stderr.splitlines()[-1].split()
-    assert command == ["python", "train.py", *elsewhere.hurt_flags, "--resume"]  # what is run below
-
-    assert killed.returncode == -signal.SIGKILL
-    assert "resumed at step 160" in killed.stdout
-    assert not (elsewhere.hurt / "metrics.json").exists()
-    assert len(leftovers(elsewhere.hurt / "checkpoints")) == 1  # killed while it wrote
-
-    finished = train(elsewhere.hurt.parent, "--resume")
-    assert finished.status == 0, finished.err
-    assert "resumed at step 240" in finished.out
-    assert leftovers(elsewhere.hurt / "checkpoints") == []
-    assert_same_run(elsewhere.hurt, tiny_run.folder, read_weights, read_scalars)
+    found, expected = elsewhere.result(), tiny_run.folder
+    mine, theirs = read_weights(found), read_weights(expected)
+    assert mine.keys() == theirs.keys() and len(mine) > 20
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(mine[name], array, err_msg=name)
+    assert learned(found) == learned(expected)
+    curves = [read_scalars(folder / "tensorboard") for folder in (found, expected)]
+    assert curves[0] == curves[1] and len(curves[0]) > 50

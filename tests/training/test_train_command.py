@@ -80,41 +80,14 @@ def test_a_flag_of_other_programs_is_told_its_name_here(train, tmp_path, flag):
 
 
 BAD = [
+    ("--preset", "", "preset"),
     ("--steps", "0", "steps is 0, expected at least 1"),
     ("--steps", "many", "many"),
-    ("--seed", "-1", "seed is -1, expected 0 to 2147483647"),
-    ("--seed", "0.5", "0.5"),
     ("--dataset", "ml-10m", "ml-10m"),
-    ("--preset", "good", "good"),
-    ("--device", "tpu", "tpu"),
-    ("--protocol", "rerun", "rerun"),
-    ("--agent.state", "drr-x", "drr-x"),
-    ("--agent.discount", "1", "agent.discount is 1.0, expected 0 up to, not with, 1"),
     ("--agent.discount", "nan", "agent.discount is nan"),
-    ("--agent.tau", "0", "agent.tau is 0.0"),
-    ("--agent.actor-lr", "-0.1", "agent.actor-lr is -0.1"),
-    ("--agent.critics", "3", "agent.critics is 3, expected 1 or 2"),
-    ("--agent.dropout", "1.0", "agent.dropout is 1.0"),
-    ("--agent.noise", "inf", "agent.noise is inf"),
-    ("--agent.batch-size", "0", "agent.batch-size is 0"),
-    ("--agent.counterfactual", "-1", "agent.counterfactual is -1"),
-    ("--agent.critic-action", "proto", "gaussian with --agent.critic-action proto"),
-    ("--embedding.dim", "1", "embedding.dim is 1, expected 2 to 4096"),
-    ("--embedding.kind", "word2vec", "word2vec"),
-    ("--env.window", "0", "env.window is 0"),
-    ("--env.episode-length", "100000", "env.episode-length is 100000"),
-    ("--env.random-start", "1.5", "env.random-start is 1.5"),
     ("--replay.capacity", "10", "replay.capacity is 10, expected at least loop.parallel-users"),
-    ("--replay.alpha", "2", "replay.alpha is 2.0"),
-    ("--replay.epsilon", "0", "replay.epsilon is 0.0"),
-    ("--replay.epsilon", "inf", "replay.epsilon is inf"),
-    ("--loop.parallel-users", "0", "loop.parallel-users is 0"),
-    ("--loop.validation-share", "0", "loop.validation-share is 0.0"),
-    ("--loop.checkpoints", "-1", "loop.checkpoints is -1"),
     ("--data-root", "/absent", "/absent"),
     ("--run-name", "../elsewhere", "run-name is '../elsewhere', expected the name of one folder"),
-    ("--run-name", "..", "run-name is '..'"),
-    ("--run-name", "/elsewhere", "run-name is '/elsewhere'"),
 ]
 
 
@@ -186,18 +159,11 @@ def begun(tmp_path, tiny_flags, tiny_root) -> Path:
     return folder.path
 
 
-CONTRADICTIONS = [
-    (("--agent.discount", "0.9"), "--agent.discount 0.9 (the run has 0.5)"),
-    (("--seed", "4", "--steps", "800"), "--seed 4 (the run has 0), --steps 800 (the run has 400)"),
-    (("--protocol", "session"), "--protocol"),
-]
-
-
-@pytest.mark.parametrize(("flags", "words"), CONTRADICTIONS)
-def test_a_run_goes_on_with_its_own_settings_only(train, begun, flags, words):
+def test_a_run_goes_on_with_its_own_settings_only(train, begun):
     before = files(begun)
-    run = train(begun.parent, "--run-name", "begun", "--resume", *flags)
-    assert run.status == 2 and "cannot resume with other settings" in run.err and words in run.err
+    run = train(begun.parent, "--run-name", "begun", "--resume", "--seed", "4", "--steps", "800")
+    assert run.status == 2 and "cannot resume with other settings" in run.err
+    assert "--seed 4 (the run has 0), --steps 800 (the run has 400)" in run.err
     assert "Traceback" not in run.err
     after = files(begun)
     after.pop(str(begun / "run.lock")), before.pop(str(begun / "run.lock"))
@@ -245,8 +211,3 @@ def test_a_named_run_is_resumed_with_its_own_data(begun):
     assert asked.dataset == "auto" != saved.dataset and saved.data_root is not None
     found = program.with_saved_data(asked)
     assert (found.dataset, found.data_root) == (saved.dataset, saved.data_root)
-
-
-def test_a_preset_without_a_name_is_a_usage_error(train, tmp_path):
-    run = train(tmp_path, "--preset")
-    assert run.status == 2 and "Traceback" not in run.err

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -107,16 +106,14 @@ def test_two_workers_stay_equal_when_one_is_killed_when_all_are_stopped_and_to_t
     for worker in launch(tmp_path / "stopped", again, 5, signal.SIGTERM):
         assert worker.status == 143 and "resumed at step 160" in worker.out, worker.err
         assert "stopped by SIGTERM; everything is saved" in worker.err
-    for worker in launch(tmp_path / "finished", again):
-        assert worker.status == 0 and "resumed at step 400" in worker.out, worker.err
-
-    before, stopped, after = (
-        digests(tmp_path / name) for name in ("killed", "stopped", "finished")
-    )
-    assert [line[0] for line in (*before, *stopped, *after)] == list("1233456")
-    assert before[2] == stopped[0]  # goes on exactly as it would have
-
     folder = tmp_path / "runs" / "ml-1m-best-seed0"
+    (folder / "checkpoints" / "checkpoint-00000005.drr").unlink()  # died before it wrote its own
+    for worker in launch(tmp_path / "finished", again):
+        assert worker.status == 0 and "resumed at step 320" in worker.out, worker.err
+
+    notes = [digests(tmp_path / name) for name in ("killed", "stopped", "finished")]
+    assert [[line[0] for line in one] for one in notes] == [list("123"), list("345"), list("56")]
+    assert notes[0][2] == notes[1][0] and notes[1][2] == notes[2][0]  # goes on exactly
     assert json.loads((folder / "metrics.json").read_text())["workers"] == 2
     parts = (folder / "checkpoints", folder / "checkpoints" / "worker-1")
     saved = [checkpoint.load_newest(part)[1]["replay/field/users"] for part in parts]
@@ -153,45 +150,9 @@ def test_what_is_asked_for_is_divided_among_the_workers():
     assert part.loop.parallel_users * 2 == config.loop.parallel_users
     assert part.replay.capacity * 2 == config.replay.capacity
     assert part.loop.jit == "off" and part.steps == config.steps
-    with pytest.raises(
-        ConfigError, match=r"loop.parallel-users is 128, expected a multiple of the 3"
-    ):
+    with pytest.raises(ConfigError, match=r"must be multiples of 3, found \(128, 256, 200000\)"):
         Workers(3).share(config)
     parts = [Workers(3, index).part(np.arange(7)).tolist() for index in range(3)]
     assert parts == [[0, 3, 6], [1, 4], [2, 5]]
     seeds = {Workers(3, index).seed(5) for index in range(3)}
     assert len(seeds) == 3 and 5 in seeds and all(0 <= seed < 2**31 for seed in seeds)
-
-
-class Thread(Workers):
-    """A worker that is a thread; `table` and `barrier` belong to both of them."""
-
-    table, barrier = [None, None], threading.Barrier(2, timeout=60)
-
-    def gather(self, numbers):
-        self.table[self.index] = numbers
-        self.barrier.wait()
-        gathered = np.array(self.table, np.float64)
-        self.barrier.wait()
-        return gathered
-
-
-@pytest.mark.parametrize(
-    ("chief", "other", "expected"),
-    [([4, 6], [4, 6], 6), ([2, 4], [4, 6], 4), ([2], [], 0), ([4], [2], "in common")],
-)
-def test_all_go_on_from_the_newest_checkpoint_that_all_have(tmp_path, chief, other, expected):
-    folders = [tmp_path / "chief", tmp_path / "other"]
-    for folder, steps in zip(folders, (chief, other), strict=True):
-        for step in steps:
-            checkpoint.save(folder, step, {"workers": np.array(2)})
-
-    def step(worker: Workers) -> object:
-        try:
-            return (worker.load_newest(folders[worker.index]) or [0])[0]
-        except checkpoint.CheckpointError as error:
-            return str(error)
-
-    with ThreadPoolExecutor() as threads:
-        for found in threads.map(step, [Thread(2, 0), Thread(2, 1)]):
-            assert found == expected or str(expected) in str(found)
