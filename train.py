@@ -3,7 +3,7 @@
     python train.py                      the documented main experiment
     python train.py --help               every knob, explained
     python train.py --preset paper       the plain Algorithm 1 of the paper
-    TF_CONFIG=... python train.py        one of several workers, see docs/scaling.md
+    TF_CONFIG=... python train.py        one of several workers, see docs/performance.md
 
 Exit status: 0 finished, 1 failed while running, 2 unusable arguments, data or workers, 130 or 143
 stopped by Ctrl-C or SIGTERM; what is printed then goes on with the run.
