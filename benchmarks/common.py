@@ -3,38 +3,39 @@
 import json
 import os
 import platform
-import re
 import resource
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import timeit
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.markdown import Markdown
 
-import config as settings
 from config import Config
 from data import Ratings, load_dataset
 from data.synthetic import SyntheticConfig, make_synthetic
+from experiments.markers import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "performance.md"
 ML_1M_SIZE = SyntheticConfig(n_users=6040, n_items=3883)
 SHORTEST = 0.02  # seconds; shorter calls are timed several at once
-LOAD_BEFORE = os.getloadavg()[0]  # of the machine, before the benchmark adds its own
+LOAD_BEFORE = round(os.getloadavg()[0], 1)  # of the machine, before the benchmark adds its own
 
 Key = TypeVar("Key", bound=Hashable)
+Rows = Mapping[str, Mapping[str, float | None]]  # of a table: {row: {column: figure}}
 
 
 @dataclass(frozen=True)
-class Arguments:
+class BenchmarkArguments:
     """What every benchmark can be told."""
 
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -46,7 +47,7 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class DataArguments(Arguments):
+class DataArguments(BenchmarkArguments):
     """And those that work on ratings."""
 
     dataset: str = "auto"
@@ -56,6 +57,13 @@ class DataArguments(Arguments):
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """auto: the first GPU if TensorFlow sees one, else the CPU."""
+
+
+def prepare(arguments: DataArguments) -> tuple[str, Ratings]:
+    """The device, and the data set; the synthetic one has as many users and items as ml-1m."""
+    device = start_tensorflow(arguments.device)
+    ratings = load_dataset(arguments.dataset, arguments.data_root)
+    return device, make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
 
 
 def start_tensorflow(device: str) -> str:
@@ -69,37 +77,25 @@ def start_tensorflow(device: str) -> str:
     return description
 
 
-def load_ratings(arguments: DataArguments) -> Ratings:
-    """The data set; the synthetic one is given as many users and items as ml-1m has."""
-    ratings = load_dataset(arguments.dataset, arguments.data_root)
-    return make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
-
-
-def timed_preset(
-    name: settings.Preset, users: int = 0, jit: Literal["auto", "off"] = "auto"
-) -> Config:
-    """A preset with a random embedding, whose values make no difference to the time, and a replay
-    that holds an episode of `users` users at once."""
-    config = settings.preset(name)
-    capacity = max(config.replay.capacity, users * config.env.episode_length)
-    return replace(
-        config,
-        embedding=replace(config.embedding, kind="random"),
-        replay=replace(config.replay, capacity=capacity),
-        loop=replace(config.loop, jit=jit),
-    )
-
-
 class Workload:
-    """The parts of a run to be timed, put together as train.py does."""
+    """The parts of a run to be timed, put together as train.py does.
 
-    def __init__(self, config: Config, ratings: Ratings) -> None:
-        from training.loop import Training
+    The embedding is random, because its values make no difference to the time, and the replay holds
+    an episode of `users` users at once.
+    """
+
+    def __init__(self, config: Config, ratings: Ratings, users: int = 0) -> None:
         from training.run_folder import RunFolder
+        from training.loop import Training
 
-        self.config = config
+        capacity = max(config.replay.capacity, users * config.env.episode_length)
+        self.config = replace(
+            config,
+            embedding=replace(config.embedding, kind="random"),
+            replay=replace(config.replay, capacity=capacity),
+        )
         with tempfile.TemporaryDirectory() as folder:
-            self.training = Training(config, ratings, RunFolder(Path(folder)))
+            self.training = Training(self.config, ratings, RunFolder(Path(folder)))
 
     def play(self, users: int) -> None:
         """One episode of `users` users at once, stored."""
@@ -120,43 +116,39 @@ class Workload:
 
         replay = self.training.training_agent.replay
         batch = replay.sample_many(updates, size, self.training.rng)
-        return {name: tf.constant(value.copy()) for name, value in batch.data.items()} | {
-            "weights": tf.constant(batch.weights)
-        }
+        fields = batch.data | {"weights": batch.weights}
+        return {name: tf.constant(np.ascontiguousarray(v)) for name, v in fields.items()}
 
     def _seed(self) -> tuple[int, int]:
         first, second = self.training.rng.integers(2**30, size=2)
         return int(first), int(second)
 
 
+class Timed(NamedTuple):
+    """A call to time, and how many updates, steps or the like it makes."""
+
+    call: Callable[[], Any]
+    times: int = 1
+
+
 def median_seconds(
-    calls: Mapping[Key, Callable[[], Any]],
-    repeats: int,
-    clock: Callable[[], float] = time.perf_counter,
+    timed: Mapping[Key, Timed], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[Key, float]:
-    """Median seconds of one call of each, after a first one that is not counted.
+    """Median seconds of each, of one of its times; a first call is not counted.
 
     The calls take turns, so that a slow spell of the machine hits all of them and ratios hold.
     `time.process_time` as the clock: of all threads, which other processes hardly change.
     """
-    counts = {name: _calls_at_once(call) for name, call in calls.items()}
-    times: dict[Key, list[float]] = {name: [] for name in calls}
+    timers = {key: timeit.Timer(each.call, timer=clock) for key, each in timed.items()}
+    counts = {}
+    for key, timer in timers.items():
+        timer.timeit(1)  # compiles, fills caches
+        counts[key] = 1 + int(SHORTEST / max(timer.timeit(1), 1e-9))
+    found: dict[Key, list[float]] = {key: [] for key in timed}
     for _ in range(repeats):
-        for name, call in calls.items():
-            times[name].append(_seconds(call, counts[name], clock) / counts[name])
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def _calls_at_once(call: Callable[[], Any]) -> int:
-    call()  # compiles, fills caches
-    return 1 + int(SHORTEST / max(_seconds(call, 1, time.perf_counter), 1e-9))
-
-
-def _seconds(call: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
-    began = clock()
-    for _ in range(count):
-        call()
-    return clock() - began
+        for key, timer in timers.items():
+            found[key].append(timer.timeit(counts[key]) / counts[key] / timed[key].times)
+    return {key: statistics.median(seconds) for key, seconds in found.items()}
 
 
 def peak_gib(usage: resource.struct_rusage) -> float:
@@ -169,11 +161,9 @@ def machine() -> dict[str, Any]:
     """What a figure depends on: processor, cores, what else ran, versions."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": os.cpu_count(),
         "load_before": LOAD_BEFORE,
-        "load_after": os.getloadavg()[0],
+        "load_after": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "tensorflow")},
     }
@@ -188,54 +178,33 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-class Table(NamedTuple):
-    """Figures for people: what was measured, names of the columns, rows of texts and numbers."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-
-
-def as_markdown(table: Table) -> str:
-    """First column to the left, numbers to the right."""
-    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
-    rows = "\n".join(f"| {' | '.join(_text(value) for value in line)} |" for line in lines)
-    return f"{table.title}:\n\n{rows}\n"
+def as_markdown(title: str, rows: Rows) -> str:
+    """A table for people: names to the left, figures to the right."""
+    columns = list(next(iter(rows.values())))
+    lines = [["", *columns], ["---", *("---:" for _ in columns)]]
+    lines += [[name, *(_text(row.get(column)) for column in columns)] for name, row in rows.items()]
+    return f"{title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _text(value: Any) -> str:
+def _text(value: float | None) -> str:
     """Three digits of a fraction, all of a large number."""
     if not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) else str(value)
+        return "" if value is None else f"{value:,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def conclude(
-    arguments: Arguments, name: str, figures: Mapping[str, Any], tables: Sequence[Table]
+    arguments: BenchmarkArguments, name: str, figures: Mapping[str, Any], titles: Mapping[str, str]
 ) -> None:
-    """Print the tables; write the figures with their machine, and the docs, where asked to."""
+    """Print the figures that have a title as tables; write all, and the docs, where asked to."""
     here = machine()
-    text = "\n".join([f"{_described(here)}\n", *(as_markdown(table) for table in tables)])
+    about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in here.items())
+    tables = [as_markdown(title, figures[key]) for key, title in titles.items() if figures[key]]
+    text = "\n".join([f"{about}.\n", *tables])
     Console().print(Markdown(text))
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         content = json.dumps({**figures, "machine": here}, indent=2)
         arguments.json.write_text(f"{content}\n", encoding="utf-8")
     if arguments.write_docs:
-        PAGE.write_text(between_markers(PAGE.read_text("utf-8"), name, text), "utf-8")
-
-
-def _described(here: Mapping[str, Any]) -> str:
-    return (
-        f"{here['processor']}, {here['cores']} cores, load {here['load_before']:.1f} before and "
-        f"{here['load_after']:.1f} after; Python {here['python']}, NumPy {here['numpy']}, "
-        f"TensorFlow {here['tensorflow']}."
-    )
-
-
-def between_markers(page: str, name: str, content: str) -> str:
-    """The page with `content` between `<!-- name -->` and `<!-- end -->`."""
-    place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not place.search(page):
-        raise SystemExit(f"{PAGE}: no place for the tables: <!-- {name} --> ... <!-- end -->")
-    return place.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", page)
+        write_table("performance.md", name, f"\n{text}\n")

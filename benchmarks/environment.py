@@ -14,46 +14,29 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 import config as settings
-from benchmarks.common import (
-    DataArguments,
-    Table,
-    Workload,
-    conclude,
-    load_ratings,
-    median_seconds,
-    start_tensorflow,
-    timed_preset,
-)
+from benchmarks import common
 from config import Config
-from config.command_line import end_when_nobody_reads
+from config.command_line import until_nobody_reads
 from data import Ratings
-from replay_buffer.buffers import PrioritizedReplay, Spec
+from replay_buffer import PrioritizedReplay, Spec
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
+ALONE = "1 user, Gymnasium, nobody acting"
 ALPHA, BETA, EPSILON = 0.6, 0.4, 1e-2
 CHUNK = 100_000  # transitions stored at once
-WINDOW, PLACES = 20, 40
-SPEC: Spec = {  # a transition of the default recipe
-    "users": ((), np.int32),
-    "items": ((WINDOW,), np.int32),
-    "ratings": ((WINDOW,), np.float32),
-    "seen": ((PLACES,), np.int32),
-    "seen_rewards": ((PLACES,), np.float32),
-    "item": ((), np.int32),
-    "rating": ((), np.float32),
-    "reward": ((), np.float32),
-    "terminated": ((), np.float32),
-}
+NUMBERS = 63  # of each kind, as a transition of the default recipe has them
+SPEC: Spec = {"ids": ((NUMBERS,), np.int32), "values": ((NUMBERS,), np.float32)}
 
 
 @dataclass(frozen=True)
-class Arguments(DataArguments):
+class EnvironmentArguments(common.DataArguments):
     users: tuple[int, ...] = (32, 128, 512, 2048)
     """Users at once."""
     capacity: int = 10**6
@@ -62,64 +45,39 @@ class Arguments(DataArguments):
     """Transitions drawn at once."""
 
 
-def main(arguments: Arguments) -> None:
+def main(arguments: EnvironmentArguments) -> None:
     """Measure, print, write."""
-    device = start_tensorflow(arguments.device)
-    ratings = load_ratings(arguments)
+    device, ratings = common.prepare(arguments)
     figures = {
         "device": device,
-        "items": ratings.n_items,
-        "capacity": arguments.capacity,
         "steps_per_s": environment_rates(ratings, arguments),
-        "replay": replay_times(arguments),
+        "replay_us": replay_times(arguments),
     }
-    conclude(arguments, "environment", figures, tables(figures))
+    titles = {
+        "steps_per_s": f"Environment steps per second, each ranking {ratings.n_items:,} items",
+        "replay_us": f"Microseconds to draw a batch from {arguments.capacity:,} transitions and "
+        "write its priorities back",
+    }
+    common.conclude(arguments, "environment", figures, titles)
 
 
-def tables(figures: dict[str, Any]) -> list[Table]:
-    """The figures for people."""
-    steps = figures["steps_per_s"]
-    replay = Table(
-        f"Draw a batch of {figures['capacity']:,} transitions and write its priorities back, "
-        "microseconds",
-        ["batch", "ours", "cpprb", "ratio"],
-        [[int(size), *row.values()] for size, row in figures["replay"].items()],
-    )
-    return [
-        Table(
-            f"Environment steps per second, each ranking {figures['items']:,} items",
-            ["users at once", *PRESETS],
-            [
-                [_users(users), *(steps[name][users] for name in PRESETS)]
-                for users in steps[PRESETS[0]]
-            ],
-        ),
-        replay,
-    ]
-
-
-def _users(users: str) -> str:
-    return "1, Gymnasium, nobody acting" if users == "1" else f"{int(users):,}"
-
-
-def environment_rates(ratings: Ratings, arguments: Arguments) -> dict[str, dict[str, float]]:
-    """{preset: {users at once: steps per second}}; one user at once is the Gymnasium environment."""
-    calls: dict[tuple[str, int], Callable[[], Any]] = {}
-    lengths = {}
-    for name in PRESETS:
-        config = timed_preset(name, max(arguments.users))
-        lengths[name], workload = config.env.episode_length, Workload(config, ratings)
-        calls[name, 1] = gymnasium_episode(ratings, config)
+def environment_rates(
+    ratings: Ratings, arguments: EnvironmentArguments
+) -> dict[str, dict[str, float]]:
+    """{who plays: {preset: steps per second}}."""
+    timed: dict[tuple[str, str], common.Timed] = {}
+    for preset in PRESETS:
+        config = settings.preset(preset)
+        length = config.env.episode_length
+        workload = common.Workload(config, ratings, max(arguments.users))
+        timed[ALONE, preset] = common.Timed(gymnasium_episode(ratings, config), length)
         for users in arguments.users:
-            calls[name, users] = partial(workload.play, users)
-    seconds = median_seconds(calls, arguments.repeats)
-    return {
-        name: {
-            str(users): users * lengths[name] / seconds[name, users]
-            for users in (1, *arguments.users)
-        }
-        for name in PRESETS
-    }
+            play = partial(workload.play, users)
+            timed[f"{users:,} users at once", preset] = common.Timed(play, users * length)
+    rates: dict[str, dict[str, float]] = {}
+    for (who, name), seconds in common.median_seconds(timed, arguments.repeats).items():
+        rates.setdefault(who, {})[name] = 1 / seconds
+    return rates
 
 
 def gymnasium_episode(ratings: Ratings, config: Config) -> Callable[[], None]:
@@ -138,68 +96,64 @@ def gymnasium_episode(ratings: Ratings, config: Config) -> Callable[[], None]:
     return play
 
 
-def replay_times(arguments: Arguments) -> dict[str, dict[str, Any]]:
+def replay_times(arguments: EnvironmentArguments) -> dict[str, dict[str, float | None]]:
     """{batch size: microseconds of our replay, of the library's (None without it), their ratio}."""
-    calls: dict[tuple[int, str], Callable[[], Any]] = {}
-    for name, make in {"ours": our_replay, "cpprb": cpprb_replay}.items():
-        draw = make(arguments.capacity)
-        for size in arguments.batches if draw else ():
-            calls[size, name] = partial(draw, size)
-    seconds = median_seconds(calls, arguments.repeats)
-    rows: dict[str, dict[str, Any]] = {}
+    rng = np.random.default_rng(0)
+    replays = full_replays(arguments.capacity, rng)
+    timed = {
+        (name, size): common.Timed(partial(replay.draw, size, rng))
+        for name, replay in replays.items()
+        for size in arguments.batches
+    }
+    seconds = common.median_seconds(timed, arguments.repeats)
+    rows: dict[str, dict[str, float | None]] = {}
     for size in arguments.batches:
-        ours, theirs = seconds[size, "ours"], seconds.get((size, "cpprb"))
-        rows[str(size)] = {
-            "ours": 1e6 * ours,
-            "cpprb": theirs and 1e6 * theirs,
-            "ratio": theirs and theirs / ours,
-        }
+        row = {name: 1e6 * seconds[name, size] for name in replays}
+        ratio = row["cpprb"] / row["ours"] if "cpprb" in row else None
+        rows[f"batch {size:,}"] = {"ours": row["ours"], "cpprb": row.get("cpprb"), "ratio": ratio}
     return rows
 
 
-def our_replay(capacity: int) -> Callable[[int], None]:
-    """What draws a batch of some size from a full replay and writes its priorities back."""
-    replay, rng = PrioritizedReplay(capacity, SPEC, ALPHA, BETA, EPSILON), np.random.default_rng(0)
-    fill_replay(capacity, replay.add, replay.update_priorities)
+class Replay(NamedTuple):
+    """One implementation: store fields, draw a batch's indices, set priorities by TD errors."""
 
-    def draw(size: int) -> None:
-        indices = replay.sample(size, rng).indices
-        replay.update_priorities(indices, rng.exponential(size=size))
+    add: Callable[[dict[str, NDArray[Any]]], Any]
+    sample: Callable[[int], NDArray[Any]]
+    update: Callable[[NDArray[Any], NDArray[np.float64]], Any]
 
-    return draw
+    def draw(self, size: int, rng: np.random.Generator) -> None:
+        """A batch, and its priorities written back."""
+        self.update(self.sample(size), rng.exponential(size=size))
 
 
-def cpprb_replay(capacity: int) -> Callable[[int], None] | None:
-    """The same with the library; None where it is not installed."""
+def full_replays(capacity: int, rng: np.random.Generator) -> dict[str, Replay]:
+    """Ours and, where it is installed, the library's: transitions of nonsense, many priorities."""
+    ours = PrioritizedReplay(capacity, SPEC, ALPHA, BETA, EPSILON)
+    replays = {
+        "ours": Replay(
+            ours.add, lambda size: ours.sample(size, rng).indices, ours.update_priorities
+        )
+    }
     try:
         from cpprb import PrioritizedReplayBuffer
     except ImportError:
         print("cpprb is not installed: no library's replay beside ours", file=sys.stderr)
-        return None
-    spec = {name: {"shape": shape or 1, "dtype": kind} for name, (shape, kind) in SPEC.items()}
-    replay = PrioritizedReplayBuffer(capacity, spec, alpha=ALPHA, eps=EPSILON)
-    fill_replay(capacity, lambda fields: replay.add(**fields), replay.update_priorities)
-    rng = np.random.default_rng(0)
-
-    def draw(size: int) -> None:
-        indices = replay.sample(size, BETA)["indexes"]
-        replay.update_priorities(indices, rng.exponential(size=size))
-
-    return draw
-
-
-def fill_replay(capacity: int, add: Callable[..., Any], update: Callable[..., Any]) -> None:
-    """Transitions of nonsense with priorities as TD errors have them."""
-    rng, count = np.random.default_rng(0), min(CHUNK, capacity)
-    fields = {
-        name: rng.integers(1000, size=(count, *shape)).astype(kind)
-        for name, (shape, kind) in SPEC.items()
-    }
-    for begin in range(0, capacity, count):
-        add({name: values[: capacity - begin] for name, values in fields.items()})
-    update(np.arange(capacity), rng.exponential(size=capacity))
+    else:
+        fields = {name: {"shape": shape, "dtype": kind} for name, (shape, kind) in SPEC.items()}
+        theirs = PrioritizedReplayBuffer(capacity, fields, alpha=ALPHA, eps=EPSILON)
+        replays["cpprb"] = Replay(
+            lambda batch: theirs.add(**batch),
+            lambda size: theirs.sample(size, BETA)["indexes"],
+            theirs.update_priorities,
+        )
+    for replay in replays.values():
+        for begin in range(0, capacity, CHUNK):
+            shape = (min(CHUNK, capacity - begin), NUMBERS)
+            replay.add({name: np.zeros(shape, kind) for name, (_, kind) in SPEC.items()})
+        replay.update(np.arange(capacity), rng.exponential(size=capacity))
+    return replays
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(EnvironmentArguments, description=__doc__))

@@ -15,120 +15,65 @@ Timings take turns, so that a slow spell of the machine hits all alike, and the 
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import tyro
 
 import config as settings
-from benchmarks.common import (
-    DataArguments,
-    Table,
-    Workload,
-    conclude,
-    load_ratings,
-    median_seconds,
-    start_tensorflow,
-    timed_preset,
-)
-from config.command_line import end_when_nobody_reads
+from benchmarks import common
+from config.command_line import until_nobody_reads
 from data import Ratings
 
 CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
-OURS, PLAIN, EAGER = "compiled", "tf.function", "eager"
+WAYS = OURS, PLAIN, EAGER = "compiled", "tf.function", "eager"
 
 
 @dataclass(frozen=True)
-class Arguments(DataArguments):
+class LearnerArguments(common.DataArguments):
     matmuls: tuple[int, ...] = (1024, 2048, 4096)
     """Sizes of the matrices that give the peak."""
 
 
-class Timed(NamedTuple):
-    """A call, and how many updates or steps it makes."""
-
-    count: int
-    call: Callable[[], Any]
-
-
-def main(arguments: Arguments) -> None:
+def main(arguments: LearnerArguments) -> None:
     """Measure, print, write."""
-    device = start_tensorflow(arguments.device)
-    ratings = load_ratings(arguments)
-    timed: dict[tuple[Any, ...], Timed] = {
-        ("matmul", size): Timed(1, matmul(size)) for size in arguments.matmuls
+    device, ratings = common.prepare(arguments)
+    timed: dict[tuple[Any, ...], common.Timed] = {
+        ("matmul", size): common.Timed(matmul(size)) for size in arguments.matmuls
     }
     operations = {}
     for preset, size in CASES:
-        workload = Workload(timed_preset(preset), ratings)
-        ways, operations[preset, size] = ways_to_update(workload, size)
-        timed |= {(preset, size, way): ways[way] for way in ways}
-    timed |= {("loop", way): loop for way, loop in loops(ratings).items()}
-    calls = {key: each.call for key, each in timed.items()}
-    medians = median_seconds(calls, arguments.repeats)
-    seconds = {key: medians[key] / timed[key].count for key in timed}
+        ways = ways_to_update(common.Workload(settings.preset(preset), ratings), size)
+        operations[preset, size] = product_operations(ways[EAGER].call)
+        timed |= {(preset, size, way): each for way, each in ways.items()}
+    timed |= {("steps", way): each for way, each in ways_to_train(ratings).items()}
+    seconds = common.median_seconds(timed, arguments.repeats)
     peak = max(2 * size**3 / seconds["matmul", size] for size in arguments.matmuls)
-    figures = {
-        "device": device,
-        "items": ratings.n_items,
-        "peak_gflops": peak / 1e9,
-        "updates": [
-            update_figures(preset, size, operations[preset, size], seconds, peak)
-            for preset, size in CASES
-        ],
-        "steps_per_s": {way: 1 / seconds["loop", way] for way in (OURS, PLAIN, EAGER)},
+    updates = {}
+    for preset, size in CASES:
+        of_one = {way: seconds[preset, size, way] for way in WAYS}
+        rates = update_rates(size, operations[preset, size] / peak, of_one)
+        updates[f"{preset}, batch {size}"] = rates
+    steps = {way: {"steps/s": 1 / seconds["steps", way]} for way in WAYS}
+    for row in steps.values():
+        row["x"] = steps[OURS]["steps/s"] / row["steps/s"]
+    figures = {"device": device, "peak_gflops": peak / 1e9, "updates": updates, "steps": steps}
+    titles = {
+        "updates": f"One update, {ratings.n_items:,} items; the best tf.matmul reaches "
+        f"{peak / 1e9:.0f} GFLOP/s; x: how many times as fast as one update at a time",
+        "steps": "Act, environment, replay, and one update of 32 a step: many users at once, "
+        "compiled, or one user and one update at a time; x: how many times as fast the first is",
     }
-    conclude(arguments, "learner", figures, tables(figures))
+    common.conclude(arguments, "learner", figures, titles)
 
 
-def update_figures(
-    preset: str, size: int, operations: int, seconds: dict[tuple[Any, ...], float], peak: float
-) -> dict[str, Any]:
-    """One row of the updates; `seconds` are of one update."""
-    ours = seconds[preset, size, OURS]
-    return {
-        "preset": preset,
-        "batch": size,
-        "ms_per_update": 1e3 * ours,
-        "transitions_per_s": size / ours,
-        "gflops": operations / ours / 1e9,
-        "share_of_peak": operations / ours / peak,
-        "times_as_fast": {way: seconds[preset, size, way] / ours for way in (PLAIN, EAGER)},
-    }
-
-
-def tables(figures: dict[str, Any]) -> list[Table]:
-    """The figures for people."""
-    steps = figures["steps_per_s"]
-    columns = ["preset, batch", "ms", "transitions/s", "GFLOP/s", "of peak", "x plain", "x eager"]
-    return [
-        Table(
-            f"One update, {figures['items']:,} items, share of the best tf.matmul's "
-            f"{figures['peak_gflops']:.0f} GFLOP/s, and how many times as fast as one update at a "
-            "time, as a plain tf.function and eagerly",
-            columns,
-            [
-                [
-                    f"{row['preset']}, {row['batch']}",
-                    *(row[key] for key in ("ms_per_update", "transitions_per_s", "gflops")),
-                    f"{row['share_of_peak']:.1%}",
-                    *row["times_as_fast"].values(),
-                ]
-                for row in figures["updates"]
-            ],
-        ),
-        Table(
-            "Act, environment, replay, and one update of 32 transitions a step",
-            ["", "steps/s", "times as fast"],
-            [
-                ["many users at once, compiled", steps[OURS], ""],
-                ["one user, tf.function", steps[PLAIN], steps[OURS] / steps[PLAIN]],
-                ["one user, eager", steps[EAGER], steps[OURS] / steps[EAGER]],
-            ],
-        ),
-    ]
+def update_rates(size: int, at_peak: float, seconds: dict[str, float]) -> dict[str, float]:
+    """Of updates of `size` transitions: `at_peak` seconds if the products ran at the peak."""
+    ours = seconds[OURS]
+    rates = {"ms": 1e3 * ours, "transitions/s": size / ours, "share of peak": at_peak / ours}
+    return rates | {f"x {way}": seconds[way] / ours for way in (PLAIN, EAGER)}
 
 
 def matmul(size: int) -> Callable[[], Any]:
@@ -136,36 +81,36 @@ def matmul(size: int) -> Callable[[], Any]:
     import tensorflow as tf
 
     left, right = (tf.random.stateless_normal([size, size], [0, seed]) for seed in (1, 2))
-    return lambda: tf.matmul(left, right)[0, 0].numpy()
+    return partial(fetch, tf.matmul, left, right)
 
 
-def ways_to_update(workload: Workload, size: int) -> tuple[dict[str, Timed], int]:
-    """The same update three ways, and the operations of its matrix products."""
+def fetch(function: Callable[..., Any], *inputs: Any) -> Any:
+    """The beginning of what a function computes, which is waited for."""
+    return function(*inputs)[0].numpy()
+
+
+def ways_to_update(workload: common.Workload, size: int) -> dict[str, common.Timed]:
+    """The same update three ways."""
     import tensorflow as tf
 
     loop = workload.config.loop
     workload.play(loop.parallel_users)
-    update = workload.training.training_agent.learner.update_many
-    plain, seed = tf.function(update.python_function), tf.constant([0, 1])
+    update, seed = workload.training.training_agent.learner.update_many, tf.constant([0, 1])
     many, one = (workload.batches(count, size) for count in (loop.updates_per_rollout, 1))
-
-    def eager() -> None:
-        with eagerly():
-            update(one, seed)
-
-    ways = {
-        OURS: Timed(loop.updates_per_rollout, lambda: update(many, seed)[0].numpy()),
-        PLAIN: Timed(1, lambda: plain(one, seed)[0].numpy()),
-        EAGER: Timed(1, eager),
+    plain = tf.function(update.python_function)
+    return {
+        OURS: common.Timed(partial(fetch, update, many, seed), loop.updates_per_rollout),
+        PLAIN: common.Timed(partial(fetch, plain, one, seed)),
+        EAGER: common.Timed(run_eagerly(partial(fetch, update, one, seed))),
     }
-    return ways, product_operations(eager)
 
 
-def loops(ratings: Ratings) -> dict[str, Timed]:
+def ways_to_train(ratings: Ratings) -> dict[str, common.Timed]:
     """Training with one update a step, three ways."""
-    ours = Workload(timed_preset("paper"), ratings)
-    plain = Workload(timed_preset("paper", jit="off"), ratings)
-    users, length = ours.config.loop.parallel_users, ours.config.env.episode_length
+    config = settings.preset("paper")
+    users, length = config.loop.parallel_users, config.env.episode_length
+    ours = common.Workload(config, ratings)
+    plain = common.Workload(replace(config, loop=replace(config.loop, jit="off")), ratings)
     plain.play(users)  # enough to draw batches from
 
     def compiled() -> None:
@@ -177,67 +122,49 @@ def loops(ratings: Ratings) -> dict[str, Timed]:
         for _ in range(length):
             plain.learn(1)
 
-    def eager() -> None:
-        with eagerly():
-            one_at_a_time()
-
     return {
-        OURS: Timed(users * length, compiled),
-        PLAIN: Timed(length, one_at_a_time),
-        EAGER: Timed(length, eager),
+        OURS: common.Timed(compiled, users * length),
+        PLAIN: common.Timed(one_at_a_time, length),
+        EAGER: common.Timed(run_eagerly(one_at_a_time), length),
     }
 
 
-@contextmanager
-def eagerly() -> Iterator[None]:
-    """Every `tf.function` in the block runs line by line."""
+def run_eagerly(call: Callable[[], Any]) -> Callable[[], Any]:
+    """The call with every `tf.function` in it run line by line."""
     import tensorflow as tf
 
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)
+    def eager() -> None:
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            call()
+        finally:
+            tf.config.run_functions_eagerly(before)
+
+    return eager
 
 
 def product_operations(call: Callable[[], Any]) -> int:
     """Floating-point operations of the matrix products that an eager call executes."""
     from tensorflow.python.framework import op_callbacks
 
-    found = 0
+    counted: list[int] = []
 
     def count(kind: Any, inputs: Any, attributes: Any, outputs: Any, *_: Any) -> None:
-        nonlocal found
-        name = kind.decode() if isinstance(kind, bytes) else kind
-        values = dict(zip(attributes[::2], attributes[1::2], strict=True))
-        if name == "Einsum":
-            found += einsum_operations(values["equation"], [each.shape for each in inputs])
-        elif name.startswith(("MatMul", "BatchMatMul")):
-            left = inputs[0].shape
-            transposed = values.get("transpose_a", False) or values.get("adj_x", False)
-            found += 2 * math.prod(outputs[0].shape) * left[-2 if transposed else -1]
+        if b"MatMul" in (kind if isinstance(kind, bytes) else kind.encode()):
+            named = dict(zip(attributes[::2], attributes[1::2], strict=True))
+            transposed = named.get("transpose_a") or named.get("adj_x")
+            inner = inputs[0].shape[-2 if transposed else -1]
+            counted.append(2 * math.prod(outputs[0].shape) * inner)
 
     op_callbacks.add_op_callback(count)
     try:
         call()
     finally:
         op_callbacks.remove_op_callback(count)
-    return found
-
-
-def einsum_operations(equation: str | bytes, shapes: list[Any]) -> int:
-    """A product and a sum for every combination of the indices."""
-    text = equation.decode() if isinstance(equation, bytes) else equation
-    indices = text.split("->")[0].split(",")
-    sizes = {
-        index: size
-        for names, shape in zip(indices, shapes, strict=True)
-        for index, size in zip(names, shape, strict=True)
-    }
-    return 2 * math.prod(sizes.values())
+    return sum(counted)
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(LearnerArguments, description=__doc__))

@@ -1,85 +1,184 @@
-"""Quality against time: train.py from a cold start to its final table, for several lengths.
+"""Quality against seconds, and how soon a trained run answers.
 
-    python -m benchmarks.quality --steps 25000 50000 150000 --json quality.json
+    python -m benchmarks.quality --json quality.json
+    python -m benchmarks.quality --steps --baselines --json serving.json     (serving alone)
 
-Each run is a process of its own, timed from outside: imports, reading the data, the embedding,
-training, and the evaluation on the test users. The learning rate falls over each run, so a short run
-is not the beginning of a long one.
+training   train.py of several lengths, from a cold start to its final tables on the test users. The
+           learning rate falls over each run, so a short one is not the beginning of a long one.
+baselines  evaluate.py from a cold start, with nothing cached, for one baseline and one protocol;
+           in `session` the form that is asked again after every answer.
+serving    the first recommendation of a saved run in a new process beside `import tensorflow`
+           alone, and further ones in one process.
+
+Every command is a process of its own, timed from outside; they take turns, and medians count.
+--write-docs draws docs/figures/quality-against-seconds.png, too.
 """
 
-import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from json import loads
 from pathlib import Path
-from typing import Annotated, Any
 
+import numpy as np
 import tyro
+from matplotlib.figure import Figure
 
-from benchmarks.common import Table, conclude
+from benchmarks import common
+from config.command_line import until_nobody_reads
+from evaluation.plots import ACCENT, PLAIN, new_figure
 
-ROOT = Path(__file__).resolve().parents[1]
-MEASURES = (("catalog", "precision@5"), ("session", "reward@10"))
+FIGURE = common.ROOT / "docs" / "figures" / "quality-against-seconds.png"
+MEASURES = {"catalog": "precision@5", "session": "reward@10"}
+SUFFIX = {"catalog": "", "session": "-adaptive"}  # of a baseline's name
+KNOWN = 10  # ratings in the history of a request
+FIRST = "first recommendation of a saved run"
+RECOMMEND = """
+import sys
+from recommender import DRRAgent
+agent = DRRAgent.load(sys.argv[1])
+agent.recommend([(item, agent.catalogue.scale[1]) for item in agent.catalogue.item_ids[:10].tolist()])
+"""
+Row = dict[str, float]
+Jobs = dict[tuple[str, str], Callable[[], Row]]
+Figures = dict[str, dict[str, Row]]
 
 
 @dataclass(frozen=True)
-class Arguments:
-    steps: tuple[int, ...] = (25_000, 50_000, 100_000, 150_000)
-    """Lengths of the runs, in environment steps."""
-    seed: int = 0
-    """Of every run."""
+class QualityArguments(common.DataArguments):
     dataset: str = "ml-1m"
     """ml-1m, ml-100k or synthetic."""
-    data_root: str | None = None
-    """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write the figures here."""
+    repeats: int = 3
+    """Turns; the median counts."""
+    steps: tuple[int, ...] = (25_000, 50_000, 150_000)
+    """Lengths of the runs, in environment steps."""
+    baselines: tuple[str, ...] = ("ridge", "item-knn", "user-knn", "ease", "two-tower")
+    """The strongest ones, or `all` for the time of all together."""
+    run: Path = common.ROOT / "save_weights" / "ml-1m"
+    """Folder of the saved run that serves."""
+    requests: int = 1000
+    """Recommendations in one process."""
 
 
-def main(arguments: Arguments) -> None:
-    """Train, print, write."""
-    runs = {str(steps): train(steps, arguments) for steps in arguments.steps}
-    figures = {"dataset": arguments.dataset, "seed": arguments.seed, "steps": runs}
-    conclude(arguments.json, figures, tables(figures))
+def main(arguments: QualityArguments) -> None:
+    """Train, fit, serve; print, write, draw."""
+    figures = medians_in_turns(jobs_of(arguments), arguments.repeats)
+    start, first = (figures["start"][name]["seconds"] for name in ("import tensorflow", FIRST))
+    figures["start"][f"{FIRST}, above the import"] = {"seconds": first - start}
+    times = latencies(arguments.run, arguments.requests)
+    for name, share in {"median": 0.5, "99th percentile": 0.99}.items():
+        figures["start"][f"further ones, {name}"] = {"seconds": float(np.quantile(times, share))}
+    titles = {"drr": f"`train.py --dataset {arguments.dataset} --steps N`", "start": "Starting"}
+    for protocol, suffix in SUFFIX.items():
+        titles[protocol] = f"`evaluate.py --protocol {protocol} --policies N{suffix}`"
+    common.conclude(arguments, "quality", figures, titles)
+    if arguments.write_docs and arguments.steps and arguments.baselines:
+        plot(figures).savefig(FIGURE)
 
 
-def tables(figures: dict[str, Any]) -> list[Table]:
-    """The figures for people."""
-    return [
-        Table(
-            f"`train.py --dataset {figures['dataset']} --seed {figures['seed']} --steps N`, "
-            "from a cold start to the final table",
-            ["steps", "seconds", *(f"`{protocol}` {key}" for protocol, key in MEASURES)],
-            [
-                [int(steps), f"{seconds:.0f}", *(f"{value:.4f}" for value in measures)]
-                for steps, (seconds, *measures) in (
-                    (steps, run.values()) for steps, run in figures["steps"].items()
-                )
-            ],
-        )
-    ]
-
-
-def train(steps: int, arguments: Arguments) -> dict[str, Any]:
-    """One run: its seconds, and the final measures on the test users."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "train.py", "--dataset", arguments.dataset]
-        command += ["--steps", str(steps), "--seed", str(arguments.seed)]
-        command += ["--output-root", folder, "--run-name", "run"]
-        if arguments.data_root is not None:
-            command += ["--data-root", str(Path(arguments.data_root).resolve())]
-        began = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - began
-        results = json.loads((Path(folder) / "run" / "metrics.json").read_text())["results"]
-    measured = {
-        f"{protocol}_{key}": results[protocol]["policies"]["drr"][key]["mean"]
-        for protocol, key in MEASURES
+def jobs_of(arguments: QualityArguments) -> Jobs:
+    """What is timed, by its table and row."""
+    jobs: Jobs = {
+        ("drr", f"{steps:,}"): partial(train, steps, arguments) for steps in arguments.steps
     }
-    return {"seconds": seconds} | measured
+    for protocol in MEASURES:
+        for name in arguments.baselines:
+            jobs[protocol, name] = partial(fit, protocol, name, arguments)
+    recommend = ("-c", RECOMMEND, str(arguments.run.resolve()))
+    jobs["start", "train.py --help"] = partial(run_python, "train.py", "--help")
+    jobs["start", "import tensorflow"] = partial(run_python, "-c", "import tensorflow")
+    return jobs | {("start", FIRST): partial(run_python, *recommend)}
+
+
+def train(steps: int, arguments: QualityArguments) -> Row:
+    """One train.py: seconds, peak memory and the final measures on the test users."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--steps", str(steps), "--output-root", folder, "--run-name", "run"]
+        row = run_python("train.py", *flags, *data_flags(arguments))
+        results = loads((Path(folder) / "run" / "metrics.json").read_text())["results"]
+    for protocol, key in MEASURES.items():
+        row[f"{protocol} {key}"] = results[protocol]["policies"]["drr"][key]["mean"]
+    return row
+
+
+def fit(protocol: str, name: str, arguments: QualityArguments) -> Row:
+    """One evaluate.py: seconds, peak memory and the protocol's measure, with `all` of the best."""
+    policy = name if name == "all" else f"{name}{SUFFIX[protocol]}"
+    with tempfile.TemporaryDirectory() as folder:
+        file, key = Path(folder) / "report.json", MEASURES[protocol]
+        flags = ["--protocol", protocol, "--policies", policy]
+        flags += ["--cache-dir", folder, "--json", str(file)]
+        row = run_python("evaluate.py", *flags, *data_flags(arguments))
+        policies = loads(file.read_text())["policies"]
+    policies.pop("oracle", None)
+    return row | {key: max(found[key]["mean"] for found in policies.values())}
+
+
+def data_flags(arguments: QualityArguments) -> list[str]:
+    """What train.py and evaluate.py are told alike."""
+    flags = ["--dataset", arguments.dataset, "--device", arguments.device]
+    root = arguments.data_root
+    return flags if root is None else [*flags, "--data-root", str(Path(root).resolve())]
+
+
+def run_python(*arguments: str) -> Row:
+    """Seconds and peak memory in GiB of a new process in this repository."""
+    command, began = [sys.executable, *arguments], time.perf_counter()
+    process = subprocess.Popen(command, cwd=common.ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"python {' '.join(arguments)}: failed, see above")
+    return {"seconds": time.perf_counter() - began, "peak GiB": common.peak_gib(usage)}
+
+
+def medians_in_turns(jobs: Jobs, turns: int) -> Figures:
+    """The median of every figure of each job."""
+    rounds = [{key: job() for key, job in jobs.items()} for _ in range(turns)]
+    medians: Figures = {kind: {} for kind in ("drr", *MEASURES, "start")}
+    for (kind, name), row in rounds[0].items():
+        found = {key: [each[kind, name][key] for each in rounds] for key in row}
+        medians[kind][name] = {key: statistics.median(values) for key, values in found.items()}
+    return medians
+
+
+def latencies(run: Path, requests: int) -> list[float]:
+    """Seconds of each recommendation of ten items, after a first one that is not counted."""
+    from recommender import DRRAgent
+
+    agent, rng, seconds = DRRAgent.load(run), np.random.default_rng(0), []
+    for _ in range(1 + requests):
+        items = rng.choice(agent.catalogue.item_ids, KNOWN, replace=False).tolist()
+        history = [(item, agent.catalogue.scale[1]) for item in items]
+        began = time.perf_counter()
+        agent.recommend(history)
+        seconds.append(time.perf_counter() - began)
+    return seconds[1:]
+
+
+def plot(figures: Figures) -> Figure:
+    """A panel for each protocol: quality against seconds, DRR a line, each baseline a point."""
+    figure, panels = new_figure(1, len(MEASURES), (10, 4))
+    for axes, (protocol, key) in zip(panels, MEASURES.items(), strict=True):
+        points = [(name, row["seconds"], row[key]) for name, row in figures[protocol].items()]
+        runs = figures["drr"].items()
+        ours = [(f"drr, {n} steps", row["seconds"], row[f"{protocol} {key}"]) for n, row in runs]
+        for label, x, y in points + ours:
+            colour = ACCENT if label.startswith("drr") else PLAIN
+            axes.plot(x, y, "o", color=colour)
+            axes.annotate(label, (x, y), (4, -10), textcoords="offset points", color=colour)
+        axes.plot([x for _, x, _ in ours], [y for *_, y in ours], color=ACCENT)
+        axes.set(xscale="log", xlabel="seconds, cold start to table", ylabel=f"{protocol} {key}")
+        axes.margins(x=0.25, y=0.15)
+    return figure
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    with until_nobody_reads():
+        main(tyro.cli(QualityArguments, description=__doc__))

@@ -1,0 +1,186 @@
+"""The four benchmarks on the smallest settings: the keys are there, the arithmetic is right."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import environment, growth, learner, quality
+from benchmarks.common import Workload
+from config import preset
+from data.synthetic import make_synthetic
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    """Not compiled: quicker for a few updates."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def small_preset(name):
+    """A preset with two users at once, two steps and two updates."""
+    config = preset(name)
+    few = {"counterfactual": min(config.agent.counterfactual, 4), "batch_size": 4}
+    return replace(
+        config,
+        embedding=replace(config.embedding, dim=4),
+        env=replace(config.env, window=3, episode_length=2),
+        agent=replace(config.agent, actor_hidden=8, critic_hidden=8, **few),
+        loop=replace(config.loop, parallel_users=2, updates_per_rollout=2),
+    )
+
+
+@pytest.fixture
+def options(tiny_root, tmp_path, monkeypatch):
+    monkeypatch.setattr("config.preset", small_preset)
+    file, root = tmp_path / "figures.json", str(tiny_root)
+    return {"json": file, "repeats": 1, "dataset": "ml-1m", "data_root": root, "device": "cpu"}
+
+
+def test_learner(options, monkeypatch):
+    monkeypatch.setattr(learner, "CASES", (("best", 4), ("paper", 2)))
+    learner.main(learner.LearnerArguments(**options, matmuls=(8,)))
+    figures = json.loads(options["json"].read_text())
+    assert set(figures["updates"]) == {"best, batch 4", "paper, batch 2"}
+    for row in figures["updates"].values():
+        assert set(row) == {"ms", "transitions/s", "share of peak", "x tf.function", "x eager"}
+        assert min(row.values()) > 0
+    steps = {way: row["steps/s"] for way, row in figures["steps"].items()}
+    assert figures["steps"]["eager"]["x"] == pytest.approx(steps["compiled"] / steps["eager"])
+    assert figures["peak_gflops"] > 0
+
+
+def test_the_rates_of_an_update():
+    rates = learner.update_rates(32, 0.1, {"compiled": 0.5, "tf.function": 1.0, "eager": 4.0})
+    assert list(rates.values()) == [500.0, 64.0, 0.2, 2.0, 8.0]
+
+
+def test_the_operations_are_counted_that_an_update_executes():
+    """Of a layer [3, 5] on 7 rows, and of its gradient; of a batch of 2 products, transposed."""
+    weights, rows = tf.Variable(tf.ones([3, 5])), tf.ones([7, 3])
+
+    def update():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(rows @ weights)
+        tape.gradient(loss, weights)
+        tf.matmul(tf.ones([2, 4, 3]), tf.ones([2, 4, 6]), transpose_a=True)
+
+    expected = 2 * (2 * 7 * 3 * 5) + 2 * 2 * 4 * 3 * 6
+    assert learner.product_operations(update) == expected
+    assert learner.product_operations(update) == expected  # nothing is left behind
+
+
+def test_the_operations_of_the_papers_update_are_those_of_its_layers(tiny_data):
+    k, hidden, size = 4, 8, 4
+    ways = learner.ways_to_update(Workload(small_preset("paper"), tiny_data), size)
+    first, seen = 3 * k * hidden, 3 * k * k  # weights of the layers on the state
+    actor = first + hidden * hidden + hidden * k
+    critic = seen + 2 * k * hidden + hidden * hidden + hidden
+    # target A + C; critic 3 C; actor A + C, back through the critic C - C_1, its own 2 A - A_1
+    layers = 2 * size * (4 * actor + 6 * critic - seen - first)
+    counted = learner.product_operations(ways["eager"].call)
+    assert layers <= counted <= 1.5 * layers  # and some of the user's vector and the state
+
+
+def test_environment(options):
+    sizes = {"users": (2,), "capacity": 500, "batches": (8,)}
+    environment.main(environment.EnvironmentArguments(**options, **sizes))
+    figures = json.loads(options["json"].read_text())
+    assert set(figures["steps_per_s"]) == {environment.ALONE, "2 users at once"}
+    assert all(row["paper"] > 0 and row["best"] > 0 for row in figures["steps_per_s"].values())
+    assert figures["replay_us"]["batch 8"]["ours"] > 0
+
+
+def test_without_the_library_only_our_replay_is_timed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cpprb", None)
+    arguments = environment.EnvironmentArguments(repeats=1, capacity=50, batches=(8,))
+    row = environment.replay_times(arguments)["batch 8"]
+    assert row["ours"] > 0 and row["cpprb"] is None and row["ratio"] is None
+    assert "cpprb is not installed" in capsys.readouterr().err
+
+
+def test_the_synthetic_set_has_the_size_that_was_asked_for():
+    size = (300, 400, 9000)
+    ratings = make_synthetic(growth.synthetic_set(size))
+    assert (ratings.n_users, ratings.n_items) == size[:2]
+    assert ratings.n_ratings == pytest.approx(size[2], rel=0.1)
+
+
+def test_growth(monkeypatch, tmp_path):
+    monkeypatch.setattr(growth, "REQUESTS", 5)
+    monkeypatch.setattr(growth, "UPDATES", 1)
+    config = replace(small_preset("best"), dataset="synthetic")
+    monkeypatch.setattr(growth, "measure_apart", lambda size, n: growth.measure(size, config, n))
+    path, sizes = tmp_path / "figures.json", ((60, 120, 1000), (60, 240, 1000))
+    growth.main(growth.GrowthArguments(json=path, repeats=1, sizes=sizes))
+    stages = json.loads(path.read_text())["stages"]
+    assert stages["items"] == {"set 1": 120, "set 2": 240}
+    assert all(row["set 1"] > 0 for row in stages.values())
+    update = stages[growth.STEPS[1]]
+    assert stages["growth of the update"]["set 2"] == update["set 2"] / update["set 1"]
+
+
+def test_a_process_is_timed_from_outside(tiny_run):
+    row = quality.run_python("-c", "import time; block = bytearray(10**8); time.sleep(0.2)")
+    assert row["seconds"] >= 0.2 and row["peak GiB"] > 0.1
+    quality.run_python("-c", quality.RECOMMEND, str(tiny_run.folder))
+    with pytest.raises(SystemExit, match="failed"):
+        quality.run_python("-c", "raise SystemExit(3)")
+
+
+def test_medians_are_taken_over_turns():
+    order, values = [], iter([5.0, 1.0, 3.0])
+    jobs = {
+        ("drr", "10"): lambda: order.append("drr") or {"seconds": next(values)},
+        ("start", "help"): lambda: order.append("help") or {"seconds": 2.0},
+    }
+    medians = quality.medians_in_turns(jobs, 3)
+    assert medians["drr"] == {"10": {"seconds": 3.0}} and order == ["drr", "help"] * 3
+
+
+def fake_python(*command):
+    """Stands for train.py and evaluate.py, which write what a run and a report would hold."""
+    values = {"precision@5": {"mean": 0.25}, "reward@10": {"mean": -1.0}}
+    flags = dict(zip(command[1::2], command[2::2], strict=False))
+    if "--output-root" in flags:
+        folder = Path(flags["--output-root"]) / "run"
+        folder.mkdir()
+        results = {name: {"policies": {"drr": values}} for name in quality.MEASURES}
+        (folder / "metrics.json").write_text(json.dumps({"results": results}))
+    if "--policies" in flags:
+        policies = {flags["--policies"]: values, "oracle": {}}
+        Path(flags["--json"]).write_text(json.dumps({"policies": policies}))
+    return {"seconds": 4.0, "peak GiB": 0.5}
+
+
+def test_quality_reads_what_the_commands_have_written(options, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "run_python", fake_python)
+    monkeypatch.setattr(quality, "FIGURE", tmp_path / "figure.png")
+    monkeypatch.setattr("experiments.markers.DOCS", tmp_path)
+    page = tmp_path / "performance.md"
+    page.write_text("<!-- quality -->\n<!-- end -->\n")
+    few = {"steps": (2000,), "baselines": ("ease",), "run": tiny_run.folder, "requests": 3}
+    quality.main(quality.QualityArguments(**options, **few, write_docs=True))
+    figures = json.loads(options["json"].read_text())
+    measured = {"catalog precision@5": 0.25, "session reward@10": -1.0}
+    assert figures["drr"] == {"2,000": {"seconds": 4.0, "peak GiB": 0.5} | measured}
+    assert figures["session"]["ease"]["reward@10"] == -1.0
+    assert figures["start"][f"{quality.FIRST}, above the import"]["seconds"] == 0
+    assert quality.FIGURE.read_bytes().startswith(b"\x89PNG")
+    assert "`evaluate.py --protocol session --policies N-adaptive`" in page.read_text()
+
+
+def test_the_figure_has_runs_and_baselines_on_the_same_axes():
+    run = {"seconds": 9.0, "catalog precision@5": 0.4, "session reward@10": 1.0}
+    theirs = {"catalog": {"ease": {"seconds": 3.0, "precision@5": 0.3}}, "session": {}}
+    catalog, session = quality.plot({"drr": {"2,000": run}, **theirs}).axes
+    assert [text.get_text() for text in catalog.texts] == ["ease", "drr, 2,000 steps"]
+    points = np.array([line.get_xydata()[0] for line in catalog.lines])
+    np.testing.assert_array_equal(points, [[3.0, 0.3], [9.0, 0.4], [9.0, 0.4]])
+    assert len(session.texts) == 1
