@@ -36,7 +36,7 @@ STEPS = {"ml-100k": 60_000}
 IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, and these
     "catalog": ("precision@5", "precision@10", "ndcg@10"),
     "session": ("reward@10", "reward@20"),
-    "rerank": ("precision@5", "precision@10", "ndcg@10"),
+    "rerank": ("precision@5", "ndcg@10"),
     "simulator": ("total_reward",),
 }
 BEST, ALWAYS = 5, ("drr", "drr-paper", "popularity", BOUND)

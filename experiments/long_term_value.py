@@ -47,8 +47,8 @@ class LongTermArguments:
     """Only show users' histories beside what every policy shows first, under any protocol."""
     protocol: evaluate.ProtocolName = "session"
     """For --cases."""
-    quantiles: tuple[float, ...] = (1.0, 0.5, 0.0)
-    """Users shown: the best, the median and the worst by the first run's result."""
+    quantiles: tuple[float, ...] = (0.5,)
+    """Users shown, by the first run's result: 1 is the best, 0.5 the median, 0 the worst."""
     first: int = 6
     """Recommendations shown of each of them."""
     dataset: str = "auto"
@@ -63,23 +63,23 @@ class LongTermArguments:
     output_root: Path = Path("runs/long-term-value")
     """Where the plot goes."""
     write_docs: bool = False
-    """Replace the tables, the sessions and the plot of docs/long-term-value.md as well."""
+    """Replace the tables and the plot of docs/long-term-value.md as well."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(LongTermArguments, args=argv, description=__doc__)
     try:
-        parts = run(arguments)
+        text = run(arguments)
     except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"long_term_value: {error}", file=sys.stderr)
         return 2
-    print("\n".join(parts.values()))
+    print(text)
     return 0
 
 
-def run(arguments: LongTermArguments) -> dict[str, str]:
-    """Play, draw and describe; returns the parts of the page by their markers' names."""
+def run(arguments: LongTermArguments) -> str:
+    """Play, draw and describe, in Markdown."""
     if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
         raise ConfigError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
     if arguments.protocol != "session" and not arguments.cases:
@@ -88,20 +88,20 @@ def run(arguments: LongTermArguments) -> dict[str, str]:
     key, shown = protocol.headline_keys[0], (arguments.quantiles, arguments.first)
     if arguments.cases:
         _, results = probes.compare(ratings.name, protocol, policies)
-        return {"cases": cases(ratings, protocol, results, key, *shown)}
+        return cases(ratings, protocol, results, key, *shown)
     agent, *others = policies
     static = probes.FixedList(agent)
     results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
     draw(arguments, ratings.name, protocol, results, agent.name)
     two = {name: results[name] for name in (agent.name, static.name)}
-    parts = {
+    tables = {
         "rewards": long_term.reward_table(results, agent.name),
         "variety": long_term.variety_table(results, protocol.visible),
-        "sessions": cases(ratings, protocol, two, f"reward@{protocol.steps}", *shown),
     }
-    for name, text in parts.items() if arguments.write_docs else ():
+    for name, text in tables.items() if arguments.write_docs else ():
         write_table(PAGE, name, text)
-    return parts
+    sessions = cases(ratings, protocol, two, f"reward@{protocol.steps}", *shown)
+    return "\n".join([*tables.values(), sessions])
 
 
 def prepare(
