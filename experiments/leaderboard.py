@@ -24,7 +24,6 @@ import evaluate
 from config import NEW_USERS, Preset
 from config.command_line import until_nobody_reads
 from evaluation.plots import CurveRow, points, save, strategies
-from evaluation.policy import FloatArray
 from evaluation.report import BOUND, Report, markdown_table
 from experiments.markers import FIGURES, write_table
 from recommender.files import write_text
@@ -209,7 +208,8 @@ def stability_table(
 ) -> str:
     """Markdown: diverged runs, the largest |Q| at the end, and test results over seeds."""
     discount = settings.load(runs[0] / "config.json").agent.discount
-    late = [last_quarter(points(curve, "q_max")[1]) for curve in curves]
+    largest = [points(curve, "q_max")[1] for curve in curves]
+    late = [values[-max(1, len(values) // 4) :] for values in largest]  # the last quarter
     at_end, highest = max(np.median(row) for row in late), max(row.max() for row in late)
     diverged = stopped + sum(has_diverged(curve, discount) for curve in curves)
     rows = [
@@ -237,10 +237,6 @@ def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
     except health.Diverged:
         return True
     return False
-
-
-def last_quarter(values: FloatArray) -> FloatArray:
-    return values[-max(1, len(values) // 4) :]
 
 
 def test_mean(run: Path, protocol: str, key: str) -> float:

@@ -26,8 +26,8 @@ from experiments import paper_readings
 from experiments.leaderboard import train_missing
 from experiments.markers import FIGURES, write_table
 
-Study = Literal["variants", "saturation", "splits"]
-Dataset = Literal["ml-100k", "ml-1m"]
+PaperStudy = Literal["variants", "saturation", "splits"]
+PaperData = Literal["ml-100k", "ml-1m"]
 STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
@@ -116,9 +116,9 @@ class PaperArguments:
     """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
-    study: tuple[Study, ...] = ()
+    study: tuple[PaperStudy, ...] = ()
     """variants of table 2's DRR-ave; saturation of its actors; splits the paper may have meant."""
-    datasets: tuple[Dataset, ...] = ("ml-100k", "ml-1m")
+    datasets: tuple[PaperData, ...] = ("ml-100k", "ml-1m")
     """For table 6 and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""
@@ -195,7 +195,7 @@ def splits(arguments: PaperArguments) -> None:
             show(arguments, f"splits {table.dataset}", text)
 
 
-STUDIES: dict[Study, Callable[[PaperArguments], None]] = {
+STUDIES: dict[PaperStudy, Callable[[PaperArguments], None]] = {
     "variants": variants,
     "saturation": saturation,
     "splits": splits,
