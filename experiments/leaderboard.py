@@ -36,7 +36,7 @@ STEPS = {"ml-100k": 60_000}
 IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, and these
     "catalog": ("precision@5", "precision@10", "ndcg@10"),
     "session": ("reward@10", "reward@20"),
-    "rerank": ("precision@5", "precision@10", "ndcg@10"),
+    "rerank": ("precision@5", "ndcg@10"),
     "simulator": ("total_reward",),
 }
 BEST, ALWAYS = 5, ("drr", "drr-paper", "popularity", BOUND)
@@ -209,7 +209,8 @@ def stability_table(
 ) -> str:
     """Markdown: diverged runs, the largest |Q| at the end, and test results over seeds."""
     discount = settings.load(runs[0] / "config.json").agent.discount
-    late = [last_quarter(points(curve, "q_max")[1]) for curve in curves]
+    largest = [points(curve, "q_max")[1] for curve in curves]
+    late = [values[-max(1, len(values) // 4) :] for values in largest]  # the last quarter
     at_end, highest = max(np.median(row) for row in late), max(row.max() for row in late)
     diverged = stopped + sum(has_diverged(curve, discount) for curve in curves)
     rows = [
@@ -237,10 +238,6 @@ def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
     except monitor.Diverged:
         return True
     return False
-
-
-def last_quarter(values: FloatArray) -> FloatArray:
-    return values[-max(1, len(values) // 4) :]
 
 
 def test_mean(run: Path, protocol: str, key: str) -> float:

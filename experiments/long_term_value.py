@@ -19,12 +19,13 @@ import tyro
 
 import evaluate
 from config import ConfigError, CsvConfig
-from config.command_line import end_when_nobody_reads
+from config.command_line import until_nobody_reads
 from data import DataError, Ratings, load_dataset
-from data.policy import Policy
-from evaluation import probes
+from evaluation import long_term, probes
 from evaluation.plots import save
-from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
+from evaluation.policy import Policy
+from evaluation.protocols.base import EvaluationProtocol, Result
+from evaluation.protocols.base import PolicyError
 from evaluation.report import describe, markdown_table
 from experiments.markers import FIGURES, write_table
 from recommender.run_choice import load_run
@@ -46,8 +47,8 @@ class LongTermArguments:
     """Only show users' histories beside what every policy shows first, under any protocol."""
     protocol: evaluate.ProtocolName = "session"
     """For --cases."""
-    quantiles: tuple[float, ...] = (1.0, 0.5, 0.0)
-    """Users shown: the best, the median and the worst by the first run's result."""
+    quantiles: tuple[float, ...] = (0.5,)
+    """Users shown, by the first run's result: 1 is the best, 0.5 the median, 0 the worst."""
     first: int = 6
     """Recommendations shown of each of them."""
     dataset: str = "auto"
@@ -62,23 +63,23 @@ class LongTermArguments:
     output_root: Path = Path("runs/long-term-value")
     """Where the plot goes."""
     write_docs: bool = False
-    """Replace the tables, the sessions and the plot of docs/long-term-value.md as well."""
+    """Replace the tables and the plot of docs/long-term-value.md as well."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(LongTermArguments, args=argv, description=__doc__)
     try:
-        parts = run(arguments)
+        text = run(arguments)
     except (ConfigError, DataError, PolicyError, OSError) as error:
         print(f"long_term_value: {error}", file=sys.stderr)
         return 2
-    print("\n".join(parts.values()))
+    print(text)
     return 0
 
 
-def run(arguments: LongTermArguments) -> dict[str, str]:
-    """Play, draw and describe; returns the parts of the page by their markers' names."""
+def run(arguments: LongTermArguments) -> str:
+    """Play, draw and describe, in Markdown."""
     if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
         raise ConfigError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
     if arguments.protocol != "session" and not arguments.cases:
@@ -87,20 +88,20 @@ def run(arguments: LongTermArguments) -> dict[str, str]:
     key, shown = protocol.headline_keys[0], (arguments.quantiles, arguments.first)
     if arguments.cases:
         _, results = probes.compare(ratings.name, protocol, policies)
-        return {"cases": cases(ratings, protocol, results, key, *shown)}
+        return cases(ratings, protocol, results, key, *shown)
     agent, *others = policies
     static = probes.FixedList(agent)
     results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
     draw(arguments, ratings.name, protocol, results, agent.name)
     two = {name: results[name] for name in (agent.name, static.name)}
-    parts = {
-        "rewards": probes.reward_table(results, agent.name),
-        "variety": probes.variety_table(results, protocol.visible),
-        "sessions": cases(ratings, protocol, two, f"reward@{protocol.steps}", *shown),
+    tables = {
+        "rewards": long_term.reward_table(results, agent.name),
+        "variety": long_term.variety_table(results, protocol.visible),
     }
-    for name, text in parts.items() if arguments.write_docs else ():
+    for name, text in tables.items() if arguments.write_docs else ():
         write_table(PAGE, name, text)
-    return parts
+    sessions = cases(ratings, protocol, two, f"reward@{protocol.steps}", *shown)
+    return "\n".join([*tables.values(), sessions])
 
 
 def prepare(
@@ -130,7 +131,7 @@ def draw(
 ) -> None:
     """Rewards and variety by step, into the output folder and, if asked to, the docs."""
     static = results[f"{agent}-static"]
-    figure = probes.by_step([*results.values()], static, protocol.visible, agent)
+    figure = long_term.by_step([*results.values()], static, protocol.visible, agent)
     figure.suptitle(f"{dataset}, session, {protocol.n_users:,} users; 95% intervals over users")
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
         save(figure, folder / PICTURE)
@@ -162,10 +163,10 @@ def case(
     first: int,
 ) -> str:
     """History and first recommendations of evaluated user number `user`, as Markdown tables."""
-    start = protocol.start(np.array([user]))
-    known = zip(start.window_items[0].tolist(), start.window_ratings[0].tolist(), strict=True)
+    states = protocol.start().select(np.array([user]))
+    known = zip(states.window_items[0].tolist(), states.window_ratings[0].tolist(), strict=True)
     history = [f"- {rating:g}  {describe(catalogue, item)}" for item, rating in known if item >= 0]
-    head = f"User {catalogue.user_ids[start.users[0]]} rated, the latest last:"
+    head = f"User {catalogue.user_ids[states.users[0]]} rated, the latest last:"
     rows = [["", *results]]
     for rank in range(min(first, protocol.steps)):
         shown = [_shown(catalogue, result, user, rank) for result in results.values()]
@@ -185,5 +186,5 @@ def _shown(catalogue: Ratings, result: Result, user: int, rank: int) -> str:
 
 
 if __name__ == "__main__":
-    end_when_nobody_reads()
-    sys.exit(main())
+    with until_nobody_reads():
+        sys.exit(main())

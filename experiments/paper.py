@@ -21,18 +21,18 @@ import evaluate
 from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from evaluation.plots import ACCENT, new_figure, save
-from evaluation.report import Report, markdown_table
+from evaluation.report import BOUND, Report, markdown_table
 from experiments import paper_readings
 from experiments.leaderboard import train_missing
 from experiments.markers import FIGURES, write_table
 
-Study = Literal["variants", "saturation", "splits"]
-Dataset = Literal["ml-100k", "ml-1m"]
+PaperStudy = Literal["variants", "saturation", "splits"]
+PaperData = Literal["ml-100k", "ml-1m"]
 STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
 LENGTH = 10
-IN_DOCS = 2  # columns of a table in the docs
+IN_DOCS = 1  # columns of a table in the docs, beside the paper's
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
 # Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -72,7 +72,7 @@ def _simulated(dataset: str, *totals: float) -> PaperTable:
         name: (total,) for name, total in zip(names, totals, strict=True)
     }
     paper |= {state + ONLINE: paper[state] for state in STATES}
-    baselines = ("random", "popularity", "popularity-mean", *names[:2], "pmf", "mf", "oracle")
+    baselines = ("random", "popularity", "popularity-mean", *names[:2], "pmf", "mf")
     return PaperTable(dataset, "simulator", ("total_reward", "precision@10"), baselines, paper)
 
 
@@ -116,9 +116,9 @@ class PaperArguments:
     """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
-    study: tuple[Study, ...] = ()
+    study: tuple[PaperStudy, ...] = ()
     """variants of table 2's DRR-ave; saturation of its actors; splits the paper may have meant."""
-    datasets: tuple[Dataset, ...] = ("ml-100k", "ml-1m")
+    datasets: tuple[PaperData, ...] = ("ml-100k", "ml-1m")
     """For table 6 and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""
@@ -142,13 +142,14 @@ def main(arguments: PaperArguments) -> None:
         if table.dataset in arguments.datasets or arguments.table != 6:
             report = measure(arguments, table)
             print(as_markdown(report, table, table.keys))
-            text = as_markdown(report, table, table.keys[:IN_DOCS])
+            frozen = [row for row in report.rows if not row.name.endswith(ONLINE)]
+            text = as_markdown(replace(report, rows=tuple(frozen)), table, table.keys[:IN_DOCS])
             write(arguments, f"table {arguments.table} {table.dataset}", text)
     for study in arguments.study:
         STUDIES[study](arguments)
     if arguments.figure:
         report = lengths(arguments)
-        show(arguments, "figure 7", report.as_markdown())
+        print(report.as_markdown())
         for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
             save(draw(report), folder / "paper-figure-7.png")
 
@@ -167,8 +168,7 @@ def write(arguments: PaperArguments, name: str, table: str) -> None:
 def variants(arguments: PaperArguments) -> None:
     """DRR-ave of table 2 with one setting changed."""
     report = evaluate.run(changed(arguments, TABLES[2][0], VARIANTS))
-    keys = ("precision@5", "precision@10")
-    show(arguments, "variants", replace(report, keys=keys).as_markdown())
+    print(replace(report, keys=("precision@5", "precision@10")).as_markdown())
 
 
 def saturation(arguments: PaperArguments) -> None:
@@ -195,7 +195,7 @@ def splits(arguments: PaperArguments) -> None:
             show(arguments, f"splits {table.dataset}", text)
 
 
-STUDIES: dict[Study, Callable[[PaperArguments], None]] = {
+STUDIES: dict[PaperStudy, Callable[[PaperArguments], None]] = {
     "variants": variants,
     "saturation": saturation,
     "splits": splits,
@@ -238,7 +238,8 @@ def measure(arguments: PaperArguments, table: PaperTable) -> Report:
         for state in STATES
     ]
     weights = [f"{state}={folder}" for state, _, folder in runs]
-    report = evaluate.run(question(arguments, table, table.baselines, weights))
+    bound = (BOUND,) if table.protocol == "simulator" else ()
+    report = evaluate.run(question(arguments, table, (*table.baselines, *bound), weights))
     few = [run for run in runs if run[1] < arguments.online_seeds]
     if table.protocol != "simulator" or not few:
         return report
@@ -267,7 +268,7 @@ def as_markdown(report: Report, table: PaperTable, keys: Sequence[str]) -> str:
     for place, key in enumerate(keys):
         head += [key, "paper"] if place < printed else [key]
     rows, lines = {row.name: row for row in report.rows}, [head]
-    shown = (*table.baselines, *STATES, *(state + ONLINE for state in STATES))
+    shown = (*table.baselines, *STATES, *(state + ONLINE for state in STATES), BOUND)
     for name in (name for name in shown if name in rows):
         cells = [rows[name].label]
         for place, key in enumerate(keys):

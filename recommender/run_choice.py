@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from config import NEW_USERS, Config, ConfigError, load
 
 if TYPE_CHECKING:
-    from data.ratings import Ratings
+    from recommender.agent import Catalogue
     from recommender.drr_policy import DRRPolicy
 
 DRR = "drr"  # the name of runs that get no other
@@ -57,7 +57,7 @@ def run_settings(folder: Path) -> Config:
         raise ConfigError(f"--weights {folder}: not the folder of a run ({error})") from error
 
 
-def load_run(name: str, folder: Path, catalogue: "Ratings") -> "DRRPolicy":
+def load_run(name: str, folder: Path, catalogue: "Catalogue") -> "DRRPolicy":
     """The policy of a trained run; ConfigError if its files cannot be used."""
     from recommender.agent import DRRAgent
     from recommender.drr_policy import DRRPolicy

@@ -1,0 +1,124 @@
+"""What evaluation.ipynb needs beside `evaluation`: its run, fitted baselines, tables and pictures."""
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from IPython.display import Image, Markdown, display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image as Picture
+
+from baselines import registry
+from baselines.ials import IALS
+from baselines.matrices import positives
+from config import Config, from_json
+from data import Ratings, load_dataset
+from evaluation.plots import CurveRow
+from evaluation.policy import FloatArray, Policy, States
+from evaluation.probes import UserLookup
+from evaluation.protocols.base import EvaluationProtocol
+from evaluation.report import Report, describe
+from recommender.run_choice import load_run
+from training.process import select_device
+
+if TYPE_CHECKING:
+    from recommender.drr_policy import DRRPolicy
+
+CACHE = Path(".cache/baselines")
+COLOURS = 128  # of a picture: fewer bytes in the notebook
+
+
+@dataclass(frozen=True)
+class ChosenRun:
+    """A trained run, its data, and its policy."""
+
+    folder: Path
+    settings: Config
+    data: Ratings
+    policy: "DRRPolicy"
+
+    @property
+    def curve(self) -> list[CurveRow]:
+        """The learning curve of its metrics.json."""
+        curve: list[CurveRow] = json.loads((self.folder / "metrics.json").read_text())["curve"]
+        return curve
+
+
+def chosen_run() -> ChosenRun:
+    """The run of $DRR_RUN on the data of $DRR_DATASET; FileNotFoundError where there is none."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    # advice from libraries that does not matter here
+    warnings.filterwarnings("ignore", message="IProgress not found|OpenBLAS is configured")
+    folder = Path(os.environ.get("DRR_RUN", "save_weights/ml-1m"))
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder}: no trained run; set DRR_RUN to the folder of one")
+    select_device("auto")
+    settings = from_json((folder / "config.json").read_text(), folder.name)
+    data = load_dataset(os.environ.get("DRR_DATASET", settings.dataset), csv=asdict(settings.csv))
+    print(
+        f"run {folder.name}: {settings.agent.state}, {settings.preset} preset, seed "
+        f"{settings.seed}, {settings.steps:,} transitions\n"
+        f"{data.name}: {data.n_users:,} users, {data.n_items:,} items, {data.n_ratings:,} ratings"
+    )
+    return ChosenRun(folder, settings, data, load_run("drr", folder, data))
+
+
+def fitted(protocol: EvaluationProtocol, *names: str) -> list[Policy]:
+    """Baselines with their tuned parameters, and those of $DRR_POLICIES, fitted on what is visible."""
+    known = registry.names(protocol.name)
+    asked = os.environ.get("DRR_POLICIES", "").replace(",", " ").split()
+    more = known if "all" in asked else [name for name in asked if name in known]
+    return [
+        registry.build(name, protocol.name, protocol.visible, cache_dir=CACHE)
+        for name in dict.fromkeys([*names, *more])
+    ]
+
+
+def show_table(report: Report) -> None:
+    """The table, and the paired difference between DRR and the best baseline."""
+    lines = "  \n".join(report.difference_lines())
+    display(Markdown(f"{report.as_markdown()}\n{lines}"))  # type: ignore[no-untyped-call]
+
+
+def picture(figure: Figure, alt: str, dpi: int = 72) -> Image:
+    """The figure as a small PNG; alt: what it shows, for those who do not see it."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    file = io.BytesIO()
+    drawn.quantize(COLOURS, Picture.Quantize.MAXCOVERAGE).save(file, "png", optimize=True)
+    return Image(file.getvalue(), alt=alt)  # type: ignore[no-untyped-call]
+
+
+def known_history(data: Ratings, states: States) -> list[str]:
+    """Rating, title and genres of what one user rated before the first recommendation."""
+    pairs = zip(states.items.tolist(), states.ratings.tolist(), strict=True)
+    return [f"{rating:.0f}  {describe(data, item)}" for item, rating in pairs]
+
+
+def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
+    """user . item of one factorisation, honest and not.
+
+    -leaky: users' own vectors from a factorisation of everything. -stranger: the same vectors, each
+    handed to another user. -inductive: fitted on `visible`, folded in from what is shown.
+    """
+    sharp = {"k": 100, "alpha": 5.0, "regularisation": 1.0}
+    model = IALS(**sharp).fit(everything).model
+    own = model.recalculate_user(np.arange(everything.n_users), positives(everything))
+    others: FloatArray = np.roll(own, 1, axis=0)
+    items, no_bias = model.item_factors, np.zeros(everything.n_items, np.float32)
+    inductive = IALS(**sharp).fit(visible)
+    inductive.name = "ials-inductive"
+    return [
+        UserLookup("ials-leaky", own, items, no_bias),
+        UserLookup("ials-stranger", others, items, no_bias),
+        inductive,
+    ]
