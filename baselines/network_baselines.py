@@ -82,7 +82,7 @@ class SupervisedNetwork(ABC):
                 value = self.loss(*batch)
             optimizer.apply(tape.gradient(value, variables), variables)
 
-        return update  # type: ignore[no-any-return]
+        return update
 
     def arrays(self) -> dict[str, FloatArray]:
         """The trained weights in the order of network.weights, numbered, for the cache."""

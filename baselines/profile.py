@@ -60,7 +60,7 @@ def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
 
 def positives(ratings: Ratings) -> csr_matrix:
     """1 where the rating reaches the positive threshold, else nothing, float32 [U, I]."""
-    return _without_zeros(as_matrix(ratings, ratings.positive))
+    return _without_zeros(as_matrix(ratings, ratings.positive.astype(np.float32)))
 
 
 def positive_counts(ratings: Ratings) -> IntArray:
