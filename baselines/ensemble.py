@@ -62,13 +62,12 @@ class Blend:
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        of_members = [self._of_member(member, observation) for member in self.members]
-        return scores_at(np.mean(of_members, axis=0), candidates)
+        scores = [self._of_member(member, observation) for member in self.members]
+        return scores_at(np.mean(scores, axis=0), candidates)
 
     def _of_member(self, member: BlendMember, observation: Observation) -> FloatArray:
         scores = member.scores(observation, None)
         if not self.standardise:
             return scores
         spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
-        standardised: FloatArray = (scores - scores.mean(axis=1, keepdims=True)) / spread
-        return standardised
+        return np.asarray((scores - scores.mean(axis=1, keepdims=True)) / spread)

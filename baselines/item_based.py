@@ -1,8 +1,9 @@
 """Linear scores of what a user's items are: item-item weights, and ridge regression on vectors."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
@@ -92,7 +93,7 @@ class ItemItem:
         return residuals, _shrunk_mean(sums, (items >= 0).sum(axis=1))[:, None]
 
 
-def _shrunk_mean(sums: FloatArray, counts: IntArray) -> FloatArray:
+def _shrunk_mean(sums: NDArray[Any], counts: IntArray) -> FloatArray:
     """Means float32, pulled to zero by MEAN_SHRINK values."""
     return np.asarray(sums / (counts + MEAN_SHRINK), np.float32)
 
