@@ -3,7 +3,7 @@
     python train.py                      the documented main experiment
     python train.py --help               every knob, explained
     python train.py --preset paper       the plain Algorithm 1 of the paper
-    TF_CONFIG=... python train.py        one of several workers, see docs/performance.md
+    TF_CONFIG=... python train.py        one of several workers, see training/workers.py
 
 Exit status: 0 finished, 1 failed while running, 2 unusable arguments, data or workers, 130 or 143
 stopped by Ctrl-C or SIGTERM; what is printed then goes on with the run.
@@ -21,54 +21,72 @@ from typing import TYPE_CHECKING, cast
 import tyro
 
 import config as settings
-from config import Config, ConfigError, CsvConfig, Dataset
-from config.command_line import until_nobody_reads
-from training.process import Interrupted, stop_at_once
+from config import Config, ConfigError, CsvConfig, Dataset, DRRError
+from training.process import Interrupted, machine_faults, select_device, stop_at_once
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
     from training.run_folder import RunFolder
     from training.workers import Workers
 
+# what other programs call it -> what it is called here
+ELSEWHERE = {
+    "--gamma": "--agent.discount",
+    "--epochs": "--steps, the transitions of the whole run",
+    "--lr": "--agent.actor-lr and --agent.critic-lr",
+    "--learning-rate": "--agent.actor-lr and --agent.critic-lr",
+    "--buffer-size": "--replay.capacity",
+    "--dropout": "--agent.dropout and --agent.item-dropout",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """The command line; returns the exit status. An error is one message on stderr."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         with stop_at_once():
             return prepare_and_run(argv)
+    except DRRError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return error.status
     except Interrupted as stop:
-        print(f"stopped by {stop} before the run began", file=sys.stderr)
+        print(f"stopped by {stop} before the first checkpoint; nothing is left", file=sys.stderr)
         return 128 + stop.signal
 
 
 def prepare_and_run(argv: Sequence[str]) -> int:
-    """Settings, data and folder, then the run; unusable ones end here."""
-    try:
-        asked = with_saved_data(parse(argv))
-        from data import DataError, load_dataset
-        from training.run_folder import RunFolderError
-        from training.workers import from_environment
+    """Settings, workers, data and folder, then the run."""
+    asked = with_saved_data(parse(argv))
+    from data import load_dataset
+    from training.workers import workers_from_environment
 
-        workers = from_environment()
-    except ConfigError as error:
-        return fail(error, 2)
-    try:
+    workers = workers_from_environment()
+    workers.share(asked)  # or an error, before they wait for each other
+    advice = f"Start all workers again, to go on, with:\n  {resume_command(argv)}"
+    workers.connect(asked.device)
+    with workers.losses_reported(advice):
+        print(f"reading the data, {asked.csv.path or asked.dataset} ...", flush=True)
         ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
-        config, folder = open_folder(asked, argv, ratings, workers)
-    except (ConfigError, DataError, RunFolderError) as error:
-        return fail(error, 2)
-    try:
-        return run(config, ratings, folder, workers, argv)
-    except Interrupted as stop:
-        state = "everything is saved" if stop.saved else "the last checkpoint stays"
-        print(f"stopped by {stop}; {state}. Go on with:", file=sys.stderr)
-        print(f"  {resume_command(argv)}", file=sys.stderr)
-        return 128 + stop.signal
+        with workers.chief_first():
+            config, folder = open_folder(asked, argv, ratings, workers)
+        try:
+            with folder.removed_if_unused():
+                run(config, ratings, folder, workers, argv)
+        except Interrupted as stop:
+            if not folder.path.exists():
+                raise
+            state = "everything is saved" if stop.saved else "the last checkpoint stays"
+            print(f"stopped by {stop}; {state}. Go on with:", file=sys.stderr)
+            print(f"  {resume_command(argv)}", file=sys.stderr)
+            return 128 + stop.signal
+    return 0
 
 
 def parse(argv: Sequence[str], default: Config | None = None) -> Config:
     """The settings: a preset, then the flags. tyro exits with 2 and a suggestion on a bad flag."""
+    for word in argv:
+        if (flag := word.partition("=")[0]) in ELSEWHERE:
+            raise ConfigError(f"{flag} is not a flag here; it is {ELSEWHERE[flag]}")
     if default is None:
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         finder.add_argument("--preset", default="best")
@@ -96,17 +114,18 @@ def with_saved_data(asked: Config) -> Config:
 def open_folder(
     asked: Config, argv: Sequence[str], ratings: "Ratings", workers: "Workers"
 ) -> tuple[Config, "RunFolder"]:
-    """The run's folder, locked, and its resolved settings: new ones, or the resumed run's."""
-    from training.run_folder import JoinedFolder, RunFolder, RunFolderError, contradictions
+    """The run's folder, locked, and its resolved settings: new ones, or the run's that is there.
+
+    A worker beside the chief finds the chief's.
+    """
+    from training.run_folder import RunFolder, RunFolderError, contradictions
 
     kind = "" if asked.new_users else f"-{asked.protocol[0]}"
     name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
-    path = Path(asked.output_root) / name
-    folder = RunFolder(path) if workers.chief else JoinedFolder(path, workers.index)
+    folder = RunFolder(Path(asked.output_root) / name, workers.index)
     dataset = ratings.name if asked.dataset == "auto" else asked.dataset
-    config = replace(asked, run_name=name, dataset=cast(Dataset, dataset))
-    if not asked.resume:
-        workers.share(config)  # or an error, before anything is written
+    if workers.chief and not asked.resume:
+        config = replace(asked, run_name=name, dataset=cast(Dataset, dataset))
         folder.create(config)
         return config, folder
     saved = folder.resume()
@@ -118,7 +137,8 @@ def open_folder(
         )
     if dataset != saved.dataset:
         raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {dataset}")
-    return replace(saved, device=again.device, data_root=asked.data_root), folder
+    kept = replace(saved.loop, keep_checkpoints=again.loop.keep_checkpoints)
+    return replace(saved, device=again.device, data_root=asked.data_root, loop=kept), folder
 
 
 def resume_command(argv: Sequence[str]) -> str:
@@ -133,75 +153,26 @@ def run(
     folder: "RunFolder",
     workers: "Workers",
     argv: Sequence[str],
-) -> int:
+) -> None:
     """Train, save, report. TensorFlow is imported here, when the folder and config.json exist."""
     began = time.perf_counter()
-    from training.cluster import ClusterError
-    from training.process import DeviceError, one_memory_error, select_device
-    from training.run_folder import RunFolderError
+    device = select_device(config.device)
+    with machine_faults():
+        from training.conclusion import announce, compare_with_origin, conclude
+        from training.loop import Training
+        from training.tasks import check_test_part
 
-    try:
-        device = select_device(config.device)
-        workers.connect()
-        folder.join(config)
-    except (DeviceError, ClusterError, RunFolderError) as error:
-        folder.discard()
-        return fail(error, 2)
-    from data import DataError
-    from embedding.table import EmbeddingError
-    from training.checkpoint import CheckpointError
-    from training.monitor import Diverged
-    from training.loop import Training
-    from training.conclusion import announce, conclude
-    from training.tasks import check_test_part
-
-    advice = f"Start all workers again, to go on, with:\n  {resume_command(argv)}"
-    try:
-        with one_memory_error(), workers.losses_reported(advice):
-            compare_with_origin(folder, ratings, workers, device)
-            check_test_part(config, ratings)
-            training = Training(config, ratings, folder, workers)
-            if training.restore():
-                print(f"resumed at step {training.iteration * training.per_iteration:,}")
-            announce(training, device)
-            training.run()
-            if workers.chief:
-                training.agent.save(folder.path)
-                conclude(training, device, argv, time.perf_counter() - began)
-            workers.meet()
-    except (DataError, ConfigError, MemoryError) as error:
-        folder.discard()
-        return fail(error, 1 if isinstance(error, MemoryError) else 2)
-    except RunFolderError as error:
-        return fail(error, 2)
-    except (Diverged, ClusterError, CheckpointError, EmbeddingError) as error:
-        return fail(error, 1)
-    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
-        raise
-    except OSError as error:
-        hint = "free space or check permissions, then go on with --resume: checkpoints are intact"
-        return fail(OSError(f"{error}; {hint}"), 1)
-    return 0
-
-
-def compare_with_origin(
-    folder: "RunFolder", ratings: "Ratings", workers: "Workers", device: str
-) -> None:
-    """Say where this process is not what the run began with; refuse other data, and other workers'."""
-    from training import origin
-
-    facts = origin.facts(folder, ratings)
-    workers.require_equal("the data set", str(facts["data"]).encode())
-    for change in origin.pin(folder, facts | {"device": device}):
-        print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
-
-
-def fail(error: Exception, status: int) -> int:
-    """One message on stderr; returns the exit status."""
-    print(f"train: {error}", file=sys.stderr)
-    return status
+        compare_with_origin(folder, ratings, workers, device)
+        check_test_part(config, ratings)
+        training = Training(config, ratings, folder, workers)
+        if training.restore():
+            print(f"resumed at step {training.iteration * training.per_iteration:,}")
+        announce(training, device)
+        training.run()
+        if workers.chief:
+            conclude(training, device, argv, time.perf_counter() - began)
+        workers.gather([0])  # all end together
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    sys.exit(main())

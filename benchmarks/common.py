@@ -85,8 +85,8 @@ class Workload:
     """
 
     def __init__(self, config: Config, ratings: Ratings, users: int = 0) -> None:
-        from training.run_folder import RunFolder
         from training.loop import Training
+        from training.run_folder import RunFolder
 
         capacity = max(config.replay.capacity, users * config.env.episode_length)
         self.config = replace(

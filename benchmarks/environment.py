@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 import config as settings
 from benchmarks import common
 from config import Config
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings
-from replay_buffer import PrioritizedReplay, Spec
+from replay_buffer.buffers import PrioritizedReplay, Spec
 
 PRESETS: tuple[settings.Preset, ...] = ("paper", "best")
 ALONE = "1 user, Gymnasium, nobody acting"
@@ -155,5 +155,5 @@ def full_replays(capacity: int, rng: np.random.Generator) -> dict[str, Replay]:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(EnvironmentArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(EnvironmentArguments, description=__doc__))

@@ -30,7 +30,7 @@ import tyro
 
 from benchmarks import common
 from config import Config
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings, read_interactions
 from data.synthetic import SyntheticConfig, make_synthetic
 
@@ -170,5 +170,5 @@ def recommendation_figures(workload: common.Workload, repeats: int) -> Figures:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(GrowthArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(GrowthArguments, description=__doc__))

@@ -24,7 +24,7 @@ import tyro
 
 import config as settings
 from benchmarks import common
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import Ratings
 
 CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
@@ -166,5 +166,5 @@ def product_operations(call: Callable[[], Any]) -> int:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(LearnerArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(LearnerArguments, description=__doc__))

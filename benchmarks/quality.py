@@ -31,7 +31,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from benchmarks import common
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from evaluation.plots import ACCENT, PLAIN, new_figure
 
 FIGURE = common.ROOT / "docs" / "figures" / "quality-against-seconds.png"
@@ -180,5 +180,5 @@ def plot(figures: Figures) -> Figure:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        main(tyro.cli(QualityArguments, description=__doc__))
+    end_when_nobody_reads()
+    main(tyro.cli(QualityArguments, description=__doc__))

@@ -15,6 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from config import DRRError
+
 ATTRIBUTES = (
     *("name", "layer_names", "weight_names"),  # of Keras
     *("format", "kind", "mean", "regularisation", "per_rating", "bias_regularisation", "members"),
@@ -23,7 +25,7 @@ OVERHEAD = 1 << 16  # bytes of the format beside some dozens of arrays
 PLAIN = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
 
 
-class HDF5Error(ValueError):
+class HDF5Error(DRRError):
     """Not an HDF5 file, a damaged one, or one that holds what files of weights do not."""
 
 

@@ -24,7 +24,6 @@ import evaluate
 from config import NEW_USERS, Preset
 from config.command_line import end_when_nobody_reads
 from data.files import write_text
-from data.observation import FloatArray
 from evaluation.plots import CurveRow, points, save, strategies
 from evaluation.report import BOUND, Report, markdown_table
 from experiments.markers import FIGURES, write_table

@@ -19,13 +19,12 @@ import tyro
 
 import evaluate
 from config import ConfigError, CsvConfig
-from config.command_line import until_nobody_reads
+from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
-from evaluation import long_term, probes
+from data.policy import Policy
+from evaluation import probes
 from evaluation.plots import save
-from evaluation.policy import Policy
-from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.protocols.base import PolicyError
+from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
 from evaluation.report import describe, markdown_table
 from experiments.markers import FIGURES, write_table
 from recommender.run_choice import load_run
@@ -95,8 +94,8 @@ def run(arguments: LongTermArguments) -> str:
     draw(arguments, ratings.name, protocol, results, agent.name)
     two = {name: results[name] for name in (agent.name, static.name)}
     tables = {
-        "rewards": long_term.reward_table(results, agent.name),
-        "variety": long_term.variety_table(results, protocol.visible),
+        "rewards": probes.reward_table(results, agent.name),
+        "variety": probes.variety_table(results, protocol.visible),
     }
     for name, text in tables.items() if arguments.write_docs else ():
         write_table(PAGE, name, text)
@@ -131,7 +130,7 @@ def draw(
 ) -> None:
     """Rewards and variety by step, into the output folder and, if asked to, the docs."""
     static = results[f"{agent}-static"]
-    figure = long_term.by_step([*results.values()], static, protocol.visible, agent)
+    figure = probes.by_step([*results.values()], static, protocol.visible, agent)
     figure.suptitle(f"{dataset}, session, {protocol.n_users:,} users; 95% intervals over users")
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
         save(figure, folder / PICTURE)
@@ -163,10 +162,10 @@ def case(
     first: int,
 ) -> str:
     """History and first recommendations of evaluated user number `user`, as Markdown tables."""
-    states = protocol.start().select(np.array([user]))
-    known = zip(states.window_items[0].tolist(), states.window_ratings[0].tolist(), strict=True)
+    start = protocol.start(np.array([user]))
+    known = zip(start.window_items[0].tolist(), start.window_ratings[0].tolist(), strict=True)
     history = [f"- {rating:g}  {describe(catalogue, item)}" for item, rating in known if item >= 0]
-    head = f"User {catalogue.user_ids[states.users[0]]} rated, the latest last:"
+    head = f"User {catalogue.user_ids[start.users[0]]} rated, the latest last:"
     rows = [["", *results]]
     for rank in range(min(first, protocol.steps)):
         shown = [_shown(catalogue, result, user, rank) for result in results.values()]
@@ -186,5 +185,5 @@ def _shown(catalogue: Ratings, result: Result, user: int, rank: int) -> str:
 
 
 if __name__ == "__main__":
-    with until_nobody_reads():
-        sys.exit(main())
+    end_when_nobody_reads()
+    sys.exit(main())

@@ -8,13 +8,12 @@ import numpy as np
 
 from baselines import registry
 from data import Ratings
-from evaluation.policy import FloatArray, IntArray, States
-from evaluation.protocols.known_users import Rerank
-from evaluation.protocols.base import top_k
+from data.observation import IntArray, Observation
+from evaluation.metrics import top_k
+from evaluation.protocols.known_users import RerankProtocol
 from evaluation.report import markdown_table
 from recommender import DRRAgent
 from recommender.drr_policy import DRRPolicy
-from recommender.state import Observation
 
 POLICIES = ("random", "popularity-mean", "pmf", "svd++")
 LEAST = (0, 10)  # hidden ratings
@@ -29,12 +28,12 @@ def readings(ratings: Ratings, published: Mapping[str, Sequence[float]], seed: i
     rows = [["the paper", *paper]]
     shuffled = with_random_order(ratings, np.random.default_rng(seed))
     for split, log in {"last fifth": ratings, "random fifth": shuffled}.items():
-        visible = Rerank(log).visible
+        visible = RerankProtocol(log).visible
         policies = [
             registry.build(name, "rerank", visible, seed=seed, cache_dir=CACHE) for name in POLICIES
         ]
         for least in LEAST:
-            protocol = Rerank(log, with_hidden(log, least))
+            protocol = RerankProtocol(log, with_hidden(log, least))
             means = [protocol.evaluate(policy)["precision@5"].mean() for policy in policies]
             reading = f"{split}, {protocol.n_users:,} users with {least} or more"
             rows.append([reading, *(f"{mean:.4f}" for mean in means)])
@@ -58,33 +57,25 @@ def saturation(ratings: Ratings, runs: Mapping[str, Sequence[Path]]) -> str:
 
     Every run is asked for one list of ten for each user of `rerank`, from the whole catalogue.
     """
-    states = Rerank(ratings).start()
+    protocol = RerankProtocol(ratings)
+    start = protocol.start(np.arange(protocol.n_users))
     rows = [
         ["run", f"components beyond ±{SATURATED}", "standard deviation over users"]
         + ["items that two lists share"]
     ]
     for name, folders in runs.items():
         agents = [DRRAgent.load(folder, catalogue=ratings) for folder in folders]
-        means = np.mean([alikeness(agent, states) for agent in agents], axis=0)
+        means = np.mean([alikeness(agent, start) for agent in agents], axis=0)
         rows.append([name, *(f"{value:.3f}" for value in means)])
     return markdown_table(rows)
 
 
-def alikeness(agent: DRRAgent, states: States) -> tuple[float, float, float]:
+def alikeness(agent: DRRAgent, start: Observation) -> tuple[float, float, float]:
     """Share of saturated components; their mean standard deviation over users; overlap of lists."""
-    actions = first_actions(agent, states)
+    actions = DRRPolicy(agent).actions(start)
     lists = top_k(actions @ agent.table.items.T, LENGTH)
     saturated = float((np.abs(actions) > SATURATED).mean())
-    return saturated, float(actions.std(axis=0).mean()), overlap(lists, states.n_items)
-
-
-def first_actions(agent: DRRAgent, states: States) -> FloatArray:
-    """pi(s) of all users before the first recommendation [B, k]."""
-    profiles = agent.table.fold_in_rows(states.offsets, states.items, states.ratings)
-    items, ratings = DRRPolicy(agent).latest(states)
-    observation = Observation(states.users, items, ratings, items, np.zeros_like(ratings), profiles)
-    actions: FloatArray = agent.act(observation).numpy()
-    return actions
+    return saturated, float(actions.std(axis=0).mean()), overlap(lists, agent.table.n_items)
 
 
 def overlap(lists: IntArray, n_items: int) -> float:

@@ -7,8 +7,8 @@ _HOMES = {
     "DRRAgent": "recommender.agent",
     "Actor": "recommender.actor",
     "Critic": "recommender.critic",
-    "load_weights": "recommender.saved_run",
-    "save_weights": "recommender.saved_run",
+    "load_weights": "recommender.weights",
+    "save_weights": "recommender.weights",
 }
 __all__ = ["Actor", "Critic", "DRRAgent", "load_weights", "save_weights"]
 

@@ -174,9 +174,7 @@ class Learner:
             target = tf.clip_by_value(target, -bound, bound)
         return tf.ensure_shape(target, reward.shape), continuation
 
-    def _act(
-        self, observation: Observation, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, SoftmaxPolicy]:
+    def _act(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, SoftmaxPolicy]:
         """pi(s) [B, k] from perturbed states, and the softmax policy of its scores."""
         online = self.online
         state = self._perturbed(online.actor_state, observation, seed + [0, 8])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from config import NEW_USERS, Config, ConfigError, load
 
 if TYPE_CHECKING:
-    from recommender.agent import Catalogue
+    from data.ratings import Catalogue
     from recommender.drr_policy import DRRPolicy
 
 DRR = "drr"  # the name of runs that get no other

@@ -18,7 +18,7 @@ from data.errors import quote
 from data.files import WEIGHTS_SUFFIX, write_text
 from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
-from recommender.saved_run import load_weights, save_weights
+from recommender.weights import load_weights, save_weights
 
 FINISHED = "give the folder of a finished run, or finish this one with train.py --resume"
 MOST_DEMOGRAPHICS = 65_536  # more would be a damaged file, and fill the memory

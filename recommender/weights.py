@@ -21,6 +21,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from config import DRRError
 from data.files import WEIGHTS_SUFFIX, replacing
 from embedding.hdf5 import HDF5Error, StoredArray, StoredTree, hdf5_size, read_hdf5
 from recommender.actor import Actor
@@ -33,7 +34,7 @@ Model = TypeVar("Model", bound=keras.Model)
 StoredLayer = dict[str, StoredArray]  # "kernel", "bias" -> array in the file
 
 
-class WeightsError(ValueError):
+class WeightsError(DRRError):
     """Weights that do not fit; the message names file, layer, expected and found shape."""
 
 

@@ -20,7 +20,6 @@ PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp"}
 MAY_NETWORK = {
     "data/download.py",  # the archives
-    "training/cluster.py",  # the other machines of one training run
 }
 CALLS = {"eval", "exec", "compile", "__import__"}
 # the last part of a name, whatever it is called on
