@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,8 @@ class Catalogue(Protocol):
     def titles(self) -> tuple[str, ...]: ...  # I, or none
     @property
     def demographics(self) -> NDArray[np.float32]: ...  # [U, D]
+    @property
+    def demographic_columns(self) -> tuple[tuple[str, Any], ...]: ...  # D names and values
     @property
     def scale(self) -> tuple[float, float]: ...  # lowest and highest rating
 

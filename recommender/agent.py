@@ -1,8 +1,10 @@
 """DRRAgent: the trained recommender."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -14,21 +16,14 @@ from data.observation import IntArray, Observation
 from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.explain import Contribution, Explanation, Value, shapley
-from recommender.history import is_number, item_number, parse
 from recommender.networks import Networks
+from recommender.ranking import ILLEGAL
 from recommender.retrieval import Retrieval
 from recommender.saved_run import SavedRun, save_run
-from recommender.state import Features
+from recommender.state import Features, user_vectors
+from recommender.user_session import Recommendation, UserSession
 
 GATHERED = 1 << 24  # most numbers in the item vectors of one batch of windows
-
-
-class Recommendation(NamedTuple):
-    """One recommended item: its original id, its score, its title where titles are known."""
-
-    item_id: int | str
-    score: float
-    title: str | None
 
 
 class DRRAgent:
@@ -63,11 +58,22 @@ class DRRAgent:
         self.networks, self.features = networks, networks.features
         self._scores = tf.function(self._score_items, reduce_retracing=True)
         self._actions = tf.function(self.act, reduce_retracing=True)
+        # any number of users and places without another trace
+        self.rank = tf.function(self._rank, input_signature=self._signature())
 
     @property
     def needs_profile(self) -> bool:
         """Whether a user's vector is solved from all that is known, not from the window alone."""
         return self.config.user_vector == "pretrained"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the weights that act: what a stored session must have been played with."""
+        digest = hashlib.sha256(self.table.items.tobytes())
+        for model in (*self.networks.states, self.networks.actor):
+            for variable in model.variables:
+                digest.update(variable.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def act(self, observation: Observation) -> tf.Tensor:
         """pi(s): observation of B users -> action [B, k]."""
@@ -92,116 +98,196 @@ class DRRAgent:
         scores: NDArray[np.float32] = self._scores(as_tensors(observation), few).numpy()
         return scores
 
-    def observe(self, items: NDArray[np.int64], ratings: NDArray[np.float32]) -> Observation:
-        """B unknown users by what is known of them, oldest first: items [B, m], -1 hidden; ratings."""
-        size = len(items)
-        start = Observation.start(
-            np.full(size, -1),
-            np.zeros((size, self.features.n_demographics), np.float32),
-            items,
-            ratings,
-            window=self.window,
-        )
-        # hidden items keep their place, which the weights per position notice
-        padding = [(0, 0), (max(self.window - items.shape[1], 0), 0)]
-        return start._replace(
-            window_items=np.pad(items, padding, constant_values=-1)[:, -self.window :],
-            window_ratings=np.pad(ratings, padding)[:, -self.window :],
-            profile=self.table.fold_in(items, ratings) if self.needs_profile else None,
-        )
+    def session(
+        self,
+        history: Iterable[tuple[int | str, float]] = (),
+        demographics: Mapping[str, Any] | None = None,
+        *,
+        state: Mapping[str, Any] | None = None,
+    ) -> UserSession:
+        """A session of one person, who need not be in the data.
+
+        Args:
+            history: (original item id, rating) pairs, oldest first; of an item given twice the latest
+                rating counts. It may be empty.
+            demographics: {name: value} in the data set's own codes, for MovieLens
+                {"age": 25, "gender": "F", "occupation": 12}; all of it optional.
+            state: a stored `UserSession.state()` to go on from, instead of the other two.
+
+        Raises:
+            ValueError: for an unknown item, name or value, a rating off the scale, or a state of
+                another run; the message quotes the value.
+        """
+        if state is not None:
+            return UserSession.restored(self, state)
+        return UserSession(self, history, demographics)
 
     def recommend(
         self,
-        history: Iterable[tuple[int | str, float]],
+        history: Iterable[tuple[int | str, float]] = (),
         k: int = 10,
+        demographics: Mapping[str, Any] | None = None,
         retrieval: Retrieval | None = None,
     ) -> list[Recommendation]:
-        """The k best items for a user who is not in the data.
+        """The k best items for one person: `session(history, demographics).recommend(k)`.
 
-        Args:
-            history: (original item id, rating) pairs, oldest first; the last n make the state. Of an
-                item given twice the latest rating counts.
-            k: length of the list.
-            retrieval: finds candidates without scoring the whole catalogue; may miss some.
-
-        Raises:
-            ValueError: for an empty history, an unknown item, a rating off the scale, or a k that
-                the catalogue cannot serve; the message quotes the value.
+        `retrieval` finds candidates without scoring the whole catalogue; it may miss some.
         """
-        items, ratings = parse(history, self.catalogue)
-        remaining = len(self.catalogue.item_ids) - len(items)
-        if not remaining:
-            raise ValueError(f"the history holds all {len(items)} items: nothing is left")
-        if not (is_number(k) and k in range(1, remaining + 1)):
-            raise ValueError(f"k is {k!r}: choose 1 to {remaining}, the items not in the history")
-        observation = self.observe(np.array([items]), np.array([ratings], np.float32))
-        if retrieval is not None:
-            action = self._actions(as_tensors(observation)).numpy()
-            found = retrieval.nearest(action, int(k) + len(items))
-            candidates = np.setdiff1d(found[found >= 0], items)
-            if len(candidates) >= k:
-                return self._ranked(candidates, self.table.items[candidates] @ action[0], int(k))
-        scores = self.scores(observation)[0]
-        scores[items] = -np.inf
-        return self._ranked(np.arange(len(scores)), scores, int(k))
-
-    def _ranked(
-        self, items: NDArray[np.int64], scores: NDArray[np.float32], k: int
-    ) -> list[Recommendation]:
-        """The k best of ascending items by their scores, ties to the lower one."""
-        best = tf.math.top_k(scores, k).indices.numpy()
-        pairs = zip(items[best].tolist(), scores[best].tolist(), strict=True)
-        return [self._recommendation(item, score) for item, score in pairs]
+        return self.session(history, demographics).recommend(k, retrieval)
 
     def explain(
-        self, history: Sequence[tuple[int | str, float]], item_id: int | str
+        self,
+        history: Iterable[tuple[int | str, float]],
+        item_id: int | str,
+        demographics: Mapping[str, Any] | None = None,
     ) -> Explanation:
-        """What each item of a history adds to the score that `recommend` gives an item.
+        """What each item of a history adds to an item's score; see `UserSession.explain`."""
+        return self.session(history, demographics).explain(item_id)
 
-        Items that have left the window add 0, unless the agent solves its user's vector from all.
+    def best(
+        self, observation: Observation, k: int, retrieval: Retrieval | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The k best items of one user that are neither known nor shown, and their scores: [k] each.
 
-        Args:
-            history: as for `recommend`.
-            item_id: original id of the item to explain.
-
-        Raises:
-            ValueError: for an empty history, an unknown item or a rating off the scale.
+        Ties go to the lower item.
         """
-        items, ratings = parse(history, self.catalogue)
-        item = item_number(item_id, self.catalogue)
-        n = len(items) if self.needs_profile else min(self.window, len(items))
-        value = self._score_of_parts(items[-n:], ratings[-n:], item)
-        score, base = value(np.array([[True] * n, [False] * n])).tolist()
-        added = [0.0] * (len(items) - n) + shapley(value, n).tolist()
-        parts = [
-            Contribution(*self._named(place), rating, share)
-            for place, rating, share in zip(items, ratings, added, strict=True)
-        ]
-        return Explanation(*self._named(item), score, base, tuple(parts))
+        if retrieval is not None:
+            found = self._retrieved(observation, k, retrieval)
+            if len(found[0]) == k:
+                return found
+        tensors = [tf.constant(value) for value in self._serving_inputs(observation)]
+        items, scores = self.rank(*tensors, tf.constant(k))
+        return items.numpy()[0], scores.numpy()[0]
 
-    def _score_of_parts(self, items: list[int], ratings: list[float], item: int) -> Value:
-        """Scores of one item for S histories, each the shown part of the same one [m]."""
-        vector, stars = self.features.items[item][:, None], np.array(ratings, np.float32)
+    def _retrieved(
+        self, observation: Observation, k: int, retrieval: Retrieval
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """`best` among what retrieval finds; fewer than k where it finds too few."""
+        seen = np.hstack([observation.known_items[0], observation.shown_items[0]])
+        profile = user_vectors(self.table, observation) if self.needs_profile else None
+        action = self._actions(as_tensors(observation._replace(profile=profile))).numpy()
+        found = retrieval.nearest(action, k + len(seen))
+        candidates = np.setdiff1d(found[found >= 0], seen)
+        scores = self.table.items[candidates] @ action[0]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return candidates[best].astype(np.int32), scores[best]
+
+    def _signature(self) -> list[tf.TensorSpec]:
+        """Of `rank`: any number of users, of places, of items."""
+        n = self.window
+        integers = {"items": tf.int32, "ratings": tf.float32}
+        specs = [
+            tf.TensorSpec([None, n], kind, f"window_{name}") for name, kind in integers.items()
+        ]
+        return [
+            *specs,
+            tf.TensorSpec([None, None], tf.int32, "shown_items"),
+            tf.TensorSpec([None, None], tf.float32, "shown_rewards"),
+            tf.TensorSpec([None, None], tf.int32, "exclude"),
+            tf.TensorSpec([None, self.features.n_demographics], tf.float32, "demographics"),
+            tf.TensorSpec([None, self.table.k if self.needs_profile else 0], tf.float32, "profile"),
+            tf.TensorSpec([], tf.int32, "k"),
+        ]
+
+    def _serving_inputs(self, observation: Observation) -> list[NDArray[Any]]:
+        """The arguments of `rank` but k."""
+        nothing = np.zeros((observation.n_users, 0), np.float32)
+        profile = user_vectors(self.table, observation) if self.needs_profile else nothing
+        return [
+            observation.window_items,
+            observation.window_ratings,
+            observation.shown_items,
+            observation.shown_rewards,
+            observation.known_items,
+            observation.demographics,
+            profile,
+        ]
+
+    def _rank(
+        self,
+        window_items: tf.Tensor,
+        window_ratings: tf.Tensor,
+        shown_items: tf.Tensor,
+        shown_rewards: tf.Tensor,
+        exclude: tf.Tensor,
+        demographics: tf.Tensor,
+        profile: tf.Tensor,
+        k: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The k best items of B users, -1 where fewer are left, and their scores: [B, k] each."""
+        observation = Observation(
+            users=tf.fill(tf.shape(window_items)[:1], -1),
+            demographics=demographics,
+            window_items=window_items,
+            window_ratings=window_ratings,
+            known_items=exclude,
+            known_ratings=tf.zeros(tf.shape(exclude)),
+            shown_items=shown_items,
+            shown_ratings=tf.zeros(tf.shape(shown_items)),
+            shown_rewards=shown_rewards,
+            profile=profile,
+        )
+        scores = tf.matmul(self.act(observation), self.features.items, transpose_b=True)
+        seen = tf.concat([window_items, shown_items, exclude], axis=1)
+        n_items = self.features.n_items
+        places = tf.stack(
+            [tf.repeat(tf.range(tf.shape(seen)[0]), tf.shape(seen)[1]), tf.reshape(seen, [-1])],
+            axis=1,
+        )
+        places = tf.boolean_mask(places, places[:, 1] >= 0)
+        illegal = tf.fill(tf.shape(places)[:1], ILLEGAL)
+        scores = tf.tensor_scatter_nd_update(scores, places, illegal)
+        best = tf.math.top_k(scores, tf.minimum(k, n_items))
+        return tf.where(best.values > ILLEGAL, best.indices, -1), best.values
+
+    def explain_score(self, observation: Observation, item: int) -> Explanation:
+        """Shapley values of the items of one user's window for an item's score.
+
+        For an agent that solves its user's vector: of everything known.
+        """
+        source = "known" if self.needs_profile else "window"
+        items, ratings = (
+            getattr(observation, f"{source}_{kind}")[0] for kind in ("items", "ratings")
+        )
+        players = items[items >= 0]
+        value = self._score_of_parts(observation, players, item)
+        n = len(players)
+        score, base = value(np.array([[True] * n, [False] * n])).tolist()
+        shares = shapley(value, n).tolist() if n else []
+        parts = [
+            Contribution(*self.named(player), rating, share)
+            for player, rating, share in zip(
+                players.tolist(), ratings[items >= 0].tolist(), shares, strict=True
+            )
+        ]
+        return Explanation(*self.named(item), score, base, tuple(parts))
+
+    def _score_of_parts(self, observation: Observation, players: NDArray[Any], item: int) -> Value:
+        """Scores of one item where only some of the players [m] are known: shown [S, m] -> [S]."""
+        vector = self.features.items[item][:, None]
         rows = max(1, GATHERED // (self.window * self.table.k))
 
         def value(shown: NDArray[np.bool_]) -> NDArray[np.float64]:
             scores = []
             for start in range(0, len(shown), rows):
                 part = shown[start : start + rows]
-                known = self.observe(np.where(part, items, -1), np.where(part, stars, 0))
+                hidden = np.where(part, -2, players)  # [S, m]; -2 is no item
+                known = observation.rows(np.zeros(len(part), np.int64))
+                known = known._replace(
+                    window_items=_without(known.window_items, hidden),
+                    known_items=_without(known.known_items, hidden),
+                )
+                if self.needs_profile:
+                    known = known._replace(profile=user_vectors(self.table, known))
                 scores.append(tf.matmul(self.act(as_tensors(known)), vector))
             return np.concatenate(scores).astype(np.float64)[:, 0]
 
         return value
 
-    def _named(self, item: int) -> tuple[int | str, str | None]:
+    def named(self, item: int) -> tuple[int | str, str | None]:
         """Original id and title."""
         titles = self.catalogue.titles
         return self.catalogue.item_ids[item].item(), titles[item] if titles else None
-
-    def _recommendation(self, item: int, score: float) -> Recommendation:
-        item_id, title = self._named(item)
-        return Recommendation(item_id, score, title)
 
     def save(self, run_dir: str | Path) -> None:
         """Write {actor,critic,state,embedding}.weights.h5 and catalogue.json into `run_dir`."""
@@ -227,6 +313,12 @@ class DRRAgent:
         """The models in each file of weights."""
         networks = self.networks
         return {"actor": [networks.actor], "critic": networks.critics, "state": networks.states}
+
+
+def _without(items: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
+    """Items [S, n], empty (-1) where they are among the hidden [S, m]."""
+    gone = (items[:, :, None] == hidden[:, None, :]).any(axis=2)
+    return np.where(gone, -1, items)
 
 
 def as_tensors(observation: Observation) -> Observation:

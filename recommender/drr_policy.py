@@ -1,10 +1,8 @@
 """The agent as a `data.policy.Policy`: what every protocol can ask."""
 
-import numpy as np
-
 from data.observation import FloatArray, IntArray, Observation
-from embedding.table import EmbeddingTable
 from recommender.agent import DRRAgent, as_tensors
+from recommender.state import user_vectors
 
 
 class DRRPolicy:
@@ -51,10 +49,3 @@ class DRRPolicy:
         if self._solved is None or self._solved[0] is not observation.known_items:
             self._solved = (observation.known_items, user_vectors(self.agent.table, observation))
         return self._solved[1]
-
-
-def user_vectors(table: EmbeddingTable, observation: Observation) -> FloatArray:
-    """The factorisation's vectors of users by all that is known at the start: [B, k]."""
-    items, known = observation.known_items, observation.known_items >= 0
-    offsets = np.append(0, np.cumsum(known.sum(axis=1)))
-    return table.fold_in_rows(offsets, items[known], observation.known_ratings[known])

@@ -1,10 +1,12 @@
-"""A user's history as people give it, original ids and ratings, checked and numbered."""
+"""What people give of themselves, original ids, ratings and demographics, checked and numbered."""
 
+import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.ratings import Catalogue
 
@@ -15,35 +17,83 @@ def parse(history: Iterable[Any], catalogue: Catalogue) -> tuple[list[int], list
     """Items, by their numbers, and ratings, oldest first.
 
     An item that is given twice counts once, as it was rated last. Raises ValueError, quoting the
-    value, for no history, anything but pairs, an unknown item, or a rating that is no number or off
-    the scale.
+    value, for anything but pairs, an unknown item, or a rating that is no number or off the scale.
     """
     try:
         entries = list(history)
     except TypeError:
         raise ValueError(f"the history is {reprlib.repr(history)}: {PAIRS}") from None
-    if not entries:
-        raise ValueError("the history is empty: give at least one (item id, rating) pair")
     latest: dict[int, float] = {}
     for entry in entries:
         item_id, rating = _pair(entry)
         item = item_number(item_id, catalogue)
-        _check_rating(rating, item_id, catalogue.scale)
         latest.pop(item, None)
-        latest[item] = float(rating)
+        latest[item] = checked_rating(rating, item_id, catalogue.scale)
     return list(latest), list(latest.values())
 
 
 def item_number(item_id: Any, catalogue: Catalogue) -> int:
-    """Where an original id stands in the catalogue; ids are all numbers or all text."""
-    ids = catalogue.item_ids
-    if isinstance(item_id, str) if ids.dtype.kind == "U" else is_number(item_id):
-        found = int(np.searchsorted(ids, item_id))
-        if found < len(ids) and ids[found] == item_id:
+    """Where an original id stands in the catalogue: 260, "260" and NumPy's 260 are the same item."""
+    ids, wanted = catalogue.item_ids, _as_id(item_id, catalogue.item_ids.dtype.kind)
+    if wanted is not None:
+        found = int(np.searchsorted(ids, wanted))
+        if found < len(ids) and ids[found] == wanted:
             return found
     raise ValueError(
-        f"item {reprlib.repr(item_id)} is not among the {len(ids)} items of the catalogue"
+        f"item {reprlib.repr(item_id)} is not among the {len(ids)} items of the catalogue; "
+        f"the nearest is {_nearest(item_id, ids)!r}"
     )
+
+
+def _as_id(item_id: Any, kind: str) -> int | str | None:
+    """The id in the catalogue's own type; None where it cannot be one."""
+    if kind == "U":
+        return str(item_id) if isinstance(item_id, str) or is_number(item_id) else None
+    try:
+        number = float(item_id) if isinstance(item_id, str) or is_number(item_id) else np.nan
+    except ValueError:
+        return None
+    return int(number) if abs(number) < 2**63 and number == int(number) else None
+
+
+def _nearest(item_id: Any, ids: NDArray[Any]) -> int | str:
+    """The known id that is most like an unknown one."""
+    if ids.dtype.kind != "U" and is_number(item_id) and np.isfinite(item_id):
+        nearest: int = ids[np.abs(ids - item_id).argmin()].item()
+        return nearest
+    names = {str(each): each for each in ids.tolist()}
+    close = difflib.get_close_matches(str(item_id), names, n=1, cutoff=0)
+    found: int | str = names[close[0]]
+    return found
+
+
+def demographic_row(
+    given: Mapping[str, Any], columns: Sequence[tuple[str, Any]]
+) -> NDArray[np.float32]:
+    """{name: value} as the columns of the training data: float32 [D], zeros where nothing is given.
+
+    Raises ValueError, quoting it, for an unknown name or value.
+    """
+    names = list(dict.fromkeys(name for name, _ in columns))
+    row = np.zeros(len(columns), np.float32)
+    for name, value in given.items():
+        known = {str(code): place for place, (each, code) in enumerate(columns) if each == name}
+        if not known:
+            raise ValueError(f"demographics: {name!r} is unknown; choose from {names}")
+        if str(value) not in known:
+            raise ValueError(f"demographics: {name} is {value!r}; choose from {list(known)}")
+        row[known[str(value)]] = 1.0
+    return row
+
+
+def checked_rating(rating: Any, item_id: Any, scale: tuple[float, float]) -> float:
+    """The rating as a number; ValueError if it is none, or off the scale."""
+    low, high = scale
+    if not is_number(rating) or not low <= rating <= high:
+        kind = "in" if is_number(rating) else "a number in"
+        value = reprlib.repr(rating)
+        raise ValueError(f"rating {value} of item {item_id} is not {kind} {low:g} to {high:g}")
+    return float(rating)
 
 
 def is_number(value: Any) -> bool:
@@ -58,11 +108,3 @@ def _pair(entry: Any) -> tuple[Any, Any]:
     except (TypeError, ValueError):
         raise ValueError(f"the history holds {reprlib.repr(entry)}: {PAIRS}") from None
     return item_id, rating
-
-
-def _check_rating(rating: Any, item_id: Any, scale: tuple[float, float]) -> None:
-    low, high = scale
-    if not is_number(rating) or not low <= rating <= high:
-        kind = "in" if is_number(rating) else "a number in"
-        value = reprlib.repr(rating)
-        raise ValueError(f"rating {value} of item {item_id} is not {kind} {low:g} to {high:g}")

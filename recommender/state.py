@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import AgentConfig
-from data.observation import Observation
+from data.observation import FloatArray, Observation
 from embedding.table import EmbeddingTable
 from recommender.representations import REPRESENTATIONS, average
 
@@ -202,3 +202,10 @@ def solve(matrix: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
         pivot = rows[:, place] / rows[:, place, place, None]
         rows -= (rows[:, :, place] - unit)[..., None] * pivot[:, None]
     return rows[..., -1]
+
+
+def user_vectors(table: EmbeddingTable, observation: Observation) -> FloatArray:
+    """The factorisation's vectors of users by all that is known at the start: [B, k]."""
+    items, known = observation.known_items, observation.known_items >= 0
+    offsets = np.append(0, np.cumsum(known.sum(axis=1)))
+    return table.fold_in_rows(offsets, items[known], observation.known_ratings[known])

@@ -22,8 +22,9 @@ from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
-from recommender.drr_policy import DRRPolicy, user_vectors
+from recommender.drr_policy import DRRPolicy
 from recommender.online_policy import OnlinePolicy
+from recommender.state import user_vectors
 from training.process import on_gpu
 
 # Shares of a training history after which a training session may begin. The test begins at 0.8 of
