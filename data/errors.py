@@ -35,6 +35,10 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def _as_number(value: object) -> str:
+    return f"{value:.15g}" if isinstance(value, int | float) else ""
+
+
 class Faults:
     """Rows that are not as they should be: of each kind, how many, and the first of them."""
 
@@ -58,10 +62,11 @@ class Faults:
 
     def __str__(self) -> str:
         """All kinds in one line, the first to occur first."""
+        in_order = sorted(self._kinds.items(), key=lambda kind: kind[1][1])
         return "; ".join(
-            f"{self._where(line)}: {what}, value {quote(value) if isinstance(value, str) else value}"
+            f"{self._where(line)}: {what}, value {_as_number(value) or quote(value)}"
             + (f" ({count:,} rows)" if count > 1 else "")
-            for what, (count, line, value) in sorted(self._kinds.items(), key=lambda k: k[1][1])
+            for what, (count, line, value) in in_order
         )
 
     def refuse(self, advice: str) -> None:

@@ -28,7 +28,7 @@ SKIP = "correct or remove the rows, or leave them out with --csv.skip-bad"
 # Words for "nothing there", as programs write them, in lower case.
 MISSING = frozenset(
     ("", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat")
-    + ("undefined", "\\n", "-", "?")
+    + ("undefined", "\\n", "-")
 )
 BAD_ID = f"id is missing, or longer than {LONGEST_ID} characters"
 BAD_NUMBER = "must be a number"

@@ -32,7 +32,7 @@ DELIMITERS = {
     "space": " ",
 }
 _SNIFFED = ("tab", "comma", "semicolon", "bar", "colons")
-_COLONS = "\x1f"  # stands for `::`, since the csv module splits at single characters
+_COLONS = "\uffff"  # stands for `::`, since the csv module splits at single characters
 _BYTES_PER_BLOCK = 1 << 22
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
@@ -218,7 +218,8 @@ class TextTable:
                 fault = error
             spans = np.ones(len(rows), np.int64)
             if fault or reader.line_num - line != len(rows):
-                spans += [sum(text.count("\n") for text in row) for row in rows]
+                breaks = [sum(text.count("\n") for text in row) for row in rows]
+                spans += np.array(breaks, np.int64)
             ends = line + np.cumsum(spans)
             line = int(ends[-1]) if len(ends) else line
             if not rows and not fault:

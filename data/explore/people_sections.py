@@ -154,7 +154,7 @@ def generations(rows: Rows) -> Section:
     means = rows.all.groupby([rows.all["item"].map(decade), cut], observed=True)["rating"]
     course = means.mean().where(means.size() >= 4 * ENOUGH).unstack().reindex(columns=names)
     moments = rows.all.groupby(["item", cut], observed=True)["rating"].agg(["size", "mean", "sem"])
-    table = moments[moments["size"] >= ENOUGH].unstack()
+    table = moments.where(moments["size"] >= ENOUGH).unstack()
     mean, error = (table[name].reindex(columns=[names[0], names[-1]]) for name in ("mean", "sem"))
     difference = (mean[names[0]] - mean[names[-1]]).dropna()
     sure = difference.abs() - 1.96 * (error**2).sum(axis=1) ** 0.5

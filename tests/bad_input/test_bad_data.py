@@ -44,38 +44,37 @@ R, M, U = (rf"{name}\.dat" for name in ("ratings", "movies", "users"))
 FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "missing": ("ratings", lambda _: None, rf"{R}: missing"),
     "empty": ("ratings", lambda _: b"", rf"{R}: empty"),
-    "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}:\d+: 3 field.*value '"),
-    "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}:\d+: looks cut off, value '"),
-    "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: 1 field.*value '1,"),
-    "tabs": ("ratings", lambda c: c.replace(b"::", b"\t"), rf"{R}:1: 1 field"),
+    "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}: looks cut off, last line '"),
+    "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}: looks cut off, last line '"),
+    "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: not 4 fields.*value '1,"),
+    "tabs": ("ratings", lambda c: c.replace(b"::", b"\t"), rf"{R}:1: not 4 fields"),
     "UTF-16": ("ratings", lambda c: c.decode().encode("utf-16"), rf"{R}:1: NUL byte"),
     "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: NUL byte, value"),
-    "header": ("ratings", line(1, b"user::movie::rating::time"), rf"{R}:1: user .*value 'user'"),
-    "negative user": ("ratings", line(2, b"-1::2::3::1"), rf"{R}:2: user .*value '-1'"),
-    "huge user": ("ratings", line(2, b"9" * 30 + b"::2::3::1"), rf"{R}:2: user .*value '999"),
-    "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value 999"),
-    "negative movie": ("ratings", line(2, b"1::-2::3::1"), rf"{R}:2: movie .*value '-2'"),
-    "huge movie": ("ratings", line(2, b"1::%d::3::1" % 2**63), rf"{R}:2: movie .*'92233720"),
-    "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value 999"),
-    "rating 0": ("ratings", line(2, b"1::2::0::1"), rf"{R}:2: rating out of range, value 0"),
-    "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating out of range, value 6"),
-    "rating nan": ("ratings", line(2, b"1::2::nan::1"), rf"{R}:2: rating .*value 'nan'"),
-    "rating 3.5": ("ratings", line(2, b"1::2::3.5::1"), rf"{R}:2: rating .*value '3.5'"),
+    "header": ("ratings", line(1, b"user::movie::rating::time"), rf"{R}:1: rating .*'rating'"),
+    "negative user": ("ratings", line(2, b"-7::2::3::1"), rf"{R}:2: unknown user, value '?-7"),
+    "huge user": ("ratings", line(2, b"9" * 30 + b"::2::3::1"), rf"{R}:2: unknown user.*'999"),
+    "missing user": ("ratings", line(2, b"NULL::2::3::1"), rf"{R}:2: user id is missing.*'NULL'"),
+    "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value '?999"),
+    "huge movie": ("ratings", line(2, b"1::%d::3::1" % 2**63), rf"{R}:2: unknown movie.*92233720"),
+    "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value '?999"),
+    "rating 0": ("ratings", line(2, b"1::2::0::1"), rf"{R}:2: rating is not one of .*value '0'"),
+    "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating is not one of .*value '6'"),
+    "rating nan": ("ratings", line(2, b"1::2::nan::1"), rf"{R}:2: rating must .*value 'nan'"),
+    "rating 3.5": ("ratings", line(2, b"1::2::3.5::1"), rf"{R}:2: rating is not .*value '3.5'"),
     "no time": ("ratings", line(2, b"1::2::3::"), rf"{R}:2: timestamp .*value ''"),
     "duplicate": (
         "ratings", lambda c: c + c.splitlines(True)[0],
-        rf"{R}:\d+: user 1 rated movie \d+ already in line 1, value '1::",
+        rf"{R}:\d+: movie that the user rated before, value \d+",
     ),
     "one user": ("ratings", of_user_1, rf"{R}: ratings of 1 user only"),
     "one rating each": ("ratings", first_of_each, rf"{R}: no user has two ratings or more"),
     "no movies": ("movies", lambda _: None, rf"{M}: missing"),
-    "movies cut": ("movies", lambda c: c[:-7], rf"{M}:\d+: 2 field.*value '"),
+    "movies cut": ("movies", lambda c: c[:-7], rf"{M}:\d+: not 3 fields.*value '"),
     "movie id": ("movies", line(4, b"x::T::Drama"), rf"{M}:4: movie id .*value 'x'"),
-    "movie twice": ("movies", line(4, b"1::T::Drama"), rf"{M}:4: movie listed twice, value 1"),
-    "movies UTF-16": ("movies", lambda c: c.decode().encode("utf-16"), rf"{M}:1: NUL byte"),
+    "movie twice": ("movies", line(4, b"1::T::Drama"), rf"{M}:4: movie listed twice, value '1'"),
     "no users": ("users", lambda _: None, rf"{U}: missing"),
     "user id": ("users", line(4, b"x::F::1::10::0"), rf"{U}:4: user id .*value 'x'"),
-    "user twice": ("users", line(4, b"1::F::1::10::0"), rf"{U}:4: user listed twice, value 1"),
+    "user twice": ("users", line(4, b"1::F::1::10::0"), rf"{U}:4: user listed twice, value '1'"),
     "gender": ("users", line(4, b"4::X::1::10::0"), rf"{U}:4: unknown gender, value 'X'"),
     "age": ("users", line(4, b"4::F::2::10::0"), rf"{U}:4: unknown age, value '2'"),
 }  # fmt: skip
@@ -87,9 +86,12 @@ def root(tiny_root: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_root, tmp_path / "root")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("case", FAULTS)
-def test_bad_data_are_refused_by_every_command(root, tmp_path, command: str, case: str) -> None:
+ONE_EACH = [("evaluate", case) for case in FAULTS]
+EVERY_COMMAND = [(command, "rating 6") for command in COMMANDS if command != "evaluate"]
+
+
+@pytest.mark.parametrize(("command", "case"), ONE_EACH + EVERY_COMMAND)
+def test_bad_data_are_refused(root, tmp_path, command: str, case: str) -> None:
     name, change, says = FAULTS[case]
     path = root / "ml-1m" / f"{name}.dat"
     content = change(path.read_bytes())
@@ -177,4 +179,4 @@ def started(tiny_root, tmp_path_factory) -> Iterator[dict[str, subprocess.Popen]
 def test_the_status_of_the_process_is_that_of_the_command(started, command: str) -> None:
     out, err = started[command].communicate(timeout=120)
     ended = Ended(started[command].returncode, out, err)
-    assert_refused(ended, rf"^{command}: .*ratings\.dat:2: rating out of range, value 6")
+    assert_refused(ended, rf"^{command}: .*ratings\.dat:2: rating is not one of .* value '6'")

@@ -9,6 +9,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import HTTPMessage, IncompleteRead
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 
 import data.download as module
 from data import DownloadError, load_dataset
+from data.datasets import REGISTRY
 from data.download import Archive, OnlyHttps, download_archive
+from data.movielens import ML_1M
 
 WriteFolder = Callable[..., Path]
 Members = dict[str | zipfile.ZipInfo, bytes]
@@ -53,7 +56,9 @@ def zip_of(members: Members) -> bytes:
 
 def archive_of(content: bytes, **changed) -> Archive:
     md5, sha256 = hashlib.md5(content).hexdigest(), hashlib.sha256(content).hexdigest()
-    return Archive(**{"name": "ml-1m", "url": URL, "md5": md5, "sha256": sha256, **changed})
+    sizes = {"most_bytes": 1 << 20, "most_unpacked_bytes": 1 << 22}
+    pins = {"url": URL, "md5": md5, "sha256": sha256, "files": ML_1M.files}
+    return Archive(**{"name": "ml-1m", "folder": "ml-1m", **sizes, **pins, **changed})
 
 
 @pytest.fixture
@@ -90,7 +95,8 @@ def assert_refused(archive: Archive, root: Path, message: str) -> None:
 def test_download_then_load(root: Path, members: Members, serve, monkeypatch, write_ml_1m) -> None:
     content = zip_of(members)
     response = serve(content)
-    monkeypatch.setitem(module.ARCHIVES, "ml-1m", archive_of(content))
+    pinned = replace(REGISTRY["ml-1m"], archive=archive_of(content))
+    monkeypatch.setitem(REGISTRY, "ml-1m", pinned)
     ratings = load_dataset("ml-1m", root)
     assert ratings.fingerprint() == load_dataset("ml-1m", write_ml_1m().parent).fingerprint()
     assert [path.name for path in root.iterdir()] == ["ml-1m"]
@@ -99,12 +105,24 @@ def test_download_then_load(root: Path, members: Members, serve, monkeypatch, wr
     assert load_dataset("auto", root).fingerprint() == ratings.fingerprint()
 
 
-def test_the_pinned_archives_are_https() -> None:
-    assert set(module.ARCHIVES) == {"ml-1m", "ml-100k"}
-    for archive in module.ARCHIVES.values():
-        assert archive.url.startswith("https://files.grouplens.org/")
+def test_every_archive_is_pinned_and_has_its_own_limits() -> None:
+    archives = {name: found.archive for name, found in REGISTRY.items() if found.archive}
+    assert set(archives) == {"ml-1m", "ml-100k", "ml-10m", "ml-20m", "ml-25m", "ml-32m"}
+    for name, archive in archives.items():
+        assert archive.url == f"https://files.grouplens.org/datasets/movielens/{name}.zip"
         assert re.fullmatch("[0-9a-f]{32}", archive.md5)
-        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        assert archive.sha256 is None or re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        ratings = 20 * REGISTRY[name].size[1]  # bytes, as text
+        assert ratings < archive.most_unpacked_bytes < 64 << 26
+        assert archive.most_bytes < archive.most_unpacked_bytes
+
+
+def test_the_folder_in_an_archive_may_have_another_name(root: Path, members, serve) -> None:
+    content = zip_of({f"ml-10M100K/{name[6:]}": found for name, found in members.items()})
+    serve(content)
+    archive = archive_of(content, name="ml-10m", folder="ml-10M100K", sha256=None)
+    assert download_archive(archive, root) == root / "ml-10m"
+    assert sorted(path.name for path in (root / "ml-10m").iterdir()) == sorted(ML_1M.files)
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha256"])

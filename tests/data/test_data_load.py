@@ -1,12 +1,14 @@
 """Which data set `load_dataset` answers with, and when it refuses."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import data.download
 from data import DataError, DownloadError, load_dataset
+from data.datasets import REGISTRY
 
 WriteFolder = Callable[..., Path]
 
@@ -41,10 +43,49 @@ def test_named_data_is_never_replaced(tmp_path: Path, name: str) -> None:
 
 
 def test_auto_does_not_hide_bad_local_data(write_ml_1m: WriteFolder) -> None:
-    with pytest.raises(DataError, match="rating out of range, value 6"):
+    with pytest.raises(DataError, match=r"rating is not one of .* value '6'"):
         load_dataset("auto", write_ml_1m(ratings=("1::3::6::1",)).parent)
     with pytest.raises(DataError, match=r"users\.dat: missing"):
         load_dataset("auto", write_ml_1m(users=None).parent)
+
+
+def test_unknown_dataset() -> None:
+    with pytest.raises(DataError, match="'ml-1b': unknown; choose one of auto, ml-1m"):
+        load_dataset("ml-1b")
+
+
+@pytest.mark.parametrize("name", ["ml-latest-small", "lastfm", "coat"])
+def test_without_a_checksum_nothing_is_downloaded(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name}: no such folder, or empty; give it .* https://"):
+        load_dataset(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["auto", "ml-1m"])
+def test_the_root_may_be_the_folder_of_the_data_set(
+    write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = write_ml_1m()
+    monkeypatch.setenv("DRR_DATA_ROOT", str(folder))
+    assert load_dataset(name).fingerprint() == load_dataset("ml-1m", folder.parent).fingerprint()
+    renamed = folder.rename(folder.with_name("films"))
+    assert load_dataset(name, renamed).n_ratings == 6
+
+
+def test_the_folder_of_another_data_set_is_not_taken_for_it(tmp_path: Path) -> None:
+    other = tmp_path / "ml-25m"
+    other.mkdir()
+    (other / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.5,20\n")
+    (other / "movies.csv").write_text("movieId,title,genres\n1,One,Drama\n")
+    with pytest.raises(DownloadError, match="no network"):
+        load_dataset("ml-20m", other)
+
+
+def test_a_file_cut_between_lines_is_noticed(
+    write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(REGISTRY, "ml-1m", replace(REGISTRY["ml-1m"], size=(4, 7)))
+    load_dataset("ml-1m", write_ml_1m().parent)
+    assert "6 ratings, 7 were published" in capsys.readouterr().err
 
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:

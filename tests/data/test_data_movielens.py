@@ -1,5 +1,8 @@
 """Readers: exact on good files whatever their dress; the real files are counted."""
 
+import gzip
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import Ratings, load_dataset
-from data.movielens import read_ml_1m, read_ml_100k
+from data import DataError, Ratings, load_dataset
+from data.movielens import ML_1M, ML_100K, read_movielens
 
 SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WriteFolder = Callable[..., Path]
 BOM = b"\xef\xbb\xbf"
+
+
+def read_ml_1m(folder: Path) -> Ratings:
+    return read_movielens("ml-1m", folder, ML_1M)
+
+
+def read_ml_100k(folder: Path) -> Ratings:
+    return read_movielens("ml-100k", folder, ML_100K)
 
 
 def as_bytes(lines: tuple[str, ...], newline: str = "\n", encoding: str = "latin-1") -> bytes:
@@ -32,6 +43,10 @@ def test_ml_1m_by_hand(write_ml_1m: WriteFolder) -> None:
     names = np.array(ratings.demographic_names)
     assert len(names) == 2 + 7 + 21
     assert names[ratings.demographics[1] == 1].tolist() == ["gender=M", "age=56", "occupation=16"]
+    meant = [
+        ratings.demographic_columns[place] for place in np.flatnonzero(ratings.demographics[1])
+    ]
+    assert meant == [("gender", "M"), ("age", 56), ("occupation", 16)]
 
 
 def test_ml_100k_by_hand(tmp_path: Path) -> None:
@@ -51,6 +66,7 @@ def test_ml_100k_by_hand(tmp_path: Path) -> None:
     assert ratings.genre_names[int(ratings.genres[0].argmax())] == "Comedy"
     ages = ratings.demographics[:, 2:9].argmax(axis=1)
     assert ages.tolist() == [0, 1, 4, 5, 6]
+    assert ratings.demographic_columns[-1] == ("occupation", "writer")
 
 
 @pytest.mark.parametrize("name", ["ratings", "movies", "users"])
@@ -63,8 +79,10 @@ def test_ml_100k_by_hand(tmp_path: Path) -> None:
         lambda lines: as_bytes(lines) + b"\n\r\n",
         lambda lines: as_bytes(lines).rstrip(b"\n"),
         lambda lines: as_bytes(lines, encoding="utf-8"),
+        lambda lines: as_bytes(lines, "\r"),
+        lambda lines: gzip.compress(as_bytes(lines)),
     ],
-    ids=["crlf", "bom", "bom-crlf", "blank-end", "no-final-newline", "utf-8"],
+    ids=["crlf", "bom", "bom-crlf", "blank-end", "no-final-newline", "utf-8", "cr", "gzip"],
 )
 def test_dress_changes_nothing(write_ml_1m: WriteFolder, name: str, dress) -> None:
     plain = read_ml_1m(write_ml_1m()).fingerprint()
@@ -114,6 +132,137 @@ def test_round_trip(tmp_path: Path, events, titles: list[str], newline: str) -> 
         assert ratings.timestamps[row].tolist() == [event[3] for event in expected]
 
 
+# line 2 of ratings.dat -> what the message says
+BAD_RATING_LINES = {
+    "rating-inf": ("2::3::inf::1", "rating must be a number, value 'inf'"),
+    "rating-hex": ("2::3::0x3::1", "rating must be a number, value '0x3'"),
+    "rating-quoted": ('2::3::"3"::1', "rating must be a number, value '\"3\"'"),
+    "rating-between": ("2::3::3.25::1", "rating is not one of 1, 2, ... 5, value '3.25'"),
+    "user-words": ("<NA>::3::3::1", "user id is missing, .* value '<NA>'"),
+    "user-minus-1": ("-1::3::3::1", "user id is missing, .* value '?-1"),
+    "user-zero": ("0::3::3::1", "unknown user, value '?0"),
+    "movie-missing": ("2::\\N::3::1", "movie id is missing, .* value '.*N'"),
+    "movie-text": ("2::1e0::3::1", "unknown movie, value '1e0'"),
+    "time-negative": ("2::3::3::-1", "timestamp is negative or no whole number, value -1"),
+    "time-float": ("2::3::3::1.5", "timestamp is negative or no whole number, value 1.5"),
+    "time-huge": (f"2::3::3::{'9' * 400}", "timestamp must be .* value '999"),
+    "extra-field": ("2::3::3::1::8", "not 4 fields .* value '2::3::3::1::8'"),
+    "single-colons": ("2:3:3:1", "not 4 fields .* value '2:3:3:1'"),
+    "triple-colon": ("2:::3::3::1", "unknown movie, value ':3'"),
+    "duplicate": ("1::3::4::200", "movie that the user rated before, value '?3"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RATING_LINES)
+def test_bad_rating_line(write_ml_1m: WriteFolder, case: str) -> None:
+    bad, expected = BAD_RATING_LINES[case]
+    folder = write_ml_1m(ratings=("1::3::5::100", bad, "1::1::3::100", "2::7::1::50"))
+    with pytest.raises(DataError, match=expected) as caught:
+        read_ml_1m(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{folder / 'ratings.dat'}:2: ") and "\n" not in message
+    assert message.endswith("correct the line, or restore the file") and len(message) < 500
+
+
+def test_every_kind_of_fault_is_counted_with_its_first_line(write_ml_1m: WriteFolder) -> None:
+    rows = ("1::3::5::1", "9::3::5::1", "1::7::9::1", "1::1::8::1", "8::7::2::1", "null::7::2::1")
+    with pytest.raises(DataError) as caught:
+        read_ml_1m(write_ml_1m(ratings=rows))
+    kinds = [part.split("ratings.dat:")[1] for part in str(caught.value).split("; ")[:3]]
+    assert re.fullmatch(r"2: unknown user, value '?9'? \(2 rows\)", kinds[0])
+    assert kinds[1].startswith("3: rating is not one of") and kinds[1].endswith("'9' (2 rows)")
+    assert kinds[2].startswith("6: user id is missing")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "expected"),
+    [
+        ("u.data", "1\t1\t7\t3", "rating is not one of"),
+        ("u.data", "1 1 3 3", "not 4 fields"),
+        ("u.data", "1\t\t1\t3", "movie id is missing, .* value ''"),
+        ("u.item", "1|short|a", "not 24 fields"),
+        ("u.item", "2|T|||u|" + "|".join("2" * 19), "genre flag must be 0 or 1, value '2'"),
+        ("u.user", "2|old|M|writer|0", "unknown age, value 'old'"),
+        ("u.user", "2|20|?|writer|0", r"unknown gender, value '\?'"),
+    ],
+)
+def test_bad_ml_100k_line(tmp_path: Path, file: str, line: str, expected: str) -> None:
+    good = {
+        "u.data": "1\t1\t5\t2",
+        "u.item": "1|T|||u|" + "|".join("0" * 19),
+        "u.user": "1|20|M|writer|0",
+    }
+    for name, first in good.items():
+        (tmp_path / name).write_text(f"{first}\n{f'{line}{chr(10)}' if name == file else ''}")
+    with pytest.raises(DataError, match=expected) as caught:
+        read_ml_100k(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / file}:2: ")
+
+
+def put_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("name", ["ratings", "movies", "users"])
+@pytest.mark.parametrize(
+    ("put", "expected"),
+    [
+        (Path.mkdir, "cannot be read .Is a directory"),
+        (put_pipe, "is a pipe or device; give a file"),
+    ],
+)
+def test_no_file_in_place_of_a_file(write_ml_1m: WriteFolder, name: str, put, expected) -> None:
+    folder = write_ml_1m(**{name: None})
+    put(folder / f"{name}.dat")
+    with pytest.raises(DataError, match=rf"{name}\.dat: {expected}"):
+        read_ml_1m(folder)
+
+
+def write_csv_layout(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "movies.csv").write_text(
+        'movieId,title,genres\n7,"Heat, The (1995)",Action|IMAX\n5,"Say ""A"" (1999)",'
+        "(no genres listed)\n"
+    )
+    (folder / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n1,7,4.5,20\n1,5,0.5,10\n2,7,3.0,5\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("name", ["ml-latest-small", "ml-20m", "ml-25m", "ml-32m"])
+def test_the_layout_with_headers(tmp_path: Path, name: str) -> None:
+    folder = write_csv_layout(tmp_path / name)
+    ratings = load_dataset(name, tmp_path)
+    assert (ratings.name, ratings.scale) == (name, (0.5, 5.0))
+    assert ratings.titles == ('Say "A" (1999)', "Heat, The (1995)")
+    assert ratings.genre_names == ("Action", "IMAX")
+    assert ratings.genres.tolist() == [[False, False], [True, True]]
+    assert ratings.values.tolist() == [0.5, 4.5, 3.0]
+    assert ratings.demographics.shape == (2, 0) and ratings.demographic_columns == ()
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,7,4.2,20\nx,5,1,1\n")
+    with pytest.raises(DataError, match=r":2: rating is not one of 0.5, 1, .*:3: unknown user"):
+        load_dataset(name, tmp_path)
+    (folder / "ratings.csv").write_text("user,movie,rating,time\n1,7,4.2,20\n")
+    with pytest.raises(DataError, match=r":1: columns .*expected userId, movieId, rating"):
+        load_dataset(name, tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["ml-10m", "ml-10M100K"])
+def test_ml_10m_in_a_folder_of_either_name(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "ratings.dat").write_text(
+        "1::122::5::838985046\n1::185::0.5::8\n2::122::4.5::9\n"
+    )
+    (tmp_path / folder / "movies.dat").write_text(
+        "122::Boomerang (1992)::Comedy|Romance\n185::Net::\n"
+    )
+    ratings = load_dataset("ml-10m", tmp_path)
+    assert ratings.titles == ("Boomerang (1992)", "Net")
+    assert ratings.values.tolist() == [0.5, 5.0, 4.5]
+    assert ratings.genres.tolist() == [[True, True], [False, False]]
+
+
 @pytest.mark.realdata
 def test_ml_1m_counts(real_ml_1m: Ratings) -> None:
     assert (real_ml_1m.n_users, real_ml_1m.n_items, real_ml_1m.n_ratings) == (6040, 3883, 1_000_209)
@@ -139,3 +288,21 @@ def test_ml_100k_counts(real_root: Path) -> None:
     assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (943, 1682, 100_000)
     assert ratings.demographics.shape == (943, 30)
     assert len(ratings.genre_names) == 19
+
+
+@pytest.mark.realdata
+def test_ml_latest_small_counts(real_root: Path) -> None:
+    ratings = load_dataset("ml-latest-small", real_root)
+    assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (610, 9742, 100_836)
+    assert ratings.genres.shape == (9742, 19)
+
+
+@pytest.mark.realdata
+def test_one_bad_line_in_a_million_is_found(real_root: Path, tmp_path: Path) -> None:
+    for name in ("movies.dat", "users.dat"):
+        (tmp_path / name).symlink_to((real_root / "ml-1m" / name).resolve())
+    lines = (real_root / "ml-1m" / "ratings.dat").read_bytes().split(b"\n")
+    lines[765_432] = lines[765_432].replace(b"::", b"::1e", 1)
+    (tmp_path / "ratings.dat").write_bytes(b"\n".join(lines))
+    with pytest.raises(DataError, match=r"ratings\.dat:765433: unknown movie, value '1e"):
+        read_ml_1m(tmp_path)

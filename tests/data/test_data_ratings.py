@@ -92,6 +92,17 @@ def test_arrays_are_read_only(name: str) -> None:
         getattr(ratings_of(TOY), name)[0] = 1
 
 
+def test_the_held_out_part_follows_its_ratings() -> None:
+    columns = list(zip(*TOY, strict=True))
+    held_out = np.array([True, False, True, False, False])
+    ratings = Ratings.from_events("toy", *columns, held_out=held_out)
+    assert ratings.items[ratings.held_out].tolist() == [3, 0]  # the items 4 and 0
+    assert ratings.keep(ratings.held_out).held_out.tolist() == [True, True]
+    assert ratings.repeated(2).held_out.tolist() == ratings.held_out.tolist() * 2
+    plain = Ratings.from_events("toy", *columns)
+    assert not plain.held_out.any() and plain.fingerprint() != ratings.fingerprint()
+
+
 def test_fingerprint_follows_the_data() -> None:
     other = [(2, 0, 3.0, 9), *TOY[1:]]
     assert ratings_of(TOY).fingerprint() == ratings_of(TOY).fingerprint()

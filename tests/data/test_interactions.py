@@ -1,6 +1,7 @@
 """Any user, item, rating file: by hand, in every dress, and against a loop over the rows."""
 
 import csv
+import gzip
 import math
 from collections import Counter
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import data.delimited
+import data.tables
 from data import DataError, Ratings, load_dataset, read_interactions
+from data.interactions import MISSING
 
 SLOW_OK = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -63,6 +65,20 @@ def test_a_shop_by_hand(shop: Path) -> None:
     assert ratings.titles == ()
 
 
+@pytest.mark.parametrize(
+    ("lines", "column"),
+    [
+        (("id,year,Title", "12,1815,Emma", "007,1922,Ulysses", "x 9,2000,NaN"), None),
+        (("author,isbn,name", "A,12,Emma", "J,007,Ulysses", "X,x 9,null"), None),
+        (("isbn,author,label", "12,A,Emma", "007,J,Ulysses", "x 9,X,"), "label"),
+    ],
+)
+def test_titles_are_found_by_their_header(shop: Path, lines, column: str | None) -> None:
+    titles = write(shop.parent / "titles.csv", lines)
+    ratings = read_interactions(shop, **COLUMNS, titles=titles, title_column=column)
+    assert ratings.titles == ("Ulysses", "Emma", "x 9")
+
+
 def test_titles_fall_back_to_the_id(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     titles = write(shop.parent / "titles.csv", TITLES)
     ratings = read_interactions(shop, **COLUMNS, titles=titles)
@@ -78,7 +94,24 @@ def test_integers_are_integers_and_sorted_as_such(tmp_path: Path) -> None:
     assert ratings.user_ids.dtype == np.int64
 
 
-@pytest.mark.parametrize("other", ["07", "+7", "7.0", "a", "9" * 19])
+def test_whole_numbers_are_one_id_however_they_are_written(tmp_path: Path) -> None:
+    lines = ("user,item,rating", "31,8.0,1", "31.0,8.00,5", "40, 9. ,5", "40.0,-3,2")
+    ratings = read_interactions(write(tmp_path / "x.csv", lines))
+    assert ratings.user_ids.tolist() == [31, 40]
+    assert ratings.item_ids.tolist() == [-3, 8, 9]
+
+
+def test_numbers_that_a_spreadsheet_cut_short_are_doubted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ("user,isbn,rating", "a,9.78037E+12,1", "a,9.78014E+12,5", "b,9.78037E+12,2", "b,x,2")
+    read_interactions(write(tmp_path / "x.csv", lines), item="isbn")
+    warning = capsys.readouterr().err
+    assert "x.csv:2: isbn is a number that a spreadsheet cut short: 2 different ids" in warning
+    assert "'9.78037E+12' (3 rows)" in warning
+
+
+@pytest.mark.parametrize("other", ["07", "+7", "7.5", "a", "9" * 19])
 def test_one_id_that_is_no_plain_integer_makes_all_of_them_text(tmp_path: Path, other: str) -> None:
     lines = ("user,item,rating", "1,7,1", f"1,{other},5", "2,7,3")
     ratings = read_interactions(write(tmp_path / "x.csv", lines))
@@ -97,6 +130,20 @@ SAME = {
     "no final newline": lambda path: path.write_text("\n".join(SHOP)),
     "semicolons": lambda path: write(path, tuple(line.replace(",", ";") for line in SHOP)),
     "tabs": lambda path: write(path, tuple(line.replace(",", "\t") for line in SHOP)),
+    "colons": lambda path: write(path, tuple(line.replace(",", "::") for line in SHOP)),
+    "crcrlf": lambda path: write(path, SHOP, "\r\r\n"),
+    "gzip": lambda path: path.write_bytes(gzip.compress(write(path, SHOP).read_bytes())),
+    "sep=": lambda path: write(path, ("sep=;", *(line.replace(",", ";") for line in SHOP))),
+    "decimal comma": lambda path: write(
+        path, tuple(line.replace(",", ";").replace("4.5", "4,5") for line in SHOP)
+    ),
+    "quoted between tabs": lambda path: write(
+        path, tuple(quoted(line).replace(",", "\t") for line in SHOP)
+    ),
+    "text over lines": lambda path: write(
+        path, (f"{SHOP[0]},review", *(f'{line},"fine,\nI say ""so"""' for line in SHOP[1:]))
+    ),
+    "blank lines": lambda path: write(path, (*SHOP[:3], "", *SHOP[3:])),
     "bars": lambda path: write(path, tuple(line.replace(",", "|") for line in SHOP)),
     "blanks": lambda path: write(path, tuple(line.replace(",", " , ") for line in SHOP)),
     "quoted": lambda path: write(path, tuple(map(quoted, SHOP))),
@@ -123,12 +170,26 @@ def test_without_a_header_columns_go_by_number(shop: Path) -> None:
     assert read_interactions(shop, **columns, header=False).fingerprint() == plain
 
 
-def test_latin_1_and_a_delimiter_that_must_be_given(tmp_path: Path) -> None:
-    lines = ("user item rating", "Zoë a,b 1", "Zoë c 5", "Jo c 2")
-    path = write(tmp_path / "x.csv", lines, encoding="latin-1")
+def test_a_line_that_is_no_utf_8_is_announced_and_leaves_the_others_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ("user item rating", "Zo\u00eb a,b 1", "Zo\u00eb c 5", "Jo c 2")
+    path = write(tmp_path / "x.csv", lines)
+    path.write_bytes(path.read_bytes() + "Andr\u00e9 c 3\n".encode("latin-1"))
     ratings = read_interactions(path, delimiter="space")
-    assert ratings.user_ids.tolist() == ["Jo", "Zoë"]
-    assert ratings.item_ids.tolist() == ["a,b", "c"]
+    assert ratings.user_ids.tolist() == ["Andr\u00e9", "Jo", "Zo\u00eb"]
+    assert (
+        "x.csv:5: not UTF-8, value 'Andr\\xe9 c 3'; read as Latin-1, 1 " in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "cp1252", "utf-16", "utf-8"])
+def test_the_encoding_can_be_given(tmp_path: Path, encoding: str) -> None:
+    name = {"gbk": "\u4e66", "cp1252": "\u201cA\u201d"}.get(encoding, "\u00e9")
+    lines = (f"{name},item,rating", f"a,{name},1", "a,y,5", f"b,{name},2")
+    path = write(tmp_path / "x.csv", lines, encoding=encoding)
+    ratings = read_interactions(path, user=name, encoding=encoding, titles=path)
+    assert ratings.item_ids.tolist() == sorted([name, "y"])
 
 
 def test_between_tabs_quotation_marks_are_text(tmp_path: Path) -> None:
@@ -214,6 +275,37 @@ def test_ratings_that_are_all_equal_are_events(
     assert (given.scale, given.values.tolist()) == ((1.0, 7.0), [7.0, 7.0, 7.0])
 
 
+def stars(*more: str) -> tuple[str, ...]:
+    return ("user,item,rating", *(f"{n // 5},{n % 5},{n % 5 + 1}" for n in range(60)), *more)
+
+
+@pytest.mark.parametrize(
+    ("rating", "scale", "warned"),
+    [(55, None, True), (-9, None, True), (7, None, False), (55, (1, 60), False)],
+)
+def test_a_rating_far_from_all_others_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rating: int, scale, warned: bool
+) -> None:
+    read_interactions(write(tmp_path / "x.csv", stars(f"3,77,{rating}")), scale=scale)
+    says = "x.csv:62: rating is far from nearly all others (1 to 5)"
+    found = capsys.readouterr().err
+    assert (says in found and f"value {rating}" in found) == warned
+
+
+def test_bad_rows_are_left_out_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "x.csv", stars())
+    plain = read_interactions(path).fingerprint()
+    capsys.readouterr()
+    bad = ("n/a,5,3", "99,undefined,3", ",,x", "4,88,much", "-1,3,4", "5,2")
+    write(path, (*stars()[:9], *bad, *stars()[9:]))
+    assert read_interactions(path, skip_bad=True).fingerprint() == plain
+    said = capsys.readouterr().err
+    assert "left out 6 rows: " in said and "x.csv:10: user id is missing" in said
+    assert "value 'n/a' (3 rows)" in said and "x.csv:15: not 3 fields" in said
+
+
 def test_it_says_how_the_file_was_understood(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +323,11 @@ def test_load_dataset_reads_it(shop: Path) -> None:
         load_dataset("csv")
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=".-"),
+    min_size=1,
+    max_size=4,
+).filter(lambda name: name.lower() not in MISSING)
 VALUES = st.floats(-100, 100, width=32)
 TIMES = st.integers(-(2**60), 2**60)
 EVENTS = st.lists(st.tuples(NAMES, NAMES, VALUES, TIMES), min_size=1, max_size=40)
@@ -273,7 +369,7 @@ def test_csv_and_parquet_bring_back_the_same_ratings(
 
 def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read_interactions(shop, **COLUMNS).fingerprint()
-    monkeypatch.setattr(data.delimited, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
     assert read_interactions(shop, **COLUMNS).fingerprint() == plain
 
 
@@ -284,7 +380,7 @@ def test_typed_parquet_columns(shop: Path, monkeypatch: pytest.MonkeyPatch) -> N
     frame["customer"] = frame["customer"].astype("category")
     frame["stars"] = frame["stars"].astype(np.float32)
     frame.to_parquet(shop)
-    monkeypatch.setattr(data.delimited, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
     assert read_interactions(shop, **COLUMNS).fingerprint() == plain
     numbers = pd.DataFrame({"user": [2, 1, 2], "item": [5, 5, 6], "rating": [1, 2, 3]})
     numbers.to_parquet(shop)

@@ -1,51 +1,49 @@
 """Files that cannot be meant: one message with file, line, value and what to do."""
 
+import gzip
+import json
 import os
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from data import DataError, read_interactions
-from data.delimited import DELIMITERS
 
-SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 GOOD = ("1,1,5,10", "1,2,3,20", "2,1,1,30")
 
 # a line among good ones -> what the message says
 BAD_LINES = {
     "rating-text": ("3,3,good,1", "rating must be a number, value 'good'; correct or remove"),
     "rating-empty": ("3,3,,1", "rating must be a number, value ''"),
-    "rating-nan": ("3,3,nan,1", "rating must be a number, value 'nan'"),
     "rating-na": ("3,3,NA,1", "rating must be a number, value 'NA'"),
     "rating-inf": ("3,3,-inf,1", "rating must be a number, value '-inf'"),
     "rating-huge": ("3,3,1e16,1", "rating must be a number, value '1e16'"),
     "rating-underscore": ("3,3,1_0,1", "rating must be a number, value '1_0'"),
     "rating-hex": ("3,3,0x3,1", "rating must be a number, value '0x3'"),
-    "rating-slash": ("3,3,4/5,1", "rating must be a number, value '4/5'"),
-    "rating-low": ("3,3,0.5,1", "rating is outside 1 to 5, value 0.5; correct or remove the row"),
-    "rating-high": ("3,3,6,1", "rating is outside 1 to 5, value 6; .* or change --csv.scale"),
-    "user-empty": (",3,3,1", "user id is missing, .* value ''"),
-    "user-blank": ("  ,3,3,1", "user id is missing, .* value '  '"),
-    "item-empty": ("3,,3,1", "item id is missing, .* value ''"),
+    "rating-thousands": ('3,3,"1,234",1', "rating must be a number, value '1,234'"),
+    "rating-low": (
+        "3,3,0.5,1",
+        r"rating is outside the scale of 1 to 5 \(--csv.scale\), value 0.5",
+    ),
+    "rating-high": ("3,3,6,1", "rating is outside the scale .* value 6"),
     "item-long": (f"3,{'x' * 257},3,1", "item id is missing, or longer than 256 characters"),
     "time-text": ("3,3,3,monday", "timestamp must be a number or a date such as .* 'monday'"),
     "time-empty": ("3,3,3,", "timestamp must be a number or a date .* value ''"),
     "time-american": ("3,3,3,05/31/2024", "timestamp must be a number or a date .*'05/31/2024'"),
     "time-month-13": ("3,3,3,2024-13-01", "timestamp must be a number or a date .*'2024-13-01'"),
     "time-huge": ("3,3,3,1e19", "timestamp must be a number or a date .* value '1e19'"),
-    "short": ("3,3,3", r"3 field.s., value .*; expected 4 as in the first line"),
-    "long": ("3,3,3,1,9", r"5 field.s., value .*; expected 4 .* --csv.delimiter"),
-    "decimal-comma": ("3,3,3,5,1", r"5 field.s., value .*'3', '5'"),
-    "blank": ("", r"0 field.s."),
-    "blanks": ("   ", r"1 field.s., value .*'   '"),
-    "other-delimiter": ("3;3;3;1", r"1 field.s., value .*'3;3;3;1'"),
+    "short": ("3,3,3", r"not 4 fields \(user, item, rating, timestamp\) .*, value '3,3,3'"),
+    "long": ("3,3,3,1,9", "not 4 fields .*, value '3,3,3,1,9'"),
+    "blanks": ("   ", "not 4 fields .*, value '   '"),
+    "other-delimiter": ("3;3;3;1", "not 4 fields .*separated by ',', value '3;3;3;1'"),
     "stray-quote": ('3,"x"y,3,1', "',' expected after '\"'; correct the quotation marks"),
     "nul": ("3,3\0,3,1", r"NUL byte, value '\\x00'; not plain text: unpack or convert it"),
 }
+# Words for "nothing there", in any column of ids.
+NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-", "-1")
 
 
 def write(path: Path, lines: tuple[str, ...], header: str = "user,item,rating,timestamp") -> Path:
@@ -72,6 +70,68 @@ def test_bad_line(tmp_path: Path, case: str, place: int) -> None:
     assert message.startswith(f"{path}:{place + 2}: ")
 
 
+@pytest.mark.parametrize("column", ["user", "item"])
+@pytest.mark.parametrize("word", NOBODY)
+def test_a_missing_id_is_nobody(tmp_path: Path, word: str, column: str) -> None:
+    rows = [f"{word},3,3,1" if column == "user" else f"3,{word},3,1"] * 3
+    path = write(tmp_path / "x.csv", (*GOOD, *rows))
+    message = assert_refused(path, rf"x.csv:5: {column} id is missing, .* value .* \(3 rows\)")
+    assert message.endswith("leave them out with --csv.skip-bad")
+
+
+def test_minus_1_among_negative_ids_or_text_is_an_id(tmp_path: Path) -> None:
+    for other in ("-2", "x"):
+        path = write(tmp_path / "x.csv", (*GOOD, f"1,{other},4,5", "1,-1,4,6"))
+        assert "-1" in read_interactions(path).item_ids.astype(str)
+
+
+def test_all_kinds_of_faults_are_counted_in_one_message(tmp_path: Path) -> None:
+    rows = ("ann,tea,3", "ann,milk,-2", ",tea,1", "bob,tea,x", "bob,,1", "bob,milk,-7", "bob,tea")
+    path = write(tmp_path / "x.csv", rows, header="customer,item,quantity")
+    with pytest.raises(DataError) as caught:
+        read_interactions(path, user="customer", rating="quantity", feedback="counts")
+    *kinds, _ = str(caught.value).split("; ")
+    assert [kind.removeprefix(f"{path}:").split(",")[0] for kind in kinds] == [
+        "3: count is negative",
+        "4: customer id is missing",
+        "5: quantity must be a number",
+        "6: item id is missing",
+        "8: not 3 fields (customer",
+    ]
+    assert kinds[0].endswith("value -2 (2 rows)") and kinds[1].endswith("value ''")
+
+
+def test_lines_are_counted_over_line_breaks_in_fields(tmp_path: Path) -> None:
+    rows = ('1,1,5,"a\nb\nc"', "1,2,3,", '2,1,x,"d\ne"', "2,2,y,")
+    path = write(tmp_path / "x.csv", rows, header="user,item,rating,review")
+    assert_refused(path, r"x.csv:6: rating must be a number, value 'x' \(2 rows\)")
+
+
+def test_advice_for_json_works(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    rows = [{"user": "007", "item": n, "rating": n % 5 + 1} for n in range(6)]
+    rows += [{**row, "user": "008"} for row in rows]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(DataError, match="is JSON, not a table; convert it: python -c") as caught:
+        read_interactions(path)
+    code = str(caught.value).split('python -c "')[1].removesuffix('"')
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert read_interactions(tmp_path / "x.jsonl.csv").user_ids.tolist() == ["007", "008"]
+
+
+def test_advice_for_escaped_quotes_works(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", (*GOOD, '3,"say \\"hi\\"",3,1'))
+    assert_refused(path, r'x.csv:5: .*one inside a quoted field is written twice, "", not \\"')
+    path.write_text(path.read_text().replace('\\"', '""'))
+    assert 'say "hi"' in read_interactions(path).item_ids.tolist()
+
+
+def test_two_columns_are_events(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", ("1,1", "1,2", "2,1"), header="user,item")
+    assert_refused(path, "'rating': no such column; .*add --csv.feedback events; there are 'user'")
+    assert read_interactions(path, feedback="events").n_ratings == 3
+
+
 def test_lines_count_from_1_without_a_header_too(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", ("1,2,3", "2,2,x"), header="1,1,5")
     columns = {"user": "1", "item": "2", "rating": "3", "header": False}
@@ -83,17 +143,14 @@ def test_lines_count_from_1_without_a_header_too(tmp_path: Path) -> None:
 BAD_FILES = {
     "empty": (b"", "empty"),
     "blank first line": (b"\nuser,item,rating\n1,1,1\n", "empty, or its first line is"),
-    "only a header": (b"user,item,rating\n", ":2: no rows; at least two users"),
+    "only a header": (b"user,item,rating\n", "no rows; at least two users"),
+    "only sep=": (b"sep=;\n", "no rows; give a file with ratings"),
     "one user": (b"user,item,rating\n1,1,1\n1,2,2\n", "ratings of 1 user only"),
     "one rating each": (b"user,item,rating\n1,1,1\n2,2,2\n", "no user has two ratings"),
     "no delimiter": (b"user item rating\n1 1 1\n", ":1: no tab, comma, .* --csv.delimiter"),
     "open quote": (b'user,item,rating\n1,"1,1\n1,2,2\n', ":2: unexpected end of data"),
-    "a field over lines": (
-        b'user,item,rating\n1,"1\n2",1\n',
-        ":2: a quoted field runs on to line 3",
-    ),
-    "blank line inside": (b"user,item,rating\n1,1,1\n\n1,2,2\n", r":3: 0 field"),
     "utf-16": ("user,item,rating\n1,1,1\n".encode("utf-16"), ":1: NUL byte"),
+    "cut gzip": (gzip.compress(bytes(999))[:-9], "damaged gzip file .*; restore it"),
     "zip": (b"PK\x03\x04,\x14\0\xff", ":1: NUL byte, .* unpack"),
     "not parquet": (b"PAR1 and then nothing", "not a readable Parquet file|needs pyarrow"),
 }
@@ -125,6 +182,11 @@ BAD_SETTINGS: dict[str, tuple[dict[str, object], str]] = {
         {"feedback": "counts", "positive": 9},
         "positive 9: must be above 0, up to 5",
     ),
+    "encoding": ({"encoding": "utf-9"}, "encoding 'utf-9': unknown; give one that Python knows"),
+    "title column": (
+        {"title_column": "tittle"},
+        "--csv.title-column 'tittle': no such column",
+    ),
     "missing titles": ({"titles": "nowhere.csv"}, "nowhere.csv: no such file"),
 }
 
@@ -134,7 +196,16 @@ def test_settings_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
     given, expected = BAD_SETTINGS[case]
     path = write(tmp_path / "x.csv", GOOD)
     with pytest.raises(DataError, match=expected):
-        read_interactions(path, **given)
+        read_interactions(
+            path, **{**given, **({"titles": path} if "title_column" in given else {})}
+        )
+
+
+def test_another_encoding_than_that_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", (*GOOD, "3,\u00e9,3,1"))
+    assert_refused(
+        path, r"not ascii .*value '\\xc3'.*; give another --csv.encoding", encoding="ascii"
+    )
 
 
 def test_a_name_that_two_columns_share(tmp_path: Path) -> None:
@@ -160,7 +231,7 @@ def test_counts_that_mean_nothing(tmp_path: Path, counts, expected: str) -> None
     ("titles", "expected"),
     [
         ("id,title\n8,Eight\n9,Nine\n", "a title for none of the 2 items, such as '1'"),
-        ("id\ttitle\n1,One\n", r":2: 1 field"),
+        ("id\ttitle\n1,One\n", r":2: not 2 fields"),
         ("id\n1\n", "no tab, comma"),
         ("", "empty"),
     ],
@@ -204,29 +275,6 @@ def test_parquet_rows_are_named(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"user": [1, 1, 2], "item": [1, 2, None], "rating": [1.0, None, 3.0]})
     frame.to_parquet(tmp_path / "x.parquet")
-    assert_refused(tmp_path / "x.parquet", r"x.parquet, row 3: item id is missing")
+    assert_refused(tmp_path / "x.parquet", r"row 2: rating must .* row 3: item id is missing")
     frame.fillna({"item": 7}).to_parquet(tmp_path / "x.parquet")
     assert_refused(tmp_path / "x.parquet", r"x.parquet, row 2: rating must be a number, value ''")
-
-
-JUNK = st.binary(max_size=60) | st.text('user,item\t;|"\r\n 019.-eE\0é', max_size=60).map(
-    str.encode
-)
-WITH_HEADER: Callable[[bytes], bytes] = b"user,item,rating\n1,1,1\n1,2,2\n2,2,3\n".__add__
-
-
-@SLOW_OK
-@given(JUNK | JUNK.map(WITH_HEADER), st.sampled_from([None, *DELIMITERS]))
-def test_any_file_is_read_or_refused(tmp_path: Path, junk: bytes, delimiter: str | None) -> None:
-    path = tmp_path / "x.csv"
-    path.write_bytes(junk)
-    try:
-        ratings = read_interactions(path, delimiter=delimiter)
-    except DataError as error:
-        assert str(error).startswith(str(path))
-        assert "\n" not in str(error)
-    else:
-        lines = [line for line in junk.replace(b"\r", b"\n").split(b"\n") if line]
-        assert ratings.n_ratings <= len(lines) - 1
-        assert ratings.values.min() >= ratings.scale[0]
-        assert ratings.values.max() <= ratings.scale[1]

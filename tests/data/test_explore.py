@@ -1,0 +1,260 @@
+"""`python -m data.explore`: what its page shows, says, leaves out, and refuses."""
+
+import base64
+import datetime
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from data.explore import __main__ as command
+from data.explore import people_sections, rating_sections
+from data.explore.html_page import Missing, Section, as_html
+from data.explore.rating_sections import Rows
+from data.ratings import Ratings
+from data.synthetic import SyntheticConfig, make_synthetic
+
+
+@pytest.fixture(scope="module")
+def small() -> Ratings:
+    config = SyntheticConfig(n_users=300, n_items=80, longest=60)
+    return replace(make_synthetic(config, seed=5), name="small")
+
+
+@pytest.fixture(scope="module")
+def bare() -> Ratings:
+    """Users, items and ratings; nothing else, and an order for timestamps."""
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(400)[:250], 20)
+    return Ratings.from_events("bare", users, items, rng.integers(1, 6, 250), np.arange(250))
+
+
+def made(rows: list[tuple], **more) -> Rows:
+    """From (user, item, rating, timestamp) rows."""
+    return Rows(Ratings.from_events("made", *np.array(rows).T, **more))
+
+
+def at(text: str) -> int:
+    return int(datetime.datetime.fromisoformat(f"{text}+00:00").timestamp())
+
+
+def drawn(section: Section, axes: int = 0) -> np.ndarray:
+    """The picture of a heat map, or the lengths of the bars."""
+    assert section.figure is not None
+    panel = section.figure.axes[axes]
+    if panel.images:
+        return np.asarray(panel.images[0].get_array())
+    return np.array([bar.get_width() for bar in panel.patches])
+
+
+def test_every_subject_is_there_for_a_full_data_set(small):
+    sections = command.explore(small)
+    assert [name for name, found in sections.items() if isinstance(found, Missing)] == []
+    assert sum(found.figure is not None for found in sections.values()) >= 11
+
+
+def test_what_a_data_set_lacks_is_said_and_left_out(bare):
+    sections = command.explore(bare)
+    there = {name for name, found in sections.items() if isinstance(found, Section)}
+    assert there >= {"Size", "Ratings", "Long tail"}
+    for name in ("Time gaps", "Life span of trends", "Activity by month", "Genres by year"):
+        assert "dates" in str(sections[name])
+    for name in ("Age and occupation", "Genres", "Genre by age group", "Generation gap"):
+        assert isinstance(sections[name], Missing)
+    assert "no titles and no genres and no demographics and no dates" in sections["Size"].text[-1]
+    assert "Left out: Genres. The data set has no genres." in as_html("bare", sections)
+
+
+def test_the_sentences_follow_the_data(small):
+    """The same data with ratings turned around say the opposite."""
+    turned = replace(small, values=6 - small.values)
+    before, after = (rating_sections.popularity(Rows(ratings)) for ratings in (small, turned))
+    assert "are rated higher" in before.title and "are rated lower" in after.title
+    positive = np.mean(small.values >= 4)
+    heights = rating_sections.heights(Rows(small))
+    assert f"{positive:.1%} of the ratings are positive" in heights.text[1]
+    size = rating_sections.size(Rows(small)).text[0]
+    assert re.findall(r"[\d,]*\d", size) == ["300", f"{small.n_ratings:,}", "80", "0", "0"]
+
+
+def test_the_rank_correlation_is_spearmans(small):
+    counts = np.bincount(small.items, minlength=80)
+    means = np.bincount(small.items, small.values) / counts
+    enough = counts >= rating_sections.FEW
+    expected = spearmanr(counts[enough], means[enough]).statistic
+    assert f"(rank correlation {expected:+.2f})" in rating_sections.popularity(Rows(small)).title
+
+
+def test_half_of_the_ratings():
+    rows = [(user, item, 3, user) for item, n in enumerate((5, 1, 4)) for user in range(n)]
+    section = rating_sections.long_tail(made(rows, item_ids=[0, 1, 2, 3]))
+    assert section.title == "Half of all ratings go to 25.0% of the items"
+    assert section.text[0].startswith("1 of 4 items")
+
+
+def test_weekdays_and_hours_are_those_of_the_calendar(small):
+    expected = np.zeros((7, 24))
+    for seconds in small.timestamps.tolist():
+        when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        expected[when.weekday(), when.hour] += 1
+    picture = drawn(rating_sections.clock(Rows(small)))
+    np.testing.assert_allclose(picture, expected / expected.sum() * expected.size)
+
+
+def test_months_have_no_holes_and_users_arrive_once():
+    times = ("2000-01-31 23:59:59", "2000-02-01 00:00:00", "2000-04-15 12:00:00")
+    rows = [(1, 1, 4, at(times[0])), (1, 2, 4, at(times[1])), (2, 1, 4, at(times[2]))]
+    section = rating_sections.months(made([*rows, (2, 2, 4, at(times[2]) + 86_400)]))
+    assert section.title == "2000-04 alone has 50% of the ratings"
+    heights = [[bar.get_height() for bar in panel.patches] for panel in section.figure.axes]
+    assert heights == [[1, 1, 0, 2], [1, 0, 0, 1]]
+
+
+def test_gaps_lie_between_ratings_of_one_user():
+    start, day = at("2000-01-01 00:00:00"), rating_sections.DAY
+    stamps = {1: [0, 0, 9, 70], 2: [50], 3: [0, 3601, 7300 + 40 * day]}
+    rows = [
+        (user, item, 3, start + second)
+        for user, seconds in stamps.items()
+        for item, second in enumerate(seconds)
+    ]
+    section = rating_sections.gaps(made(rows, user_ids=[1, 2, 3, 4]))  # user 4 rated nothing
+    assert drawn(section).tolist() == pytest.approx([0.2, 0.2, 0, 0.2, 0.2, 0, 0.2])
+    assert section.title.endswith("67% of the users came once")
+
+
+def test_a_trend_is_a_burst_beyond_what_the_month_explains():
+    """400 ratings a month, then a month of 4,000; one item gets its ratings in months 1 and 2."""
+    rows, user = [], 0
+    for month, size in enumerate((400, 400, 400, 4000, 400)):
+        for place in range(size):
+            item = 99 if month in (1, 2) and place < 60 else place % 20
+            rows.append((user := user + 1, item, 3, at(f"2000-0{month + 1}-02 00:00:00")))
+    section = rating_sections.trends(made(rows))
+    assert section.title == "0% of the trends last one month, the longest 2"
+    usual = 120 / 5600  # of all ratings
+    expected = [[0, 60 / 400 / usual, 60 / 400 / usual, 0, 0]]
+    np.testing.assert_allclose(drawn(section), expected)
+
+
+def test_groups_are_counted_by_their_demographics(small):
+    section = people_sections.groups(Rows(small))
+    one_hot = small.demographics.sum(axis=0)
+    assert drawn(section, 0).tolist() == one_hot[:2].tolist()  # F, M
+    assert drawn(section, 2).tolist() == one_hot[2:9].tolist()
+    assert re.search(r"The largest occupation is .*[a-z]", section.title)
+
+
+def test_genres_count_for_each_item_that_has_them(small):
+    section = people_sections.genres(Rows(small))
+    shares = sorted(small.genres[small.items].mean(axis=0), reverse=True)
+    found = drawn(section)
+    np.testing.assert_allclose(found, shares[: len(found)])
+
+
+def test_genre_shares_of_a_year_are_of_that_years_ratings():
+    years = ("2001", "2002")
+    rows = [
+        (user, item, 3, at(f"{year}-05-05 00:00:00"))
+        for year, wanted in zip(years, ((60, 20), (20, 60)), strict=True)
+        for item, count in enumerate(wanted)
+        for user in range(1_000 * int(year), 1_000 * int(year) + count)
+    ]
+    genres = np.array([[True, False], [True, True]])
+    section = people_sections.genres_by_year(made(rows, genres=genres, genre_names=("A", "B")))
+    lines = {line.get_label(): line.get_ydata().tolist() for line in section.figure.axes[0].lines}
+    assert lines == {"A": [1, 1], "B": [0.25, 0.75]}
+    assert section.title == "Share of the ratings from 2001 to 2002: B +50.0%, A +0.0%"
+
+
+def test_a_genre_of_an_age_group_is_compared_with_all_users(small):
+    section = people_sections.genres_by_age(Rows(small))
+    starts = [int(name[4:]) for name in small.demographic_names if name.startswith("age=")]
+    user_ages = np.array(starts)[small.demographics[:, 2:9].argmax(axis=1)]
+    names = [label.get_text() for label in section.figure.axes[0].get_yticklabels()]
+    ages = [int(label.get_text()[:-1]) for label in section.figure.axes[0].get_xticklabels()]
+    for row, name in enumerate(names):
+        has = small.genres[small.items, small.genre_names.index(name)]
+        for column, age in enumerate(ages):
+            mine = user_ages[small.users] == age
+            few = np.count_nonzero(has & mine) < people_sections.ENOUGH
+            expected = np.nan if few else has[mine].mean() / has.mean() - 1
+            assert drawn(section)[row, column] == pytest.approx(expected, nan_ok=True)
+
+
+def test_generations_disagree_where_they_surely_do():
+    """Item 0: the young like it; 1: the old do; 2: no difference; 3: too few ratings."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(200):
+        old = user % 2
+        stars = [5 - 2 * old, 1 + 3 * old, 3, 5 - 4 * old]
+        for item in range(4 if user < 20 else 3):
+            rows.append((user, item, np.clip(stars[item] + rng.integers(-1, 2), 1, 5), 0))
+    found = made(
+        rows,
+        titles=("A (1950)", "B (1951)", "C (1990)", "D (1990)"),
+        demographics=np.eye(2, dtype=np.float32)[np.arange(200) % 2],
+        demographic_names=("age=18", "age=56"),
+    )
+    section = people_sections.generations(found)
+    values = {item: {0: [], 1: []} for item in range(4)}
+    for user, item, value, _ in rows:
+        values[item][user % 2].append(value)
+    expected = [np.mean(values[item][0]) - np.mean(values[item][1]) for item in (1, 0)]
+    assert drawn(section, 1).tolist() == pytest.approx(expected)
+    labels = [label.get_text() for label in section.figure.axes[1].get_yticklabels()]
+    assert labels == ["B (1951)", "A (1950)"]
+
+
+def test_the_command_writes_a_page_that_needs_no_other_file(tiny_root, tmp_path, capsys):
+    arguments = ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--out", str(tmp_path / "r")]
+    assert command.main(arguments) == 0
+    printed = capsys.readouterr().out
+    html = (tmp_path / "r" / "explore.html").read_text()
+    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', html)
+    assert len(pictures) >= 6
+    assert all(base64.b64decode(data).startswith(b"\x89PNG") for _, data in pictures)
+    assert "src=" not in re.sub(r'src="data:[^"]+"', "", html) and "http" not in html
+    assert "Left out: Generation gap" in printed and "Left out: Generation gap" in html
+
+
+def test_a_file_of_ones_own_on_another_scale(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"u{n // 20},i{n % 20},{rng.uniform(-10, 10):.2f}" for n in range(400)]
+    (tmp_path / "jokes.csv").write_text("\n".join(["user,item,rating", *rows, ""]))
+    flags = ["--dataset", "csv", "--csv.path", str(tmp_path / "jokes.csv")]
+    assert command.main([*flags, "--csv.scale", "-10", "10", "--out", str(tmp_path / "r")]) == 0
+    html = (tmp_path / "r" / "explore.html").read_text()
+    assert "What is in jokes" in html and "on a scale from -10 to 10" in html
+
+
+def test_titles_cannot_break_the_page_or_command_the_terminal(tiny_root, monkeypatch, capsys):
+    section = Section('a <b> & "c" \x1b[2J', ("<script>alert(1)</script>",))
+    html = as_html("x<y", {"Some part": section, "Other": Missing("<i>")})
+    assert "<script>" not in html and "&lt;script&gt;" in html and "x&lt;y" in html
+    assert "has no &lt;i&gt;" in html
+    monkeypatch.setattr(command, "explore", lambda _: {"Some part": section})
+    command.main(
+        ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--out", str(tiny_root / "r")]
+    )
+    assert 'a <b> & "c" \ufffd[2J' in capsys.readouterr().out
+
+
+def test_the_made_up_data_set_says_so():
+    made_up = make_synthetic(SyntheticConfig(n_users=20, n_items=60))
+    assert any("made up" in sentence for sentence in rating_sections.size(Rows(made_up)).text)
+
+
+def test_what_cannot_be_done_is_one_line(capsys, tiny_root, tmp_path):
+    (tmp_path / "file").write_text("")
+    for flags, message in (
+        (("--dataset", "netflix"), "netflix"),
+        (("--dataset", "synthetic", "--data-root", "nowhere"), "nowhere"),
+        (("--data-root", str(tiny_root), "--out", str(tmp_path / "file" / "report")), "file"),
+    ):
+        assert command.main([*flags]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("explore: ") and message in error and error.count("\n") == 1
