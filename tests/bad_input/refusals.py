@@ -57,7 +57,8 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def assert_refused(ended: Ended, says: str, status: int = 2) -> None:
     assert ended.status == status, ended
-    assert ended.err.count("\n") == 1 and ended.out == "", ended
+    announced = [line.endswith(" ...") for line in ended.out.splitlines()]  # "reading the data ..."
+    assert ended.err.count("\n") == 1 and all(announced), ended
     assert "Traceback" not in ended.err
     assert re.search(says, ended.err), f"{says!r} not in {ended.err!r}"
     assert re.search(ADVICE, ended.err), f"no advice: {ended.err!r}"

@@ -106,14 +106,12 @@ def first_only(ratings: Ratings, users: np.ndarray) -> Ratings:
 
 
 UNUSABLE = {
-    "one rating each": (lambda r: first_only(r, np.arange(60)), "no user has two ratings"),
     "training users": (lambda r: first_only(r, np.arange(48)), "no user to train on has two"),
     "nothing liked": (lambda r: r.keep(~r.positive), "a positive rating left to find"),
     "nothing liked in training": (
         lambda r: r.keep(~r.positive | (r.users >= 48)),
         "no positive rating (4 or more) to train on",
     ),
-    "one user": (lambda r: r.keep(r.users == 0), "ratings of 1 user only"),
 }
 
 
@@ -197,12 +195,6 @@ def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
         run = train(begun.parent, "--run-name", "begun", "--resume")
         assert run.status == 2 and words in run.err and "Traceback" not in run.err
         assert (begun / "config.json").read_text() == text
-
-
-def test_the_printed_command_is_the_given_one_with_resume():
-    given = ("--dataset", "synthetic", "--agent.discount", "0.3")
-    assert program.resume_command(given) == "python train.py " + " ".join((*given, "--resume"))
-    assert program.resume_command((*given, "--resume")) == program.resume_command(given)
 
 
 def test_a_named_run_is_resumed_with_its_own_data(begun):
