@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from baselines import registry
-from baselines.ials import IALS
 from baselines.matrices import positives
 from config import Config, from_json
 from data import Ratings, load_dataset
@@ -110,12 +109,13 @@ def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
     -leaky: users' own vectors from a factorisation of everything. -stranger: the same vectors, each
     handed to another user. -inductive: fitted on `visible`, folded in from what is shown.
     """
-    sharp = {"k": 100, "alpha": 5.0, "regularisation": 1.0}
-    model = IALS(**sharp).fit(everything).model
+    from baselines.ials import IALS  # its library warns when it is imported
+
+    model = IALS(k=100, alpha=5.0, regularisation=1.0).fit(everything).model
     own = model.recalculate_user(np.arange(everything.n_users), positives(everything))
     others: FloatArray = np.roll(own, 1, axis=0)
     items, no_bias = model.item_factors, np.zeros(everything.n_items, np.float32)
-    inductive = IALS(**sharp).fit(visible)
+    inductive = IALS(k=100, alpha=5.0, regularisation=1.0).fit(visible)
     inductive.name = "ials-inductive"
     return [
         UserLookup("ials-leaky", own, items, no_bias),
