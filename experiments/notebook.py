@@ -16,13 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from baselines import registry
-from baselines.ials import IALS
-from baselines.profile import positives
+from baselines.matrices import positives
 from config import Config, from_json
 from data import Ratings, load_dataset
-from data.observation import FloatArray, Observation
-from data.policy import Policy
 from evaluation.plots import CurveRow
+from data.policy import FloatArray, Policy, States
 from evaluation.probes import UserLookup
 from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report, describe
@@ -92,17 +90,17 @@ def picture(figure: Figure, alt: str, dpi: int = 72) -> Image:
     """The figure as a small PNG; alt: what it shows, for those who do not see it."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    canvas.draw()
     drawn = Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     file = io.BytesIO()
     drawn.quantize(COLOURS, Picture.Quantize.MAXCOVERAGE).save(file, "png", optimize=True)
     return Image(file.getvalue(), alt=alt)  # type: ignore[no-untyped-call]
 
 
-def known_history(data: Ratings, observation: Observation) -> list[str]:
+def known_history(data: Ratings, states: States) -> list[str]:
     """Rating, title and genres of what one user rated before the first recommendation."""
-    known = zip(observation.known_items[0], observation.known_ratings[0], strict=True)
-    return [f"{rating:.0f}  {describe(data, item)}" for item, rating in known if item >= 0]
+    pairs = zip(states.items.tolist(), states.ratings.tolist(), strict=True)
+    return [f"{rating:.0f}  {describe(data, item)}" for item, rating in pairs]
 
 
 def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
@@ -111,14 +109,13 @@ def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
     -leaky: users' own vectors from a factorisation of everything. -stranger: the same vectors, each
     handed to another user. -inductive: fitted on `visible`, folded in from what is shown.
     """
-    def sharp() -> IALS:
-        return IALS(k=100, alpha=5.0, regularisation=1.0)
+    from baselines.ials import IALS  # its library warns when it is imported
 
-    model = sharp().fit(everything).model
+    model = IALS(k=100, alpha=5.0, regularisation=1.0).fit(everything).model
     own = model.recalculate_user(np.arange(everything.n_users), positives(everything))
     others: FloatArray = np.roll(own, 1, axis=0)
     items, no_bias = model.item_factors, np.zeros(everything.n_items, np.float32)
-    inductive = sharp().fit(visible)
+    inductive = IALS(k=100, alpha=5.0, regularisation=1.0).fit(visible)
     inductive.name = "ials-inductive"
     return [
         UserLookup("ials-leaky", own, items, no_bias),
