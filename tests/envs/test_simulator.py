@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from data import Ratings, load_dataset
+from data.observation import rating_to_reward
 from data.splits import split_by_time
 from embedding.table import EmbeddingTable
-from envs.rewards import rating_to_reward
 from envs.simulator import SETTINGS, Simulator
 
 

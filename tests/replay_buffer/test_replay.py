@@ -65,8 +65,8 @@ def test_frequencies_are_proportional_to_the_priorities():
     replay = filled(errors, alpha=0.7, eps=0.01)
     uniform = UniformReplay(50, SPEC)
     uniform.add(transitions(0, 50))
-    for replay, share in ((replay, (errors + 0.01) ** 0.7), (uniform, np.ones(50))):
-        drawn = replay.sample_many(40_000, 1, np.random.default_rng(3)).indices  # B = 1: independent
+    for subject, share in ((replay, (errors + 0.01) ** 0.7), (uniform, np.ones(50))):
+        drawn = subject.sample_many(40_000, 1, np.random.default_rng(3)).indices  # independent
         counts = np.bincount(drawn.ravel(), minlength=50)
         assert chisquare(counts, share / share.sum() * 40_000).pvalue > 1e-3
 
@@ -195,7 +195,9 @@ def test_bad_td_errors_are_refused_and_change_nothing():
         replay.sample(2, np.random.default_rng(0), progress=1.2)
     np.testing.assert_array_equal(replay._tree.leaves, before)
     replay.add(transitions(9, 1))
-    assert replay._tree.leaves[0] == pytest.approx((1 + 1e-3) ** 0.6)  # the largest so far, as before
+    assert replay._tree.leaves[0] == pytest.approx(
+        (1 + 1e-3) ** 0.6
+    )  # the largest so far, as before
 
 
 @pytest.mark.parametrize("priority", [0.0, np.nan])
