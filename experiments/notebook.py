@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from baselines.matrices import positives
 from IPython.display import Image, Markdown, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from baselines import registry
-from baselines.matrices import positives
 from config import Config, from_json
 from data import Ratings, load_dataset
-from evaluation.plots import CurveRow
 from data.policy import FloatArray, Policy, States
+from evaluation.plots import CurveRow
 from evaluation.probes import UserLookup
 from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report, describe

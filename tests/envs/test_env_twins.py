@@ -1,15 +1,14 @@
-"""VectorOfflineEnv and OfflineEnv: same starts, same actions, same trajectories."""
+"""VectorOfflineEnv and OfflineEnv: same starts, same actions, same trajectories; and equation 1."""
 
 import numpy as np
-import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.observation import Observation, answer_rewards
 from data.ratings import Ratings
-from envs.episodes import draw_starts
+from envs.episodes import draw_starts, windows
 from envs.offline import OfflineEnv
-
-pytest.importorskip("tensorflow")
 from envs.vector import VectorOfflineEnv
 
 
@@ -32,13 +31,17 @@ def games(draw):
     return ratings, setting, draw(st.sampled_from([0.0, 0.5, 1.0])), rng
 
 
+def numpy_of(observation):
+    return Observation(*(value.numpy() for value in observation))
+
+
 def compare(state, observations, infos, legal):
     """One row per episode; the twin marks padding by -1, the observation space by I."""
     for row, (observation, info) in enumerate(zip(observations, infos, strict=True)):
         padding = len(info["action_mask"])
-        items = np.where(state.items[row] < 0, padding, state.items[row])
+        items = np.where(state.window_items[row] < 0, padding, state.window_items[row])
         np.testing.assert_array_equal(observation["items"], items)
-        np.testing.assert_array_equal(observation["ratings"], state.ratings[row])
+        np.testing.assert_array_equal(observation["ratings"], state.window_ratings[row])
         np.testing.assert_array_equal(info["action_mask"].astype(bool), legal[row])
         assert observation["user"] == state.users[row]
 
@@ -56,10 +59,10 @@ def test_both_environments_play_the_same_episodes(game):
     state = vector.reset(users, starts)
     over = np.zeros(len(users), bool)
     for _ in range(setting["episode_length"]):
-        legal = vector.legal(state.users, state.seen).numpy()
+        legal = vector.legal(state).numpy()
         playing = np.flatnonzero(~over)
-        rows = type(state)(*(value.numpy()[playing] for value in state))
         kept = [results[i] for i in playing]
+        rows = numpy_of(state).rows(playing)
         compare(rows, [r[0] for r in kept], [r[-1] for r in kept], legal[playing])
         items = [rng.choice(np.flatnonzero(row)) if row.any() else 0 for row in legal]
         state, rewards, terminated, truncated = vector.step(state, np.array(items, np.int32))
@@ -68,3 +71,33 @@ def test_both_environments_play_the_same_episodes(game):
             expected = (float(rewards[i]), bool(terminated[i]), bool(truncated[i]))
             assert results[i][1:4] == expected
             over[i] = any(expected[1:])
+
+
+@settings(max_examples=25, deadline=None)
+@given(games())
+def test_equation_1_in_numpy_is_the_compiled_one(game):
+    """Three answers of everybody, whatever is shown: the same windows, answers and rewards."""
+    ratings, setting, _, rng = game
+    users = np.repeat(np.arange(ratings.n_users), 3)
+    env = VectorOfflineEnv(ratings, **setting | {"episode_length": 3})
+    starts = rng.integers(1, ratings.lengths[users] + 1)
+    compiled = env.reset(users, starts)
+    known, people = windows(ratings, users, starts, env.window), ratings.demographics[users]
+    plain = Observation.start(users, people, *known, window=env.window)
+    for step in range(3):
+        items = rng.integers(0, ratings.n_items, len(users)).astype(np.int32)
+        stars = env.answers(compiled.users, items[:, None]).numpy()[:, 0]
+        rewards = answer_rewards(items, stars, ratings.scale)
+        np.testing.assert_array_equal(env.rewards(tf.constant(stars)), rewards)
+        plain, compiled = (
+            plain.after(items, stars, rewards),
+            env.after(compiled, items, stars, rewards),
+        )
+        found = numpy_of(compiled)
+        for name in ("window_items", "window_ratings", "known_items", "known_ratings"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(plain, name), name)
+        for name in ("shown_items", "shown_ratings", "shown_rewards"):
+            shown = getattr(found, name)
+            np.testing.assert_array_equal(shown[:, : step + 1], getattr(plain, name), name)
+            empty = -1 if name == "shown_items" else 0
+            assert np.all(shown[:, step + 1 :] == empty), name

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from envs.rewards import rating_to_reward
 
 from data.ratings import Ratings
-from envs.episodes import draw_start, draw_starts, first_window
+from envs.episodes import draw_start, draw_starts, windows
 
 WINDOW = 4
 
@@ -16,18 +15,6 @@ def log(lengths, n_items=30):
     place = np.concatenate([np.arange(length) for length in lengths])
     ids = {"user_ids": np.arange(len(lengths)), "item_ids": np.arange(n_items)}
     return Ratings.from_events("log", users, place, place % 5 + 1, place, **ids)
-
-
-def test_rewards_run_from_minus_one_to_one():
-    assert [rating_to_reward(stars, (1.0, 5.0)) for stars in (1, 2, 3, 4, 5)] == [
-        -1,
-        -0.5,
-        0,
-        0.5,
-        1,
-    ]
-    assert rating_to_reward(7.5, (-10.0, 10.0)) == 0.75  # equation 10 for Jester
-    assert rating_to_reward(np.float32([3.5]), (0.5, 5.0)).dtype == np.float32
 
 
 @pytest.mark.parametrize(("length", "start"), [(20, 4), (5, 4), (4, 2), (3, 1), (2, 1), (1, 1)])
@@ -45,9 +32,8 @@ def test_random_starts_are_uniform_between_the_window_and_the_last_rating():
 
 
 def test_a_share_of_the_starts_is_random():
-    users, starts = draw_starts(
-        np.random.default_rng(0), log([14]), np.array([0]), WINDOW, 0.7, 9000
-    )
+    rng = np.random.default_rng(0)
+    users, starts = draw_starts(rng, log([14]), np.array([0]), WINDOW, 0.7, 9000)
     counts = np.bincount(starts)
     assert counts[4] == pytest.approx(9000 * (0.3 + 0.07), rel=0.05)
     assert counts[5:] == pytest.approx(np.full(9, 630), rel=0.15)
@@ -62,9 +48,8 @@ def test_the_random_numbers_taken_do_not_depend_on_the_mode(random_start):
     assert rng.random() == reference.random()
 
 
-def test_windows_are_padded_on_the_left():
-    items, stars = first_window(log([9]), 0, 6, WINDOW)
-    assert items.tolist() == [2, 3, 4, 5] and stars.tolist() == [3, 4, 5, 1]
-    items, stars = first_window(log([9, 3]), 1, 2, WINDOW)
-    assert items.tolist() == [-1, -1, 0, 1] and stars.tolist() == [0, 0, 1, 2]
+def test_windows_hold_what_was_rated_before_the_start_padded_on_the_left():
+    items, stars = windows(log([9, 3, 0]), np.array([0, 1, 2]), np.array([6, 2, 0]), WINDOW)
+    assert items.tolist() == [[2, 3, 4, 5], [-1, -1, 0, 1], [-1] * 4]
+    assert stars.tolist() == [[3, 4, 5, 1], [0, 0, 1, 2], [0] * 4]
     assert items.dtype == np.int32 and stars.dtype == np.float32

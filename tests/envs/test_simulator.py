@@ -8,6 +8,7 @@ import pytest
 from envs.rewards import rating_to_reward
 
 from data import Ratings, load_dataset
+from data.observation import rating_to_reward
 from data.splits import split_by_time
 from embedding.table import EmbeddingTable
 from envs.simulator import SETTINGS, Simulator

@@ -1,14 +1,14 @@
 """What the vectorised environment offers beyond its twin: look-ups, rewards, positives, masks."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
+import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from data.ratings import Ratings
-from envs.vector import VectorOfflineEnv, mark
+from envs.vector import STORED, VectorOfflineEnv, occurring
 
 N_ITEMS = 9
 
@@ -25,21 +25,14 @@ ROWS = {0: {4: 5, 2: 1, 8: 3}, 2: {0: 4}, 3: {i: 1 + i % 5 for i in (7, 1, 0, 8,
 ENV = VectorOfflineEnv(log(ROWS), window=2, episode_length=3)  # user 1 has no rating
 
 
-@pytest.mark.parametrize("user", range(4))
-def test_every_rating_is_found_and_nothing_else(user):
-    items = tf.range(N_ITEMS)[None]
-    ratings, known = (value.numpy()[0] for value in ENV.lookup(tf.constant([user]), items))
-    row = ROWS.get(user, {})
-    assert known.tolist() == [item in row for item in range(N_ITEMS)]
-    assert ratings.tolist() == [row.get(item, 0) for item in range(N_ITEMS)]
-    rewards = ENV.rewards(tf.constant([user]), items).numpy()[0]
-    expected = [(row[item] - 3) / 2 if item in row else -0.5 for item in range(N_ITEMS)]
-    assert rewards.tolist() == expected
+def known(users: list[int], items: list[list[int]]):
+    """Episodes of users who know two items each."""
+    return ENV.begin(np.array(users), np.array(items), np.zeros([len(users), 2]))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.data())
-def test_look_ups_agree_with_a_dictionary(data):
+def test_answers_and_rewards_agree_with_a_dictionary(data):
     rows = data.draw(
         st.dictionaries(
             st.integers(0, 3),
@@ -48,32 +41,52 @@ def test_look_ups_agree_with_a_dictionary(data):
         )
     )
     users = np.array(data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5)))
-    items = np.random.default_rng(0).integers(0, N_ITEMS, (len(users), 7))
+    items = np.tile(np.random.default_rng(0).permutation(N_ITEMS), (len(users), 1))
     env = VectorOfflineEnv(log(rows), window=2, episode_length=3)
-    ratings, known = env.lookup(tf.constant(users, tf.int32), tf.constant(items, tf.int32))
-    for row, user in enumerate(users):
-        mine = rows.get(user, {})
-        assert known.numpy()[row].tolist() == [item in mine for item in items[row]]
-        assert ratings.numpy()[row].tolist() == [mine.get(item, 0) for item in items[row]]
+    ratings = env.answers(tf.constant(users, tf.int32), tf.constant(items, tf.int32))
+    expected = [[rows.get(user, {}).get(item, np.nan) for item in items[0]] for user in users]
+    np.testing.assert_array_equal(ratings, expected)
+    rewards = np.where(np.isnan(expected), -0.5, (np.array(expected) - 3) / 2)
+    np.testing.assert_array_equal(env.rewards(ratings), rewards)
 
 
-def test_the_items_shown_are_marked_and_empty_places_are_not():
+def test_a_simulator_answers_where_the_log_is_silent_within_the_scale():
+    rng = np.random.default_rng(0)
+    model = toys.table(
+        N_ITEMS,
+        users=3 * rng.normal(size=(4, toys.K)).astype(np.float32),
+        item_bias=rng.normal(size=N_ITEMS).astype(np.float32),
+        user_bias=rng.normal(size=4).astype(np.float32),
+    )
+    env = VectorOfflineEnv(log(ROWS), window=2, episode_length=3, simulator=model)
+    users, items = np.arange(4), np.tile(np.arange(N_ITEMS), (4, 1))
+    expected = np.clip(model.predict(users, items), 1, 5)
+    assert {1, 5} < set(expected.ravel())  # some are clipped, others not
+    for user, row in ROWS.items():
+        expected[user, list(row)] = list(row.values())
+    found = env.answers(tf.constant(users, tf.int32), tf.constant(items, tf.int32))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_items_of_a_block_that_occur_are_marked_and_empty_places_are_not():
     items = tf.constant([[3, -1, 0, 3], [-1, -1, -1, -1]])
-    assert mark(items, 0, 5).numpy().tolist() == [[True, False, False, True, False], [False] * 5]
-    assert mark(items, 1, 2).numpy().tolist() == [[False] * 2] * 2
-    assert mark(items, tf.constant(2), 3).numpy().tolist() == [[False, True, False], [False] * 3]
+    expected = np.array([[True, False, False, True, False], [False] * 5])
+    for start, width in ((0, 5), (1, 2), (tf.constant(2), 3)):
+        part = expected[:, int(start) : int(start) + width]
+        np.testing.assert_array_equal(occurring(items, start, width), part)
 
 
-def test_candidates_are_what_was_not_shown_and_in_reranking_what_was_rated():
-    users, seen = tf.constant([0, 1, 3]), tf.constant([[4, 2, -1], [-1, -1, -1], [7, 6, -1]])
-    legal = ENV.legal(users, seen).numpy()
-    assert [np.flatnonzero(~row).tolist() for row in legal] == [[2, 4], [], [6, 7]]
+def test_candidates_are_what_was_not_seen_and_in_reranking_what_was_rated():
+    seen = known([0, 1, 3], [[4, 2], [-1, -1], [7, -1]])
+    seen = ENV.after(seen, tf.constant([8, 0, 6]), tf.zeros([3]), tf.fill([3], -0.5))
+    legal = ENV.legal(seen).numpy()
+    assert [np.flatnonzero(~row).tolist() for row in legal] == [[2, 4, 8], [0], [6, 7]]
     rated = VectorOfflineEnv(log(ROWS), window=2, episode_length=3, candidates="rated")
-    legal = rated.legal(users, seen).numpy()
-    assert [np.flatnonzero(row).tolist() for row in legal] == [[8], [], [0, 1, 3, 5, 8]]
+    legal = rated.legal(seen).numpy()
+    assert [np.flatnonzero(row).tolist() for row in legal] == [[], [], [0, 1, 3, 5, 8]]
     for env in (ENV, rated):
-        parts = [env.legal(users, seen, start, 3).numpy() for start in range(0, N_ITEMS, 3)]
-        np.testing.assert_array_equal(np.hstack(parts), env.legal(users, seen))
+        parts = [env.legal(seen, start, 3).numpy() for start in range(0, N_ITEMS, 3)]
+        np.testing.assert_array_equal(np.hstack(parts), env.legal(seen))
 
 
 def test_positives_are_drawn_evenly_from_the_users_own():
@@ -95,15 +108,28 @@ def test_where_nobody_likes_anything_there_is_no_positive():
 
 
 def test_a_step_remembers_what_was_shown_and_how_it_was_received():
-    state = ENV.reset(np.array([3, 0]), np.array([2, 2]))
-    assert state.seen.numpy().tolist() == [[7, 1, -1, -1, -1], [4, 2, -1, -1, -1]]
-    assert state.seen_rewards.numpy().tolist() == [[0, -0.5, 0, 0, 0], [1, -1, 0, 0, 0]]
-    state, rewards, _, truncated = ENV.step(state, tf.constant([8, 0]))
+    start = ENV.reset(np.array([3, 0]), np.array([2, 2]))
+    assert start.known_items.numpy().tolist() == [[7, 1], [4, 2]]
+    assert start.known_ratings.numpy().tolist() == [[3, 2], [5, 1]]
+    after, rewards, _, truncated = ENV.step(start, tf.constant([8, 0]))
     assert rewards.numpy().tolist() == [0.5, -0.5] and not truncated.numpy().any()
-    assert state.seen.numpy()[:, 2].tolist() == [8, 0]
-    assert state.seen_rewards.numpy()[:, 2].tolist() == [0.5, -0.5]
-    assert state.items.numpy().tolist() == [[1, 8], [4, 2]]
-    assert state.step.numpy().tolist() == [1, 1]
+    assert after.shown_items.numpy().tolist() == [[8, -1, -1], [0, -1, -1]]
+    assert after.shown_rewards.numpy().tolist() == [[0.5, 0, 0], [-0.5, 0, 0]]
+    np.testing.assert_array_equal(after.shown_ratings, [[4, 0, 0], [np.nan, 0, 0]])
+    assert after.window_items.numpy().tolist() == [[1, 8], [4, 2]]
+    np.testing.assert_array_equal(after.known_items, start.known_items)
+
+
+def test_a_stored_observation_comes_back_with_what_is_known_of_its_user():
+    env = VectorOfflineEnv(toys.log(), window=2, episode_length=3)
+    vectors = np.random.default_rng(0).normal(size=(toys.N_USERS, 5)).astype(np.float32)
+    env.set_profiles(vectors)
+    start = env.reset(np.array([4, 1]), np.array([2, 2]))
+    back = env.observation({name: getattr(start, name) for name in STORED})
+    np.testing.assert_array_equal(back.profile, vectors[[4, 1]])
+    np.testing.assert_array_equal(back.demographics, toys.log().demographics[[4, 1]])
+    for name in STORED:
+        np.testing.assert_array_equal(getattr(back, name), getattr(start, name))
 
 
 def test_memory_grows_with_the_ratings_and_not_with_users_times_items():
@@ -114,6 +140,5 @@ def test_memory_grows_with_the_ratings_and_not_with_users_times_items():
     env = VectorOfflineEnv(ratings, window=2, episode_length=3)
     held = [value for value in vars(env).values() if isinstance(value, tf.Tensor)]
     assert sum(int(tf.size(value)) for value in held) < 10 * n_users
-    found, known = env.lookup(tf.constant([7, 8]), tf.constant([[7, 8], [7, 8]]))
-    assert known.numpy().tolist() == [[True, False], [False, True]]
-    assert found.numpy().tolist() == [[3, 0], [0, 4]]
+    found = env.answers(tf.constant([7, 8]), tf.constant([[7, 8], [7, 8]])).numpy()
+    np.testing.assert_array_equal(found, [[3, np.nan], [np.nan, 4]])

@@ -65,10 +65,8 @@ def test_frequencies_are_proportional_to_the_priorities():
     replay = filled(errors, alpha=0.7, eps=0.01)
     uniform = UniformReplay(50, SPEC)
     uniform.add(transitions(0, 50))
-    for replay, share in ((replay, (errors + 0.01) ** 0.7), (uniform, np.ones(50))):
-        drawn = replay.sample_many(
-            40_000, 1, np.random.default_rng(3)
-        ).indices  # B = 1: independent
+    for subject, share in ((replay, (errors + 0.01) ** 0.7), (uniform, np.ones(50))):
+        drawn = subject.sample_many(40_000, 1, np.random.default_rng(3)).indices  # independent
         counts = np.bincount(drawn.ravel(), minlength=50)
         assert chisquare(counts, share / share.sum() * 40_000).pvalue > 1e-3
 
