@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from baselines.matrices import positives
 from IPython.display import Image, Markdown, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,7 +18,8 @@ from PIL import Image as Picture
 from baselines import registry
 from config import Config, from_json
 from data import Ratings, load_dataset
-from data.policy import FloatArray, Policy, States
+from data.observation import FloatArray, Observation
+from data.policy import Policy
 from evaluation.plots import CurveRow
 from evaluation.probes import UserLookup
 from evaluation.protocols.base import EvaluationProtocol
@@ -97,10 +97,10 @@ def picture(figure: Figure, alt: str, dpi: int = 72) -> Image:
     return Image(file.getvalue(), alt=alt)  # type: ignore[no-untyped-call]
 
 
-def known_history(data: Ratings, states: States) -> list[str]:
+def known_history(data: Ratings, observation: Observation) -> list[str]:
     """Rating, title and genres of what one user rated before the first recommendation."""
-    pairs = zip(states.items.tolist(), states.ratings.tolist(), strict=True)
-    return [f"{rating:.0f}  {describe(data, item)}" for item, rating in pairs]
+    known = zip(observation.known_items[0], observation.known_ratings[0], strict=True)
+    return [f"{rating:.0f}  {describe(data, item)}" for item, rating in known if item >= 0]
 
 
 def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import plots, probes
+from evaluation.protocols.new_users import CatalogProtocol
 
 
 @pytest.fixture

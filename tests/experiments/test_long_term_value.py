@@ -7,6 +7,7 @@ import pytest
 
 from data import load_dataset
 from evaluation import probes
+from evaluation.protocols.new_users import SessionProtocol
 from experiments import long_term_value, markers
 
 

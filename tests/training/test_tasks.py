@@ -12,7 +12,7 @@ from data.splits import split_by_time
 from embedding.factorise import fit_mf
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
-from evaluation.protocols.known_users import SimulatorProtocol as SimulatorProtocol
+from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
 from training.tasks import (
