@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from baselines import registry
+from baselines.profile import positives
 from config import Config, from_json
 from data import Ratings, load_dataset
 from data.observation import FloatArray, Observation

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from envs.rewards import rating_to_reward
 
 from data import Ratings, load_dataset
 from data.observation import rating_to_reward
