@@ -2,7 +2,7 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,14 @@ def _nearest(item_id: Any, ids: NDArray[Any]) -> int | str:
     return found
 
 
-def demographic_row(
-    given: Mapping[str, Any], columns: Sequence[tuple[str, Any]]
-) -> NDArray[np.float32]:
+def demographic_row(given: Mapping[str, Any], catalogue: Catalogue) -> NDArray[np.float32]:
     """{name: value} as the columns of the training data: float32 [D], zeros where nothing is given.
 
     Raises ValueError, quoting it, for an unknown name or value.
     """
+    columns = catalogue.demographic_columns  # none where an earlier version saved the run
     names = list(dict.fromkeys(name for name, _ in columns))
-    row = np.zeros(len(columns), np.float32)
+    row = np.zeros(catalogue.demographics.shape[1], np.float32)
     for name, value in given.items():
         known = {str(code): place for place, (each, code) in enumerate(columns) if each == name}
         if not known:

@@ -70,7 +70,7 @@ class UserSession:
         self._answers: dict[int, float | None] = {}
         self._observation = Observation.start(
             np.array([-1]),
-            demographic_row(self._demographics, self._catalogue.demographic_columns)[None],
+            demographic_row(self._demographics, self._catalogue)[None],
             np.array([items], np.int32).reshape(1, -1),
             np.array([ratings], np.float32).reshape(1, -1),
             window=agent.window,

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from data.observation import Observation
+
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH = 10
 HISTORIES = {  # of item ids that every run's catalogue must have
@@ -26,7 +28,18 @@ def answers(agent: Any) -> dict[str, Any]:
     items = np.stack([np.arange(n), np.where(np.arange(n) < n - 2, -1, 2 * np.arange(n))])
     ratings = np.where(items < 0, 0, 1 + items % 5).astype(np.float32)
     shown, rewards = np.array([[30, 31], [40, -1]]), np.array([[-0.5, 1.0], [-1.0, 0.0]])
-    scores = agent.scores(np.array([-1, -1]), items, ratings, shown, rewards)
+    observation = Observation(
+        users=np.array([-1, -1], np.int32),
+        demographics=np.zeros((2, agent.features.n_demographics), np.float32),
+        window_items=items.astype(np.int32),
+        window_ratings=ratings,
+        known_items=items.astype(np.int32),
+        known_ratings=ratings,
+        shown_items=shown.astype(np.int32),
+        shown_ratings=np.zeros(shown.shape, np.float32),
+        shown_rewards=rewards.astype(np.float32),
+    )
+    scores = agent.scores(observation)
     weights = [[*variable.shape, float(np.sum(variable))] for variable in agent.networks.variables]
     return {
         "recommend": {name: [[i.item_id, i.score] for i in best] for name, best in lists.items()},
