@@ -81,7 +81,7 @@ def test_killed_right_before_a_file_operation(whole, flags, read_weights, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("share", "number"), zip(SHARES[3:], (signal.SIGTERM, signal.SIGKILL), strict=True)
+    ("share", "number"), [(SHARES[3], signal.SIGTERM), (SHARES[4], signal.SIGKILL)]
 )
 def test_stopped_or_killed_at_any_time(whole, flags, read_weights, tmp_path, share, number):
     process = start(tmp_path, flags)
