@@ -90,32 +90,18 @@ def removed(*names: str) -> Callable[[Path], object]:
     return lambda folder: [(folder / name).unlink() for name in names]
 
 
-NARROW = np.zeros((9, 8), np.float32)
 LOST = ("actor.weights.h5", "critic.weights.h5", "state.weights.h5", "catalogue.json")
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "wrong shape": (in_file("actor", with_array("hidden_1/vars/0", NARROW)),
-                    r"actor\.weights\.h5: layer .*hidden_1/kernel: expected .* found \[9, 8\]"),
     "missing layer": (in_file("actor", without("hidden_2")), "hidden_2/kernel: .* found nothing"),
     "NaN": (in_file("actor", with_array("action/vars/1", np.full(4, np.nan, np.float32))), "NaN"),
     "other k": (in_file("embedding", other_k), r"layer .*: expected \[\d+, \d+\], found"),
     "truncated": (half("critic.weights.h5"), r"critic\.weights\.h5: .*truncated"),
-    "text": (write("state.weights.h5", b"epoch,loss\n"), r"state\.weights\.h5: expected an HDF5"),
     "swapped": (swapped, r"actor\.weights\.h5: .* look like a critic's weights"),
-    "a link": (in_file("actor", lambda file: file.__setitem__("x", h5py.ExternalLink("b", "/"))),
-               "holds a link, perhaps to another file"),
     "unfinished": (removed(*LOST), r"catalogue\.json: .*; give the folder of a finished run"),
     "no embedding": (removed("embedding.weights.h5"), r"embedding\.weights\.h5: no such file"),
-    "embedding text": (write("embedding.weights.h5", b"x"), r"embedding\.weights\.h5: not a read"),
     "config garbage": (write("config.json", b"{"), r"config\.json:1: not valid JSON"),
-    "config binary": (write("config.json", b"\xff\xfe"), r"config\.json:1: not UTF-8 text"),
-    "config nested": (write("config.json", b"[" * 10**5), r"config\.json: .*nested too deeply"),
-    "config unknown key": (set_field("config.json", "stepz", 1), "unknown field 'stepz' in Config"),
-    "config wrong type": (set_field("config.json", "steps", "9"), "'steps' is '9', expected int"),
-    "config later": (set_field("config.json", "format", 9), "'format' .* of a later version"),
     "catalogue garbage": (write("catalogue.json", b"{"), r"catalogue\.json:1: not valid JSON"),
-    "catalogue ids": (set_field("catalogue.json", "item_ids", [1, 1]), "'item_ids' is .1, 1."),
-    "catalogue features": (set_field("catalogue.json", "n_demographics", 10**18), "expected 0 to"),
-    "another run's list": (set_field("catalogue.json", "item_ids", [1, 2]), "on 2 items, the data"),
+    "another run's list": (set_field("catalogue.json", "item_ids", [1, 2]), "of different runs"),
 }  # fmt: skip
 
 
@@ -141,12 +127,7 @@ def test_a_run_on_other_data_is_refused(run: Path, tiny_root: Path, tmp_path) ->
 
 CONFIGS = {
     "garbage": (b"{", r"config\.json:1: not valid JSON"),
-    "binary": (b"\xff", r"config\.json:1: not UTF-8 text"),
-    "nested": (b"[" * 10**5, "nested too deeply"),
-    "unknown key": (b'{"stepz": 3}', "unknown field 'stepz' in Config; did you mean 'steps'"),
     "later version": (b'{"format": 9}', "unknown field 'format' in Config; is it of a later"),
-    "wrong type": (b'{"steps": "many"}', "'steps' is 'many', expected int"),
-    "out of range": (b'{"agent": {"discount": 2.0}}', "agent.discount is 2.0, expected 0 up to"),
     "contradictory": (b'{"steps": 9}', "loop.warmup is 2000, expected below --steps 9"),
 }
 
