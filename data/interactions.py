@@ -17,21 +17,17 @@ from data.tables import Table, check_column, open_table
 Feedback = Literal["ratings", "counts", "events"]
 Scale = tuple[float, float]
 Parsed = tuple[NDArray[Any], NDArray[np.bool_]]  # of a column: values [N], which of them are valid
-TIMESTAMP = "timestamp"  # taken without being asked for
 IMPLICIT: Scale = (-1.0, 1.0)  # the scale on which a value is its own reward (equation 10)
 POSITIVE_FROM = 0.75  # of the way up the scale: 4 on a scale of 1 to 5
 LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
 LARGEST = 1e15  # of values
-EXTREME = 0.005  # share of the ratings at either end that may be outliers
-FEW = 20  # among fewer ratings nothing is an outlier
-SKIP = "correct or remove the rows, or leave them out with --csv.skip-bad"
+EXTREME, FEW = 0.005, 20  # share of ratings at either end that may be outliers; none of so few
 # Words for "nothing there", as programs write them, in lower case.
 MISSING = frozenset(
     ("", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat")
     + ("undefined", "\\n", "-")
 )
 BAD_ID = f"id is missing, or longer than {LONGEST_ID} characters"
-BAD_NUMBER = "must be a number"
 BAD_TIME = "must be a number or a date such as 2024-05-31 or 2024-05-31T12:30:00"
 _EPOCH = pd.Timestamp(0, tz="UTC")
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")  # so that "007" stays what it is
@@ -87,11 +83,9 @@ def read_interactions(
     without times are in order of time. A (user, item) pair that comes again counts once, at the
     time of its last row: with its last rating, or the sum of its counts.
 
-    ratings: `scale` is the lowest and the highest possible rating, by default of those there are;
-    a rating is positive from `positive`, by default three quarters up the scale. counts, and
-    events, which count 1 each: a count c becomes log(1 + c) / log(1 + the largest), in (0, 1], and
-    that is the reward; everything is positive, or counts from `positive`. Equal ratings without
-    a `scale` are events.
+    A rating is positive from `positive`, by default three quarters up the `scale`. A count c, or
+    the number c of events, becomes log(1 + c) / log(1 + the largest), in (0, 1], and that is the
+    reward; all are positive, or counts from `positive`. Equal ratings without `scale` are events.
 
     The arguments are explained in `config.CsvConfig`. Raises DataError that counts the faults of
     each kind and names the first line of each; with `skip_bad`, those rows are left out.
@@ -112,7 +106,7 @@ def read_interactions(
     explicit = f"rating is outside the scale of {low:g} to {high:g} (--csv.scale)"
     faults.add(explicit if feedback == "ratings" else "count is negative", values[bad])
     if not skip_bad:
-        faults.refuse(SKIP)
+        faults.refuse("correct or remove the rows, or leave them out with --csv.skip-bad")
     if faults.n_rows:
         print(f"left out {faults.n_rows:,} rows: {faults}", file=sys.stderr)
     events = events.without(bad)
@@ -120,12 +114,11 @@ def read_interactions(
         raise DataError(f"{path}: no rows; at least two users with ratings are needed")
     ratings = _as_ratings(path, events, feedback, (low, high), positive)
     if titles is not None:
-        known = read_titles(Path(titles), item, title_column, header, delimiter, encoding)
-        ratings = replace(ratings, titles=_title_of_each(Path(titles), known, ratings.item_ids))
+        names = open_table(Path(titles), header=header, delimiter=delimiter, encoding=encoding)
+        known = _titles(names, item if header else "1", title_column)
+        ratings = replace(ratings, titles=_title_of_each(names.path, known, ratings.item_ids))
     check_usable(path, ratings)
-    for note in (table.note(), str(doubts)):
-        if note:
-            print(f"WARNING: {note}", file=sys.stderr)
+    _warn(table.note, str(doubts))
     _announce(path, ratings, len(events.rows), feedback, time)
     return ratings
 
@@ -147,7 +140,7 @@ def read_events(
     readers = [
         ("user", user, users.codes, BAD_ID),
         ("item", item, items.codes, BAD_ID),
-        ("value", value, _numbers, BAD_NUMBER),
+        ("value", value, _numbers, "must be a number"),
         ("time", time, _times, BAD_TIME),
     ]
     parts = [pd.DataFrame({name: np.zeros(0, np.int64) for name, *_ in readers})]
@@ -177,12 +170,9 @@ def _doubtful(
         faults.add(f"{name} {BAD_ID}", codes[missing] - 1)
         return missing.to_numpy()
     cut = np.array([bool(_CUT.fullmatch(text)) for text in ids.tolist()])
-    rows = codes[cut[codes]]
-    what = (
-        f"{name} is a number that a spreadsheet cut short: {cut.sum():,} different ids are left, "
-        "perhaps of many more; export the column as text"
-    )
-    doubts.add(what, pd.Series(ids[rows], index=rows.index))
+    rows, what = codes[cut[codes]], f"{name} is a number that a spreadsheet cut short"
+    loss = f"{cut.sum():,} different ids are left of perhaps many more; export the column as text"
+    doubts.add(f"{what}: {loss}", pd.Series(ids[rows], index=rows.index))
     return np.zeros(len(codes), bool)
 
 
@@ -244,8 +234,8 @@ def _check_columns(
     path: Path, table: Table, user: str, item: str, rating: str | None, timestamp: str | None
 ) -> str | None:
     """DataError unless the columns are there, and different; the column of times, if any."""
-    if timestamp is None and TIMESTAMP in table.columns:
-        timestamp = TIMESTAMP
+    if timestamp is None and "timestamp" in table.columns:
+        timestamp = "timestamp"
     flags = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
     given = {flag: name for flag, name in flags.items() if name is not None}
     for flag, name in given.items():
@@ -256,11 +246,7 @@ def _check_columns(
 
 
 def _scale(
-    path: Path,
-    values: "pd.Series[float]",
-    feedback: Feedback,
-    given: Scale | None,
-    doubts: Faults,
+    path: Path, values: "pd.Series[float]", feedback: Feedback, given: Scale | None, doubts: Faults
 ) -> Scale:
     """The lowest and the highest value that may occur; ratings far from all others are doubts."""
     if feedback != "ratings":
@@ -268,21 +254,17 @@ def _scale(
             raise DataError(f"{path}: --csv.scale {given}: is for ratings; not for {feedback}")
         return 0.0, LARGEST
     if given is not None:
-        if not given[0] < given[1]:
-            raise DataError(
-                f"{path}: --csv.scale {given[0]:g} {given[1]:g}: give the lowest rating first"
-            )
+        low, high = given
+        if not low < high:
+            raise DataError(f"{path}: --csv.scale {low:g} {high:g}: give the lowest rating first")
         return given
     if len(values) >= FEW:
         few = max(1, int(EXTREME * len(values)))
         inner = np.sort(values)[few:-few]
         low, high = float(inner[0]), float(inner[-1])
         far = (values < low - (high - low)) | (values > high + (high - low))
-        what = (
-            f"rating is far from nearly all others ({low:g} to {high:g}), and stretches the scale; "
-            "correct it, or give the right --csv.scale"
-        )
         if high > low:
+            what = f"rating is far from nearly all others ({low:g} to {high:g}); see --csv.scale"
             doubts.add(what, values[far])
     return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
 
@@ -291,17 +273,15 @@ def _as_ratings(
     path: Path, events: Events, feedback: Feedback, scale: Scale, positive: float | None
 ) -> Ratings:
     """Ratings as they are, counts and events as rewards; and from where they are positive."""
-    low, high = scale
-    rows = events.merged(add=feedback != "ratings")
+    (low, high), rows = scale, events.merged(add=feedback != "ratings")
     if feedback != "ratings":
         rows = rows[rows["value"] > 0]  # a count of 0 is no interaction
         if rows.empty:
             raise DataError(f"{path}: every count is 0; nothing can be learned from it")
         low, high = 0.0, float(rows["value"].max())
     if positive is not None and not low < positive <= high:
-        raise DataError(
-            f"{path}: --csv.positive {positive:g}: must be above {low:g}, up to {high:g}"
-        )
+        limits = f"must be above {low:g}, up to {high:g}"
+        raise DataError(f"{path}: --csv.positive {positive:g}: {limits}")
     values = rows["value"].to_numpy()
     if feedback == "ratings":
         threshold = low + POSITIVE_FROM * (high - low) if positive is None else positive
@@ -322,56 +302,47 @@ def _as_ratings(
     return replace(ratings, user_ids=events.user_ids, item_ids=events.item_ids)
 
 
-def read_titles(
-    path: Path,
-    item: str,
-    column: str | None,
-    header: bool,
-    delimiter: str | None,
-    encoding: str | None,
-) -> dict[str, str]:
+def _titles(table: Table, item: str, column: str | None) -> dict[str, str]:
     """{id: title}; of repeated ids the first counts, and words for "missing" are no titles."""
-    table = open_table(path, header=header, delimiter=delimiter, encoding=encoding)
     names, faults = table.columns, Faults(table.where)
     if len(names) < 2:
-        raise DataError(f"{path}: one column; --csv.titles needs ids and titles")
-    key = item if header and item in names else names[0]
-    if column is None:
-        called = {name.lower(): name for name in names}
-        second = next(name for name in names if name != key)
-        column = called.get("title") or called.get("name") or second
-    check_column(path, names, column, "--csv.title-column")
+        raise DataError(f"{table.path}: one column; --csv.titles needs ids and titles")
+    key = item if item in names else names[0]
+    called = {name.lower(): name for name in names}
+    second = next(name for name in names if name != key)
+    column = column or called.get("title") or called.get("name") or second
+    check_column(table.path, names, column, "--csv.title-column")
     known: dict[str, str] = {}
     for block in table.blocks([key, column], faults):
         for row in block.itertuples(index=False):
             known.setdefault(as_id(row[0]), row[1].strip())
     faults.refuse("correct or remove the rows")
-    if note := table.note():
-        print(f"WARNING: {note}", file=sys.stderr)
+    _warn(table.note)
     return {key: title for key, title in known.items() if title.lower() not in MISSING}
 
 
 def _title_of_each(path: Path, known: dict[str, str], item_ids: Ids) -> tuple[str, ...]:
     """One title per item, its id where the file has none."""
     ids = [str(item) for item in item_ids.tolist()]
-    n_missing = sum(item not in known for item in ids)
-    if n_missing == len(ids):
-        raise DataError(
-            f"{path}: has a title for none of the {len(ids)} items, such as {quote(ids[0])}; the "
-            "first column, or the one called as in the ratings, must hold the item ids"
-        )
+    n_missing, n = sum(item not in known for item in ids), len(ids)
+    if n_missing == n:
+        what = f"has a title for none of the {n} items, such as {quote(ids[0])}"
+        raise DataError(f"{path}: {what}; give the ids in the first column, or one of their name")
     if n_missing:
-        print(f"{path}: no title for {n_missing:,} of {len(ids):,} items", file=sys.stderr)
+        print(f"{path}: no title for {n_missing:,} of {n:,} items", file=sys.stderr)
     return tuple(known.get(item, item) for item in ids)
 
 
+def _warn(*notes: str) -> None:
+    for note in filter(None, notes):
+        print(f"WARNING: {note}", file=sys.stderr)
+
+
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:
-    """How the file was understood."""
-    low, high = ratings.scale
-    kind = f"{feedback} {low:g} to {high:g}" if feedback == "ratings" else f"{feedback}, as rewards"
+    scale = " {:g} to {:g}".format(*ratings.scale) if feedback == "ratings" else ", as rewards"
     order = f"by {quote(time)}" if time else "in the order of the file"
     print(
-        f"{path}: {n_rows:,} rows, {ratings.n_ratings:,} different (user, item) pairs; {kind}, "
-        f"positive from {ratings.positive_threshold:.3g}; {order}",
+        f"{path}: {n_rows:,} rows, {ratings.n_ratings:,} different (user, item) pairs; {feedback}"
+        f"{scale}, positive from {ratings.positive_threshold:.3g}; {order}",
         file=sys.stderr,
     )

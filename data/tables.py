@@ -23,20 +23,12 @@ from numpy.typing import NDArray
 from data.errors import DataError, Faults, quote
 
 ROWS_PER_BLOCK = 1 << 18  # bounds the memory taken by text
-DELIMITERS = {
-    "tab": "\t",
-    "comma": ",",
-    "semicolon": ";",
-    "bar": "|",
-    "colons": "::",
-    "space": " ",
-}
-_SNIFFED = ("tab", "comma", "semicolon", "bar", "colons")
+_SNIFFED = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "colons": "::"}
+DELIMITERS = {**_SNIFFED, "space": " "}
 _COLONS = "\uffff"  # stands for `::`, since the csv module splits at single characters
 _BYTES_PER_BLOCK = 1 << 22
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
-_QUOTED = re.compile(r'"[^"]*"')
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
 
 
@@ -149,14 +141,14 @@ class TextTable:
             raise DataError(
                 f"{path}:1: columns {quote(first)}; expected {', '.join(names)}: restore the file"
             )
-        numbers = map(str, range(1, len(first) + 1))
-        self.columns = tuple(names) or tuple(first if header else numbers)
+        self.columns = tuple(names or (first if header else map(str, range(1, len(first) + 1))))
         self._n_above += header
 
     def where(self, line: int) -> str:
         """File and place of a row, given by its index in a block, as messages quote it."""
         return f"{self.path}:{line}"
 
+    @property
     def note(self) -> str:
         """What to tell the user once the file has been read; mostly nothing."""
         if not (changed := self._lines.changed):
@@ -236,6 +228,8 @@ class TextTable:
 class ParquetTable:
     """A Parquet file, read as a whole; needs pyarrow."""
 
+    note = ""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -256,10 +250,6 @@ class ParquetTable:
     def where(self, line: int) -> str:
         """See TextTable.where."""
         return f"{self.path}, row {line}"
-
-    def note(self) -> str:
-        """See TextTable.note."""
-        return ""
 
     def blocks(self, columns: Sequence[str], faults: Faults) -> Iterator[pd.DataFrame]:
         """See TextTable.blocks; every row of Parquet has all fields."""
@@ -289,8 +279,8 @@ def open_table(
         delimiter: a name of DELIMITERS; by default the first of them in the first line.
         encoding: of text; by default UTF-8, or Latin-1 for the lines that are not.
         names: what the columns must be called, or are called where there is no header.
-        quoted: whether fields may be in quotation marks; by default they may, except between tabs
-            where the first two lines have none.
+        quoted: whether fields may be in quotation marks; by default they may, but not between
+            tabs if the first two lines have none.
 
     Raises:
         DataError: if the file cannot be read or is no table.
@@ -350,8 +340,8 @@ def _sniff(path: Path, head: list[str]) -> str:
             f"'{path.as_posix()}'{by_line}, dtype=False, convert_dates=False)"
             f".to_csv('{path.as_posix()}.csv', index=False)\""
         )
-    bare = _QUOTED.sub("", line)
-    found = [DELIMITERS[name] for name in _SNIFFED if DELIMITERS[name] in bare]
+    bare = re.sub('"[^"]*"', "", line)
+    found = [separator for separator in _SNIFFED.values() if separator in bare]
     if not found:
         raise DataError(
             f"{path}:1: no {', '.join(_SNIFFED)} in the first line, value "

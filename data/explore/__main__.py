@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import tyro
@@ -23,7 +22,6 @@ from data.explore import people_sections, rating_sections
 from data.explore.html_page import Missing, Section, Sections, as_html, left_out
 from data.explore.rating_sections import Rows
 
-STYLE: dict[Any, Any] = {"axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.3}
 SECTIONS: dict[str, Callable[[Rows], Section]] = {
     "Size": rating_sections.size,
     "Ratings": rating_sections.heights,
@@ -56,7 +54,8 @@ class Arguments:
 
 def explore(ratings: Ratings) -> Sections:
     """Everything that can be said, or what is missing to say it, by the name of its section."""
-    rows, found = Rows(ratings), {}
+    rows = Rows(ratings)
+    found: dict[str, Section | Missing] = {}
     for name, build in SECTIONS.items():
         try:
             found[name] = build(rows)
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
         folder = arguments.out or Path("reports") / ratings.name
         folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context({"axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.3}):
             sections = explore(ratings)
             (folder / "explore.html").write_text(as_html(ratings.name, sections), "utf-8")
     except (DataError, OSError) as error:

@@ -55,7 +55,8 @@ def as_html(dataset: str, sections: Sections) -> str:
         title = escape(section.title)
         body.append(f'<p class="finding">{title}</p>')
         if section.figure is not None:
-            FigureCanvasAgg(section.figure).print_png(picture := io.BytesIO())
+            FigureCanvasAgg(section.figure)
+            section.figure.savefig(picture := io.BytesIO(), format="png")
             data = base64.b64encode(picture.getvalue()).decode()
             body.append(f'<img alt="{title}" src="data:image/png;base64,{data}">')
         body += [f"<p>{escape(sentence)}</p>" for sentence in section.text]

@@ -1,6 +1,7 @@
 """What is said of people and genres. Numbers and comparisons are computed, none is fixed."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ SHOWN = 8  # genres in the course of the years
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
-def demographic(rows: Rows, feature: str) -> "pd.Series[object]":
+def demographic(rows: Rows, feature: str) -> "pd.Series[Any]":
     """Every user's gender, age or occupation [U], nothing where unknown; Missing without any."""
     found = rows.ratings.demographic_columns
     places = [place for place, (name, _) in enumerate(found) if name == feature]
@@ -29,7 +30,7 @@ def demographic(rows: Rows, feature: str) -> "pd.Series[object]":
         raise Missing(f"users' {feature}")
     flags = rows.ratings.demographics[:, places]
     values = np.array([found[place][1] for place in places], object)
-    return pd.Series(values[flags.argmax(axis=1)]).where(flags.any(axis=1))
+    return pd.Series(values[flags.argmax(axis=1)]).where(pd.Series(flags.any(axis=1)))
 
 
 def groups(rows: Rows) -> Section:
@@ -126,19 +127,19 @@ def genres_by_age(rows: Rows) -> Section:
     overall = table["genre"].value_counts() / len(rows.all)
     lift = (counts / totals).div(overall, axis=0).where(counts >= ENOUGH)
     lift = lift.reindex(counts.index).dropna(axis=1, how="all")
-    genre, group = lift.stack().idxmax()
+    row, column = divmod(int(np.nanargmax(lift)), lift.shape[1])
     text = (f"Cells with fewer than {ENOUGH} ratings are empty.",)
-    most = f"{lift.loc[genre, group]:.1f} times as often as all users do"
-    title = f"Users of the age group from {group} rate {genre} {most}"
+    names, ages = list(map(str, lift.index)), list(map(str, lift.columns))
+    most = f"{float(np.nanmax(lift)):.1f} times as often as all users do"
+    title = f"Users of the age group from {ages[column]} rate {names[row]} {most}"
     figure, (axes,) = panels(title, 2.2 + 0.3 * len(lift))
     axes.imshow(lift - 1, aspect="auto", cmap="PuOr_r", vmin=-1, vmax=1)
     for place, value in enumerate(lift.to_numpy().ravel()):
         if np.isfinite(value):
-            row, column = divmod(place, lift.shape[1])
-            axes.text(column, row, f"{value - 1:+.0%}", ha="center", va="center", size=8)
-    axes.set_yticks(range(len(lift)), lift.index)
-    axes.set_xticks(range(lift.shape[1]), [f"{start}+" for start in lift.columns])
-    axes.set_xlabel("age of the user, from")
+            y, x = divmod(place, lift.shape[1])
+            axes.text(x, y, f"{value - 1:+.0%}", ha="center", va="center", size=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(range(len(ages)), [f"{age}+" for age in ages])
     axes.grid(visible=False)
     return Section(title, text, figure)
 
@@ -154,10 +155,11 @@ def generations(rows: Rows) -> Section:
     means = rows.all.groupby([rows.all["item"].map(decade), cut], observed=True)["rating"]
     course = means.mean().where(means.size() >= 4 * ENOUGH).unstack().reindex(columns=names)
     moments = rows.all.groupby(["item", cut], observed=True)["rating"].agg(["size", "mean", "sem"])
-    table = moments.where(moments["size"] >= ENOUGH).unstack()
-    mean, error = (table[name].reindex(columns=[names[0], names[-1]]) for name in ("mean", "sem"))
-    difference = (mean[names[0]] - mean[names[-1]]).dropna()
-    sure = difference.abs() - 1.96 * (error**2).sum(axis=1) ** 0.5
+    table = pd.DataFrame(moments.where(moments["size"] >= ENOUGH).unstack())
+    table = table.reindex(columns=pd.MultiIndex.from_product([["mean", "sem"], names]))
+    difference = (table["mean", names[0]] - table["mean", names[-1]]).dropna()
+    error = np.hypot(table["sem", names[0]], table["sem", names[-1]])
+    sure = (difference.abs() - 1.96 * error).dropna()
     gaps = difference[sure.nlargest(10).loc[lambda gap: gap > 0].index].sort_values()
     apart = (course[names[0]] - course[names[-1]]).dropna()
     if gaps.empty and apart.empty:

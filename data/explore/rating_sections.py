@@ -99,7 +99,7 @@ def heights(rows: Rows) -> Section:
     figure, (left, right) = panels(title, 3.8, ncols=2)
     shares = values.value_counts(normalize=True).sort_index()
     if len(shares) > 11:
-        shares = pd.cut(values, edges[::2]).value_counts(normalize=True, sort=False)
+        shares = pd.cut(values, edges[::2].tolist()).value_counts(normalize=True, sort=False)
         shares.index = edges[1::2]
     width = 0.85 * np.diff(shares.index).min() if len(shares) > 1 else 0.85
     colours = np.where(shares.index >= ratings.positive_threshold, ORANGE, BLUE)
@@ -159,7 +159,7 @@ def long_tail(rows: Rows) -> Section:
     left.plot(np.arange(len(shares) + 1) / len(shares), [0, *shares], color=BLUE, lw=2.2)
     left.plot([half / len(shares)] * 2, [0, 0.5], color=ORANGE, lw=1.6)
     left.set(xlabel="items, most rated first", ylabel="share of all ratings")
-    right.hist(lengths, np.geomspace(lengths.min(), lengths.max() + 1, 31), color=BLUE)
+    right.hist(lengths, np.geomspace(lengths.min(), lengths.max() + 1, 31).tolist(), color=BLUE)
     right.axvline(lengths.median(), color=ORANGE, lw=1.6)
     right.set(xscale="log", xlabel="ratings per user (line: median)", ylabel="users")
     return Section(title, text, figure)
@@ -175,7 +175,6 @@ def months(rows: Rows) -> Section:
         raise Missing("more than one month of ratings")
     table = pd.DataFrame({"ratings": by_month, "new users": new}).reindex(course).fillna(0)
     busiest, peak = table["ratings"].idxmax(), table["ratings"].max() / len(rows.all)
-    text = (f"{len(course)} months in all, {(table['ratings'] == 0).sum()} of them empty.",)
     title = f"{busiest} alone has {peak:.0%} of the ratings"
     if peak * len(course) < 2:
         title = f"Ratings come evenly: the busiest month, {busiest}, has {peak:.0%}"
@@ -183,7 +182,7 @@ def months(rows: Rows) -> Section:
     for panel, (name, column) in zip(axes, table.items(), strict=True):
         panel.bar(course.to_timestamp(), column, width=27, align="edge", color=BLUE)
         panel.set_ylabel(f"{name}\nin the month")
-    return Section(title, text, figure)
+    return Section(title, (f"{len(course)} months in all.",), figure)
 
 
 def clock(rows: Rows) -> Section:
@@ -201,9 +200,10 @@ def clock(rows: Rows) -> Section:
     figure, (axes,) = panels(title, 3.6)
     picture = axes.imshow(table * table.size, aspect="auto", cmap="Blues", vmin=0)
     axes.set_yticks(range(7), [day[:3] for day in days])
-    axes.set_xlabel("hour of the day, UTC")
     axes.grid(visible=False)
-    figure.colorbar(picture, ax=axes, label="ratings, times an even spread", pad=0.02)
+    figure.colorbar(
+        picture, ax=axes, label="ratings in the hour (UTC),\ntimes an even spread", pad=0.02
+    )
     return Section(title, text, figure)
 
 
