@@ -166,13 +166,14 @@ def plot(figures: Figures) -> Figure:
     """A panel for each protocol: quality against seconds, DRR a line, each baseline a point."""
     figure, panels = new_figure(1, len(MEASURES), (10, 4))
     for axes, (protocol, key) in zip(panels, MEASURES.items(), strict=True):
-        points = [(name, row["seconds"], row[key]) for name, row in figures[protocol].items()]
+        fits, suffix = figures[protocol].items(), SUFFIX[protocol]
+        points = [(name + suffix, row["seconds"], row[key]) for name, row in fits]
         runs = figures["drr"].items()
         ours = [(f"drr, {n} steps", row["seconds"], row[f"{protocol} {key}"]) for n, row in runs]
         for label, x, y in points + ours:
             colour = ACCENT if label.startswith("drr") else PLAIN
             axes.plot(x, y, "o", color=colour)
-            axes.annotate(label, (x, y), (4, -10), textcoords="offset points", color=colour)
+            axes.annotate(label, (x, y), (4, -9), textcoords="offset points", color=colour, size=7)
         axes.plot([x for _, x, _ in ours], [y for *_, y in ours], color=ACCENT)
         axes.set(xscale="log", xlabel="seconds, cold start to table", ylabel=f"{protocol} {key}")
         axes.margins(x=0.25, y=0.15)
