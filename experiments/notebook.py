@@ -89,12 +89,11 @@ def show_table(report: Report) -> None:
 
 def picture(figure: Figure, alt: str, dpi: int = 72) -> Image:
     """The figure as a small PNG; alt: what it shows, for those who do not see it."""
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn = Picture.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    file = io.BytesIO()
-    drawn.quantize(COLOURS, Picture.Quantize.MAXCOVERAGE).save(file, "png", optimize=True)
+    FigureCanvasAgg(figure)
+    drawn, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=dpi)
+    coloured = Picture.open(drawn).convert("RGB")
+    coloured.quantize(COLOURS, Picture.Quantize.MAXCOVERAGE).save(file, "png", optimize=True)
     return Image(file.getvalue(), alt=alt)  # type: ignore[no-untyped-call]
 
 
