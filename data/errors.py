@@ -36,7 +36,9 @@ def printable(text: str) -> str:
 
 
 def _as_number(value: object) -> str:
-    return f"{value:.15g}" if isinstance(value, int | float) else ""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.15g}" if isinstance(value, float) else ""
 
 
 class Faults:

@@ -29,7 +29,7 @@ DELIMITERS = {**_SNIFFED, "space": " "}
 _COLONS = "\uffff"  # stands for `::`, since the csv module splits at single characters
 BYTES_PER_BLOCK = 1 << 22  # bound the memory taken by text
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
-_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ class _Lines:
         above = 0
         try:
             with self.path.open("rb") as plain:
-                packed = plain.read(2) == _GZIP
+                packed = plain.read(2) == GZIP
                 plain.seek(0)
                 file = gzip.GzipFile(fileobj=plain) if packed else plain
                 if self.encoding is not None:
