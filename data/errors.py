@@ -1,7 +1,9 @@
 """Errors of the data package: one message that says where, what, and what to do."""
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,9 @@ def printable(text: str) -> str:
 
 
 def _as_number(value: object) -> str:
-    return f"{value:.15g}" if isinstance(value, int | float) else ""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.15g}" if isinstance(value, float) else ""
 
 
 class Faults:
@@ -73,3 +77,31 @@ class Faults:
         """DataError, unless there is no fault."""
         if self._kinds:
             raise DataError(f"{self}; {advice}")
+
+
+def check_column(path: Path, columns: Sequence[str], name: str, flag: str) -> None:
+    """DataError naming the columns there are, unless exactly one is called `name`."""
+    if columns.count(name) == 1:
+        return
+    known = ", ".join(map(quote, dict.fromkeys(columns)))
+    if name in columns:
+        raise DataError(f"{path}: {flag} {quote(name)}: two columns of that name among {known}")
+    lowered = {column.lower(): column for column in columns}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    advice = "if the first line is data, add --csv.no-header and give columns by number:"
+    if close:
+        advice = f"did you mean {quote(lowered[close[0]])}?"
+    elif flag == "--csv.rating":
+        advice = "if each row is one purchase, click or play, add --csv.feedback events;"
+    raise DataError(f"{path}: {flag} {quote(name)}: no such column; {advice} there are {known}")
+
+
+def json_error(path: Path, line: str) -> DataError:
+    """How to make a table of a JSON file, given its first line."""
+    by_line = ", lines=True" if line.lstrip().startswith("{") else ""
+    name = path.as_posix()
+    return DataError(
+        f'{path}: is JSON, not a table; convert it: python -c "import pandas; pandas.read_json('
+        f"'{name}'{by_line}, dtype=False, convert_dates=False)"
+        f".to_csv('{name}.csv', index=False)\""
+    )

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import DataError, Faults, quote
+from data.errors import DataError, Faults, check_column, quote
 from data.ratings import Ids, Ratings, check_usable
-from data.tables import Table, check_column, open_table
+from data.tables import Table, open_table
 
 Feedback = Literal["ratings", "counts", "events"]
 Scale = tuple[float, float]
@@ -212,10 +212,12 @@ def as_id(value: object) -> str:
 
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True)
-    comma = np.isnan(numbers) & column.str.fullmatch(_COMMA).to_numpy(bool)
-    numbers[comma] = column[comma].str.replace(",", ".").astype(np.float64)
-    return numbers, np.abs(numbers) <= LARGEST
+    codes, different = pd.factorize(column)
+    texts = pd.Series(different, dtype=object)
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)
+    comma = np.isnan(numbers) & texts.str.fullmatch(_COMMA).to_numpy(bool)
+    numbers[comma] = texts[comma].str.replace(",", ".").astype(np.float64)
+    return numbers[codes], np.abs(numbers[codes]) <= LARGEST
 
 
 def _times(column: "pd.Series[str]") -> Parsed:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.errors import DataError, Faults, quote
 from data.interactions import as_id, read_events
 from data.ratings import Ids, Ratings, check_usable
-from data.tables import DELIMITERS, Table, open_table
+from data.tables import DELIMITERS, GZIP, Table, open_table
 
 AGES = (1, 18, 25, 35, 45, 50, 56)  # lower ends; 1 is "under 18"
 GENDERS = ("F", "M")
@@ -148,6 +148,8 @@ def _check_last_number(path: Path, delimiter: bytes) -> None:
     Such a file was cut off in the middle of a number, and would be read as it stands.
     """
     with path.open("rb") as file:
+        if file.read(2) == GZIP:  # which notices by itself
+            return
         file.seek(max(path.stat().st_size - 1024, 0))
         tail = file.read()
     if tail.endswith((b"\n", b"\r")) or b"\n" not in tail:

@@ -1,17 +1,17 @@
 """Files of rows as blocks of text: delimited text in its many dialects, and Parquet.
 
-The csv module splits the lines, since the parsers of pandas forgive short lines and stray quotation
-marks; pandas does the rest. The index of a block says in which line of the file each row begins.
+pandas reads what is regular: blocks without quotation marks whose lines all have the same number of
+fields. It would forgive short lines and stray quotation marks, so from the first block that is not
+regular on, the csv module splits the lines. The index of a block says where each row begins.
 """
 
 import csv
-import difflib
 import gzip
 import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import DataError, Faults, quote
+from data.errors import DataError, Faults, json_error, quote
 
-ROWS_PER_BLOCK = 1 << 18  # bounds the memory taken by text
+TextRows = list[list[str]]
+ROWS_PER_BLOCK = 1 << 15
 _SNIFFED = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "colons": "::"}
 DELIMITERS = {**_SNIFFED, "space": " "}
 _COLONS = "\uffff"  # stands for `::`, since the csv module splits at single characters
-_BYTES_PER_BLOCK = 1 << 22
+BYTES_PER_BLOCK = 1 << 22  # bound the memory taken by text
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
-_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
 
 
@@ -39,14 +40,12 @@ class _Lines:
     path: Path
     encoding: str | None = None  # None: UTF-8, and Latin-1 in those lines that are not
     colons: bool = False
-    changed: list[tuple[int, str]] = field(default_factory=list)  # lines read as Latin-1
+    changed: tuple[int, str] | None = None  # the first line read as Latin-1
+    n_changed: int = 0
 
-    def __iter__(self) -> Iterator[str]:
-        return chain.from_iterable(map(io.StringIO, self._blocks()))
-
-    def _blocks(self) -> Iterator[str]:
-        """Whole lines at a time. Raises DataError for what is no text."""
-        self.changed, above = [], 0
+    def blocks(self) -> Iterator[str]:
+        """Many whole lines at a time. Raises DataError for what is no text."""
+        self.n_changed, above = 0, 0
         for block in self._decoded():
             text = block if above else block.removeprefix("\ufeff")
             text = re.sub("\r*\n|\r", "\n", text) if "\r" in text else text
@@ -63,15 +62,15 @@ class _Lines:
         above = 0
         try:
             with self.path.open("rb") as plain:
-                packed = plain.read(2) == _GZIP
+                packed = plain.read(2) == GZIP
                 plain.seek(0)
                 file = gzip.GzipFile(fileobj=plain) if packed else plain
                 if self.encoding is not None:
                     text = io.TextIOWrapper(io.BufferedReader(file), self.encoding, newline="\n")
-                    while part := text.read(_BYTES_PER_BLOCK) + text.readline(_LONGEST_LINE):
+                    while part := text.read(BYTES_PER_BLOCK) + text.readline(_LONGEST_LINE):
                         yield part
                     return
-                while block := file.read(_BYTES_PER_BLOCK) + file.readline(_LONGEST_LINE):
+                while block := file.read(BYTES_PER_BLOCK) + file.readline(_LONGEST_LINE):
                     if len(block) > _LONGEST_LINE:
                         raise DataError(f"{self.path}: a line longer than {_LONGEST_LINE} bytes")
                     yield self._as_utf_8(block, above)
@@ -82,10 +81,8 @@ class _Lines:
                 f"{quote(error.object[error.start : error.end])}); give another --csv.encoding"
             ) from None
         except LookupError:
-            raise DataError(
-                f"{self.path}: encoding {quote(self.encoding)}: unknown; give one that Python "
-                "knows, such as utf-8, cp1252 or gbk"
-            ) from None
+            name = quote(self.encoding)
+            raise DataError(f"{self.path}: encoding {name}: unknown; give cp1252 or gbk") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{self.path}: damaged gzip file ({error}); restore it") from None
 
@@ -93,14 +90,14 @@ class _Lines:
         try:
             return block.decode()
         except UnicodeDecodeError:
-            lines = block.split(b"\n")
-        texts = []
-        for number, line in enumerate(lines, start=above + 1):
+            texts = []
+        for number, line in enumerate(block.split(b"\n"), start=above + 1):
             try:
                 texts.append(line.decode())
             except UnicodeDecodeError:
                 texts.append(line.decode("latin-1"))
-                self.changed.append((number, texts[-1]))
+                self.changed = (number, texts[-1]) if not self.n_changed else self.changed
+                self.n_changed += 1
         return "\n".join(texts)
 
 
@@ -119,28 +116,27 @@ class TextTable:
     ) -> None:
         """See `open_table`."""
         if delimiter not in (None, *DELIMITERS):
-            choices = ", ".join(DELIMITERS)
-            raise DataError(f"{path}: delimiter {quote(delimiter)}: unknown; choose from {choices}")
-        head = list(islice(_Lines(path, encoding), 3))
+            what, choices = f"delimiter {quote(delimiter)}", ", ".join(DELIMITERS)
+            raise DataError(f"{path}: {what}: unknown; choose from {choices}")
+        head = list(islice(io.StringIO(next(_Lines(path, encoding).blocks(), "")), 3))
         if not head or not head[0].strip():
             raise DataError(f"{path}: empty, or its first line is; give a file with ratings")
-        told = re.fullmatch(r'"?sep=(.)"?\n?', head[0])  # as spreadsheets write it
-        if told:
-            del head[0]
+        told = re.fullmatch(r'"?sep=([\t -!#-/:-@|])"?\n?', head[0])  # as spreadsheets write it
+        del head[: told is not None]
         self.delimiter = told[1] if told else DELIMITERS.get(delimiter or "") or _sniff(path, head)
         if quoted is None:
             quoted = self.delimiter != "\t" or bool(_QUOTED_FIELD.search("".join(head[:2])))
         self.path, self._quoted = path, quoted
         self._lines = _Lines(path, encoding, colons=self.delimiter == "::")
+        self._character = _COLONS if self._lines.colons else self.delimiter
         self._n_above = int(told is not None)  # rows above the data
-        rows, _ = next(self._rows(1), ([[]], None))
+        rows, _ = next(self._rows(self._lines.blocks(), 0, self._n_above, 1), ([[]], None))
         first = [name.strip() for name in rows[0]]
         if not first:
             raise DataError(f"{path}: no rows; give a file with ratings")
         if header and names and first != list(names):
-            raise DataError(
-                f"{path}:1: columns {quote(first)}; expected {', '.join(names)}: restore the file"
-            )
+            wanted = ", ".join(names)
+            raise DataError(f"{path}:1: columns {quote(first)}; expected {wanted}: restore it")
         self.columns = tuple(names or (first if header else map(str, range(1, len(first) + 1))))
         self._n_above += header
 
@@ -151,13 +147,12 @@ class TextTable:
     @property
     def note(self) -> str:
         """What to tell the user once the file has been read; mostly nothing."""
-        if not (changed := self._lines.changed):
+        if self._lines.changed is None:
             return ""
-        line, text = changed[0]
+        (line, text), count = self._lines.changed, self._lines.n_changed
         return (
-            f"{self.path}:{line}: not UTF-8, value {quote(text.strip())}; read as Latin-1, "
-            f"{len(changed):,} such line(s) in all: check them, or give the file's encoding with "
-            "--csv.encoding, such as cp1252 or gbk"
+            f"{self.path}:{line}: not UTF-8, value {quote(text.strip())}; read as Latin-1, {count:,} "
+            "such line(s) in all: check them, or give --csv.encoding, such as cp1252 or gbk"
         )
 
     def blocks(self, columns: Sequence[str], faults: Faults) -> Iterator[pd.DataFrame]:
@@ -166,50 +161,81 @@ class TextTable:
         Rows that have more or fewer fields than columns are left out, and added to `faults`.
         """
         places = [self.columns.index(name) for name in columns]
-        for rows, begins in self._rows(ROWS_PER_BLOCK):
+        line, n_above, texts = 0, self._n_above, self._lines.blocks()
+        for text in texts:
+            if not self._is_regular(text):
+                yield from self._checked(chain([text], texts), line, n_above, places, faults)
+                return
+            frame = pd.read_csv(
+                io.StringIO(text.replace(_COLONS, "\t")),
+                sep="\t" if self._lines.colons else self.delimiter,
+                header=None,
+                usecols=places,
+                dtype=object,
+                na_filter=False,
+                quoting=csv.QUOTE_NONE,
+                skip_blank_lines=False,
+            )[places].set_axis(list(columns), axis=1)
+            frame.index += line + 1
+            yield frame.iloc[n_above:]
+            line, n_above = line + len(frame), 0
+
+    def _is_regular(self, text: str) -> bool:
+        """Whether every line has one field for each column, and none is quoted."""
+        if (self._quoted and '"' in text) or (self._lines.colons and "\t" in text):
+            return False
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        ends = np.flatnonzero(codes == ord("\n"))
+        ends = ends if text.endswith("\n") else np.append(ends, len(codes))
+        found = np.flatnonzero(codes == ord(self._character))
+        counts = np.diff(np.searchsorted(found, ends), prepend=0)
+        return bool(np.all(counts == len(self.columns) - 1))
+
+    def _checked(
+        self, texts: Iterator[str], line: int, n_above: int, places: list[int], faults: Faults
+    ) -> Iterator[pd.DataFrame]:
+        """The same from texts after this line, those that are not regular among them."""
+        for rows, begins in self._rows(texts, line, n_above, ROWS_PER_BLOCK):
             fits = np.array([len(row) == len(self.columns) for row in rows])
             if not fits.all():
                 self._add_misfits(rows, begins, fits, faults)
-            content = {
-                name: [row[place] for row, fit in zip(rows, fits, strict=True) if fit]
-                for name, place in zip(columns, places, strict=True)
-            }
+            whole = [row for row, fit in zip(rows, fits, strict=True) if fit]
+            fields = list(zip(*whole, strict=True)) or [()] * len(self.columns)
+            content = {self.columns[place]: fields[place] for place in places}
             yield pd.DataFrame(content, index=begins[fits], dtype=object)
 
     def _add_misfits(
-        self,
-        rows: list[list[str]],
-        begins: NDArray[np.int64],
-        fits: NDArray[np.bool_],
-        faults: Faults,
+        self, rows: TextRows, begins: NDArray[np.int64], fits: NDArray[np.bool_], faults: Faults
     ) -> None:
         wrong = {
             int(begins[place]): self.delimiter.join(rows[place])
             for place in np.flatnonzero(~fits)
             if rows[place]  # an empty line is no row
         }
-        names = ", ".join(self.columns[:6])
-        what = f"not {len(self.columns)} fields ({names}) separated by {quote(self.delimiter)}"
+        names, separator = ", ".join(self.columns[:6]), quote(self.delimiter)
+        what = f"not {len(self.columns)} fields ({names}) separated by {separator}"
         faults.add(what, pd.Series(wrong, dtype=object))
 
-    def _rows(self, size: int) -> Iterator[tuple[list[list[str]], NDArray[np.int64]]]:
+    def _rows(
+        self, texts: Iterator[str], line: int, n_above: int, size: int
+    ) -> Iterator[tuple[TextRows, NDArray[np.int64]]]:
         """Rows in blocks, and the line in which each begins. DataError for broken quotation."""
         reader = csv.reader(
-            self._lines,
-            delimiter=_COLONS if self._lines.colons else self.delimiter,
+            chain.from_iterable(map(io.StringIO, texts)),
+            delimiter=self._character,
             quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE,
             strict=True,
         )
-        n_above, line, fault = self._n_above, 0, None
+        first, fault = line, None
         while not fault:
-            rows: list[list[str]] = []
+            rows: TextRows = []
             try:
                 for row in islice(reader, size):
                     rows.append(row)
             except csv.Error as error:
                 fault = error
             spans = np.ones(len(rows), np.int64)
-            if fault or reader.line_num - line != len(rows):
+            if fault or first + reader.line_num - line != len(rows):
                 breaks = [sum(text.count("\n") for text in row) for row in rows]
                 spans += np.array(breaks, np.int64)
             ends = line + np.cumsum(spans)
@@ -241,11 +267,7 @@ class ParquetTable:
         except (ValueError, OSError) as error:  # pyarrow's own errors are among them
             raise DataError(f"{path}: not a readable Parquet file ({error})") from None
         self._frame.index = pd.RangeIndex(1, len(self._frame) + 1)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """See TextTable.columns."""
-        return tuple(map(str, self._frame.columns))
+        self.columns = tuple(map(str, self._frame.columns))
 
     def where(self, line: int) -> str:
         """See TextTable.where."""
@@ -271,7 +293,7 @@ def open_table(
     names: Sequence[str] = (),
     quoted: bool | None = None,
 ) -> Table:
-    """The file as a table: delimited text, also packed with gzip, or Parquet.
+    """The file as a table: delimited text, also packed with gzip, or Parquet; or DataError.
 
     Args:
         path: the file; what it is shows in its content, not in its name.
@@ -281,9 +303,6 @@ def open_table(
         names: what the columns must be called, or are called where there is no header.
         quoted: whether fields may be in quotation marks; by default they may, but not between
             tabs if the first two lines have none.
-
-    Raises:
-        DataError: if the file cannot be read or is no table.
     """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block for ever
@@ -306,23 +325,6 @@ def open_table(
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it") from None
 
 
-def check_column(path: Path, columns: Sequence[str], name: str, flag: str) -> None:
-    """DataError naming the columns there are, unless exactly one is called `name`."""
-    if columns.count(name) == 1:
-        return
-    known = ", ".join(map(quote, dict.fromkeys(columns)))
-    if name in columns:
-        raise DataError(f"{path}: {flag} {quote(name)}: two columns of that name among {known}")
-    lowered = {column.lower(): column for column in columns}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    advice = "if the first line is data, add --csv.no-header and give columns by number:"
-    if close:
-        advice = f"did you mean {quote(lowered[close[0]])}?"
-    elif flag == "--csv.rating":
-        advice = "if each row is one purchase, click or play, add --csv.feedback events;"
-    raise DataError(f"{path}: {flag} {quote(name)}: no such column; {advice} there are {known}")
-
-
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
     texts = [
         str(value) if there else "" for value, there in zip(column, column.notna(), strict=True)
@@ -334,12 +336,7 @@ def _sniff(path: Path, head: list[str]) -> str:
     """The first separator in the first line, quoted fields aside."""
     line = head[0] if head else ""
     if re.match(r"\s*(\{|\[\s*(\{|$))", line):
-        by_line = ", lines=True" if line.lstrip().startswith("{") else ""
-        raise DataError(
-            f'{path}: is JSON, not a table; convert it: python -c "import pandas; pandas.read_json('
-            f"'{path.as_posix()}'{by_line}, dtype=False, convert_dates=False)"
-            f".to_csv('{path.as_posix()}.csv', index=False)\""
-        )
+        raise json_error(path, line)
     bare = re.sub('"[^"]*"', "", line)
     found = [separator for separator in _SNIFFED.values() if separator in bare]
     if not found:

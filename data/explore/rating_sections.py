@@ -189,7 +189,7 @@ def clock(rows: Rows) -> Section:
     """Activity by weekday and hour."""
     rows.need_dates()
     when = rows.all["when"].dt
-    table = pd.crosstab(when.weekday, when.hour, normalize=True)
+    table = pd.crosstab(when.day_of_week, when.hour, normalize=True)
     table = table.reindex(index=range(7), columns=range(24), fill_value=0)
     days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     busy, share = days[int(table.sum(axis=1).argmax())], table.sum(axis=1).max()

@@ -370,7 +370,17 @@ def test_csv_and_parquet_bring_back_the_same_ratings(
 def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read_interactions(shop, **COLUMNS).fingerprint()
     monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr(data.tables, "BYTES_PER_BLOCK", 30)
     assert read_interactions(shop, **COLUMNS).fingerprint() == plain
+    for name in ("quoted", "text over lines", "colons", "blank lines", "crcrlf", "gzip"):
+        SAME[name](shop)
+        assert read_interactions(shop, **COLUMNS).fingerprint() == plain
+    write(shop, (*SHOP, "zoe,7", *SHOP[1:], 'bob,"1"x,x,y', *SHOP[1:]))
+    with pytest.raises(DataError, match=r"shop.csv:13: ',' expected after"):
+        read_interactions(shop, **COLUMNS, skip_bad=True)
+    write(shop, (*SHOP, "zoe,7", *SHOP[1:], 'bob,"1",x', *SHOP[1:]))
+    with pytest.raises(DataError, match=r"shop.csv:7: not 4 fields .* 'zoe,7' \(2 rows\)"):
+        read_interactions(shop, **COLUMNS)
 
 
 def test_typed_parquet_columns(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

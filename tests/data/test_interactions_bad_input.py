@@ -182,7 +182,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, object], str]] = {
         {"feedback": "counts", "positive": 9},
         "positive 9: must be above 0, up to 5",
     ),
-    "encoding": ({"encoding": "utf-9"}, "encoding 'utf-9': unknown; give one that Python knows"),
+    "encoding": ({"encoding": "utf-9"}, "encoding 'utf-9': unknown; give cp1252 or gbk"),
     "title column": (
         {"title_column": "tittle"},
         "--csv.title-column 'tittle': no such column",
