@@ -90,9 +90,9 @@ class DRRAgent:
         scores: NDArray[np.float32] = self._scores(as_tensors(observation), few).numpy()
         return scores
 
-    def observe(self, items: NDArray[np.int64], ratings: NDArray[np.float32]) -> Observation:
+    def observe(self, items: IntArray, ratings: NDArray[np.float32]) -> Observation:
         """B unknown users by what is known of them, oldest first: items [B, m], -1 hidden; ratings."""
-        size = len(items)
+        size, items = len(items), items.astype(np.int32)
         start = Observation.start(
             np.full(size, -1),
             np.zeros((size, self.features.n_demographics), np.float32),
@@ -151,7 +151,9 @@ class DRRAgent:
         pairs = zip(items[best].tolist(), scores[best].tolist(), strict=True)
         return [self._recommendation(item, score) for item, score in pairs]
 
-    def explain(self, history: Sequence[tuple[int | str, float]], item_id: int | str) -> Explanation:
+    def explain(
+        self, history: Sequence[tuple[int | str, float]], item_id: int | str
+    ) -> Explanation:
         """What each item of a history adds to the score that `recommend` gives an item.
 
         Items that have left the window add 0, unless the agent solves its user's vector from all.

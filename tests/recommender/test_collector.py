@@ -12,10 +12,9 @@ from embedding.svd import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
-from recommender.exploration import Exploration, schedule
 from recommender.collector import Collector, transition_spec
-from replay_buffer.prioritized import PrioritizedReplay
-from replay_buffer.uniform import UniformReplay
+from recommender.exploration import Exploration, schedule
+from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 
 WINDOW, T, USERS = 3, 5, 40
 ALPHA, EPS = 0.6, 1e-2
@@ -31,9 +30,9 @@ def two_tastes() -> Ratings:
     return Ratings.from_events("two tastes", users, items, stars, place, **ids)
 
 
-def training_agent(config: AgentConfig, ratings: Ratings, updates: int) -> TrainingAgent:
+def collector(config: AgentConfig, ratings: Ratings, updates: int) -> Collector:
     spec = transition_spec(config, WINDOW, T, k=4)
-    return TrainingAgent(
+    return Collector(
         config,
         fit_svd(ratings, 4),
         ratings,
@@ -50,9 +49,8 @@ def play_greedily(agent: DRRAgent, environment: VectorOfflineEnv) -> np.ndarray:
     state = environment.reset(np.arange(USERS), np.full(USERS, WINDOW))
     total = np.zeros(USERS)
     for _ in range(T):
-        users, items, ratings, seen, rewards, _ = (value.numpy() for value in state)
-        scores = agent.scores(users, items, ratings, seen[:, WINDOW:], rewards[:, WINDOW:])
-        scores[~environment.legal(state.users, state.seen).numpy()] = -np.inf
+        scores = agent.scores(state)
+        scores[~environment.legal(state).numpy()] = -np.inf
         chosen = tf.constant(scores.argmax(axis=1), tf.int32)
         state, reward, _, _ = environment.step(state, chosen)
         total += reward.numpy()
@@ -75,10 +73,10 @@ LEARNERS = {
 
 
 @pytest.fixture(scope="module", params=LEARNERS)
-def learned(request) -> tuple[TrainingAgent, list[float]]:
+def learned(request) -> tuple[Collector, list[float]]:
     """An agent after 40 short episodes of 32 users, and the mean reward of each."""
     config, ratings, rng = LEARNERS[request.param], two_tastes(), np.random.default_rng(0)
-    agent, rewards = training_agent(config, ratings, updates=40 * 24), []
+    agent, rewards = collector(config, ratings, updates=40 * 24), []
     for episode in range(40):
         users, starts = draw_starts(rng, ratings, np.arange(USERS), WINDOW, 0.5, 32)
         start = agent.environment.reset(users, starts)
@@ -106,7 +104,7 @@ def test_playing_and_learning_are_traced_once(learned):
 
 def test_xla_plays_the_same_episodes():
     """As on a GPU; without exploration, for its random numbers are others."""
-    agent = training_agent(LEARNERS["paper"], two_tastes(), 1)
+    agent = collector(LEARNERS["paper"], two_tastes(), 1)
     start = agent.environment.reset(np.arange(USERS), np.full(USERS, WINDOW))
     inputs = start, Exploration(tf.zeros([]), tf.zeros([])), tf.constant([1, 2])
     plain, compiled = agent.play(*inputs), tf.function(agent._play, jit_compile=True)(*inputs)
@@ -116,7 +114,7 @@ def test_xla_plays_the_same_episodes():
 
 def test_priorities_are_the_absolute_td_errors_with_alpha_once():
     config, ratings = LEARNERS["paper"], two_tastes()
-    agent, rng = training_agent(config, ratings, updates=10), np.random.default_rng(0)
+    agent, rng = collector(config, ratings, updates=10), np.random.default_rng(0)
     agent.learner.update_many = agent.learner._update_many  # eager: one update, no trace
     spec = transition_spec(config, WINDOW, T, k=4)
     count = 50
