@@ -88,13 +88,16 @@ def observation(
     rewards: list | None = None,
 ) -> Observation:
     """Windows [B, n], and what was shown since the start and its rewards [B, t]."""
-    people = np.array(users or [0] * len(items))
-    known, nothing = np.array(items), np.zeros((len(items), 0))
-    start = Observation.start(people, demographics(people), known, np.array(ratings), window=WINDOW)
-    played = {"shown_items": np.array(shown or nothing, np.int32)}
-    played["shown_rewards"] = np.array(rewards or nothing, np.float32)
-    window = {"window_ratings": np.array(ratings, np.float32)}  # those in empty places as well
-    return as_tensors(start._replace(**window, **played))
+    who, nothing = np.array(users or [0] * len(items)), np.zeros((len(items), 0))
+    known = np.array(items, np.int32), np.array(ratings, np.float32)
+    start = Observation.start(who, demographics(who), *known, window=known[0].shape[1])
+    fields = {
+        "window_items": known[0],  # empty places stay where they are
+        "window_ratings": known[1],
+        "shown_items": np.array(shown or nothing, np.int32),
+        "shown_rewards": np.array(rewards or nothing, np.float32),
+    }
+    return as_tensors(start._replace(**fields))
 
 
 def demographics(users: np.ndarray) -> np.ndarray:
