@@ -50,7 +50,8 @@ class SoftmaxPolicy:
 
         def merge(so_far: tuple[tf.Tensor, tf.Tensor], block: Block) -> tuple[tf.Tensor, tf.Tensor]:
             (items, before), (others, here) = so_far, start(block)
-            total = before + tf.nn.softplus(here - before)  # log(exp(before) + exp(here))
+            # log(exp(before) + exp(here)), exact too where one of them has no legal item
+            total = tf.maximum(before, here) + tf.math.log1p(tf.exp(-tf.abs(here - before)))
             uniform = tf.random.stateless_uniform(
                 tf.shape(items), seed + tf.stack([2 * block.number + 1, 0])
             )

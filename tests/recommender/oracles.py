@@ -6,13 +6,14 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from recommender.state import Observation
+from data.observation import Observation
+from recommender.agent import as_tensors
 
 SEED = tf.constant([3, 5])
 PLAIN = {"dropout": 0.0, "item_dropout": 0.0}
 BEST = replace(toys.BEST, **PLAIN)
 PAPER = toys.PAPER
-TD3 = replace(PAPER, algorithm="td3", critics=2)
+RESIDUAL = replace(BEST, user_vector="pretrained", residual=True)
 
 
 def scrambled(config, seed: int = 0):
@@ -36,31 +37,35 @@ def equal(first: list, second: list) -> list[bool]:
     return [np.array_equal(a, b) for a, b in zip(first, second, strict=True)]
 
 
-def next_observation(batch) -> Observation:
-    """Equation 1, row by row."""
-    rows = {name: value.numpy() for name, value in batch.items()}
-    items, ratings = rows["items"].copy(), rows["ratings"].copy()
-    for row in np.flatnonzero(rows["reward"] > 0):
-        items[row] = [*items[row][1:], rows["item"][row]]
-        ratings[row] = [*ratings[row][1:], rows["rating"][row]]
-    seen, rewards = rows["seen"].copy(), rows["seen_rewards"].copy()
-    seen[:, toys.WINDOW], rewards[:, toys.WINDOW] = rows["item"], rows["reward"]
-    arrays = (rows["users"], items, ratings, seen, rewards)
-    return Observation(*(tf.constant(array) for array in arrays))
+def next_observation(learner, batch) -> Observation:
+    """Equation 1, and the next free place for what was shown, row by row."""
+    now = learner.log.observation(batch)
+    rows = {name: value.numpy().copy() for name, value in now._asdict().items()}
+    answers = zip(*(batch[name].numpy() for name in ("item", "rating", "reward")), strict=True)
+    for row, (item, rating, reward) in enumerate(answers):
+        if reward > 0:
+            rows["window_items"][row] = [*rows["window_items"][row][1:], item]
+            rows["window_ratings"][row] = [*rows["window_ratings"][row][1:], rating]
+        free = rows["shown_items"][row].tolist().index(-1)
+        for name, value in (("items", item), ("ratings", rating), ("rewards", reward)):
+            rows[f"shown_{name}"][row, free] = value
+    return as_tensors(Observation(**rows))
 
 
 def td_target(learner, batch) -> tuple[np.ndarray, np.ndarray]:
     """y = r + gamma (1 - terminated) min_j Q'_j(s', a') -> y [B], its second term [B]."""
-    config, networks, following = learner.config, learner.target, next_observation(batch)
-    action = networks.actor(networks.actor_state(following)).numpy()
+    config, networks, following = learner.config, learner.target, next_observation(learner, batch)
+    action = networks.act(following).numpy()
     if config.critic_action == "item":
         vectors = learner.features.items.numpy()
         scores = action @ vectors.T
-        for row, shown in enumerate(following.seen.numpy()):
-            scores[row, shown[shown >= 0]] = -np.inf
+        for row, seen in enumerate(np.hstack([following.known_items, following.shown_items])):
+            scores[row, seen[seen >= 0]] = -np.inf
         action = vectors[scores.argmax(axis=1)]
     state = networks.critic_state(following)
-    value = np.min([critic(state, action).numpy()[:, 0] for critic in networks.critics], axis=0)
+    action = tf.constant(action)
+    values = [networks.value(critic, following, state, action) for critic in networks.critics]
+    value = np.min(values, axis=0)[:, 0]
     continuation = config.discount * (1 - batch["terminated"].numpy()) * value
     target = batch["reward"].numpy() + continuation
     bound = 1 / (1 - config.discount) if config.clip_target else np.inf

@@ -76,8 +76,8 @@ def test_q_of_many_items_is_the_q_of_each(kind):
     together = model.q_items(state, items)
     assert together.shape == (5, 6)
     for place in range(6):
-        alone = model(state, items[:, place])[:, 0]
-        np.testing.assert_allclose(together[:, place], alone, rtol=1e-4, atol=1e-4)
+        of_one = model(state, items[:, place])[:, 0]
+        np.testing.assert_allclose(together[:, place], of_one, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", CRITICS.values(), ids=CRITICS.keys())

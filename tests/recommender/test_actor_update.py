@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from oracles import BEST, PAPER, SEED, equal, recorded, scrambled, stored_action
-from recommender.softmax import softmax_policy
-from recommender.updates import among, imitation_loss
+from oracles import BEST, PAPER, RESIDUAL, SEED, equal, recorded, scrambled
 
-from recommender.state import Observation
+from recommender.learner import imitation_loss, occur_in
 
 
 def test_the_actors_gradient_is_taken_where_the_policy_is_now():
     """Equation 3: grad_a Q(s, a) at a = pi(s), times grad_theta pi(s)."""
     learner, batch = recorded(scrambled(PAPER)), toys.batch(PAPER)
-    online, observation = learner.online, Observation.of(batch)
-    state = online.actor_state(observation)
+    online = learner.online
+    state = online.actor_state(learner.log.observation(batch))
     with tf.GradientTape() as outer:
         action = online.actor(state)
     with tf.GradientTape() as inner:
@@ -30,29 +28,26 @@ def test_the_actors_gradient_is_taken_where_the_policy_is_now():
         np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
 
 
-def test_the_ablation_takes_the_gradient_at_the_stored_action():
-    for config in (PAPER, replace(BEST, imitation=0.0)):
-        learner = recorded(scrambled(replace(config, actor_gradient="stored")))
-        batch, online = toys.batch(config), learner.online
-        observation, actor = Observation.of(batch), online.actor
-        state = online.critic_state(observation)
-        at = tf.constant(stored_action(learner, batch))
-        with tf.GradientTape() as inner:
-            inner.watch(at)
-            q = online.critics[0](state, at)
-        slope = inner.gradient(q, at) * (-config.policy_gradient / 8)
-        with tf.GradientTape() as outer:
-            action = online.act(observation)
-            if config.critic_action == "item":
-                legal = learner._legal(observation)
-                _, action = softmax_policy(
-                    action, learner.features.items, legal, batch["users"][:, None]
-                )
-        expected = outer.gradient(action, actor.trainable_variables, output_gradients=slope)
-        learner.update(batch, SEED)
-        found = learner.actor_optimizer.gradients[-len(expected) :]
-        for got, want in zip(found, expected, strict=True):
-            np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+@pytest.mark.parametrize("config", [BEST, RESIDUAL], ids=["best", "residual"])
+def test_on_items_the_actor_climbs_the_mean_q_of_what_it_would_show(config):
+    """Q is linear in the item: the gradient of the sum over legal items of pi(i | s) Q(s, i)."""
+    config = replace(config, imitation=0.0)
+    learner, batch = recorded(scrambled(config)), toys.batch(config)
+    online, observation = learner.online, learner.log.observation(batch)
+    vectors, legal = learner.features.items, learner.log.legal(observation)
+    every = tf.repeat(vectors[None], 8, axis=0)
+    state = online.critic_state(observation)
+    q = online.values(online.critics[0], observation, state, every)
+    variables = [*online.actor_state.trainable_variables, *online.actor.trainable_variables]
+    with tf.GradientTape() as tape:
+        scores = tf.matmul(online.act(observation), vectors, transpose_b=True)
+        chance = tf.nn.softmax(tf.where(legal, scores, -np.inf))
+        loss = -config.policy_gradient * tf.reduce_mean(tf.reduce_sum(chance * q, axis=1))
+    expected = tape.gradient(loss, variables)
+    _, scalars = learner.update(batch, SEED)
+    assert float(scalars["actor_loss"]) == pytest.approx(float(loss), rel=1e-3)
+    for got, want in zip(learner.actor_optimizer.gradients, expected, strict=True):
+        np.testing.assert_allclose(got, tf.convert_to_tensor(want), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("config", [PAPER, BEST], ids=["paper", "best"])
@@ -78,17 +73,18 @@ def test_without_policy_gradient_and_imitation_neither_term_acts():
     assert losses["policy_gradient"] > 0  # a cross-entropy alone
 
 
-def test_the_imitation_loss_is_its_loop():
+def test_the_imitation_loss_is_its_loop_over_positives_that_may_be_shown():
     rng = np.random.default_rng(0)
-    log_policy = rng.normal(size=(4, 5)).astype(np.float32)
-    positives, seen = rng.integers(-1, 6, (4, 5)), rng.integers(-1, 6, (4, 2))
+    log_policy = rng.normal(size=(9, 5)).astype(np.float32)
+    positives, now = rng.integers(-1, toys.N_ITEMS, (9, 5)), toys.episodes(9)
     losses = [
         -log_policy[row, place]
-        for row in range(4)
+        for row in range(9)
         for place in range(5)
-        if positives[row, place] >= 0 and positives[row, place] not in seen[row]
+        if positives[row, place] >= 0
+        and positives[row, place] not in [*now.known_items[row], *now.shown_items[row]]
     ]
-    usable = (positives >= 0) & ~among(tf.constant(positives), tf.constant(seen))
+    usable = (positives >= 0) & ~occur_in(tf.constant(positives, tf.int32), now)
     assert 0 < len(losses) < np.sum(positives >= 0)
     assert float(imitation_loss(tf.constant(log_policy), usable)) == pytest.approx(np.mean(losses))
 

@@ -23,8 +23,21 @@ def test_recommendations_are_best_first_and_leave_out_the_history():
     assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
     assert {item.item_id for item in best} == set(toys.shop().item_ids) - {110, 120, 200}
     assert all(item.title == f"Film {item.item_id}" for item in best)
-    expected = agent.scores(np.array([-1]), np.array([[1, 10, 2]]), np.float32([[5, 1, 4]]))[0]
+    known = agent.observe(np.array([[1, 10, 2]]), np.float32([[5, 1, 4]]))
+    expected = agent.scores(known)[0]
     assert best[0].score == expected[np.setdiff1d(np.arange(12), [1, 10, 2])].max()
+
+
+def test_a_stranger_is_observed_as_the_latest_items_with_hidden_ones_in_their_places():
+    agent = fresh()
+    items, stars = np.array([[4, -1, 7, -1], [1, 2, 3, 4]]), np.float32([[1, 0, 5, 0], [4] * 4])
+    long = agent.observe(items, stars)
+    np.testing.assert_array_equal(long.window_items, [[-1, 7, -1], [2, 3, 4]])
+    np.testing.assert_array_equal(long.window_ratings, [[0, 5, 0], [4, 4, 4]])
+    np.testing.assert_array_equal(long.known_items, items)
+    assert long.users.tolist() == [-1, -1] and not long.demographics.any()
+    short = agent.observe(items[:, :2], stars[:, :2])
+    np.testing.assert_array_equal(short.window_items, [[-1, 4, -1], [-1, 1, 2]])
 
 
 def test_equal_scores_rank_by_item_id():

@@ -1,6 +1,6 @@
 """Contributions add up, agree with the definition, and are the linear terms where there are such."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -9,25 +9,14 @@ import toys
 
 from config import AgentConfig
 from recommender import DRRAgent, explain
+from recommender import agent as agent_module
 
 HISTORY = [(150, 2), (110, 5), (200, 1), (120, 4)]  # one more than the window of 3 holds
 
 
-@dataclass(frozen=True)
-class Shop:
-    """12 items with ids 100, 110, ..."""
-
-    item_ids: np.ndarray
-    titles: tuple[str, ...]
-    demographics: np.ndarray
-    scale: tuple[float, float] = (1.0, 5.0)
-
-
 def agent(config: AgentConfig = toys.BEST, window: int = toys.WINDOW, titled: bool = True):
     """Random weights everywhere, so that every part of the state matters."""
-    ids = np.arange(toys.N_ITEMS) * 10 + 100
-    titles = tuple(f"Film {item}" for item in ids) if titled else ()
-    catalogue = Shop(ids, titles, np.eye(toys.N_USERS, 2, dtype=np.float32))
+    catalogue = toys.shop() if titled else replace(toys.shop(), titles=())
     made = DRRAgent(config, toys.table(), catalogue, window=window)
     rng = np.random.default_rng(1)
     for model in made.networks.models:
@@ -40,8 +29,9 @@ def score(made: DRRAgent, shown: list[tuple[int, float] | None], item_id: int) -
     """The score of an item for a window with holes: through `DRRAgent.scores`, one at a time."""
     window = [(-1, 0.0)] * (made.window - len(shown))
     window += [(-1, 0.0) if pair is None else ((pair[0] - 100) // 10, pair[1]) for pair in shown]
-    items, ratings = (np.array([column]) for column in zip(*window, strict=True))
-    return float(made.scores(np.array([-1]), items, ratings)[0, (item_id - 100) // 10])
+    items, ratings = zip(*window, strict=True)
+    now = toys.observation([items], [ratings], users=[-1])
+    return float(made.scores(now)[0, (item_id - 100) // 10])
 
 
 def by_definition(made: DRRAgent, history: list, item_id: int) -> list[float]:
@@ -121,13 +111,13 @@ def test_shapley_values_of_a_known_game():
 
 def test_many_items_are_explained_by_random_orders_that_still_add_up():
     rng = np.random.default_rng(0)
-    alone, pairs = rng.normal(size=8), np.triu(rng.normal(size=(8, 8)), k=1)
+    single, pairs = rng.normal(size=8), np.triu(rng.normal(size=(8, 8)), k=1)
 
     def value(shown):
-        return shown @ alone + np.einsum("sa,ab,sb->s", shown, pairs, shown)
+        return shown @ single + np.einsum("sa,ab,sb->s", shown, pairs, shown)
 
     exact = explain.shapley(value, 8)
-    np.testing.assert_allclose(exact, alone + (pairs + pairs.T).sum(axis=1) / 2, atol=1e-12)
+    np.testing.assert_allclose(exact, single + (pairs + pairs.T).sum(axis=1) / 2, atol=1e-12)
     sampled = explain._over_orders(value, 8)
     # an order and its reverse together are exact for effects of pairs
     np.testing.assert_allclose(sampled, exact, atol=1e-12)
@@ -143,7 +133,7 @@ def test_many_items_are_explained_by_random_orders_that_still_add_up():
 
 def test_a_window_beyond_the_exact_limit_adds_up(monkeypatch):
     monkeypatch.setattr(explain, "EXACT", 6)
-    monkeypatch.setattr(explain, "GATHERED", 100)  # a few windows at a time
+    monkeypatch.setattr(agent_module, "GATHERED", 100)  # a few windows at a time
     made = agent(window=9)
     history = [(100 + 10 * place, 1 + place % 5) for place in range(9)]
     found = made.explain(history, 210)

@@ -100,7 +100,7 @@ def test_the_example_for_contributors_is_complete(example):
     observation = toys.random_observation(12)
     states = model(observation).numpy()
     assert states.shape == (12, model.size) == (12, 3 * toys.K)
-    last = observation.items.numpy()[:, -1]
+    last = observation.window_items.numpy()[:, -1]
     latest = np.where(last[:, None] >= 0, toys.table().items[last], 0)
     np.testing.assert_array_equal(states[:, 2 * toys.K :], latest)
     np.testing.assert_array_equal(states[:, toys.K : 2 * toys.K], states[:, : toys.K] * latest)

@@ -30,8 +30,8 @@ def test_states_agree_with_loops_over_the_formulas(name, by_rating):
     model = module(name, item_weights=by_rating)
     randomise(model)
     observation = toys.random_observation(12)
-    items, ratings = observation.items.numpy(), observation.ratings.numpy()
-    table, people = toys.table(), np.eye(toys.N_USERS, 2, dtype=np.float32)
+    items, ratings = observation.window_items.numpy(), observation.window_ratings.numpy()
+    table, people = toys.table(), observation.demographics.numpy()
     weights = [w.numpy() for w in model.item_weights.weights] if model.item_weights else []
     states = model(observation).numpy()
     for row, state in enumerate(states):
@@ -45,7 +45,7 @@ def test_states_agree_with_loops_over_the_formulas(name, by_rating):
             kernel, bias = (w.numpy() for w in model.user_vector.weights)
             used = zip(scalars, vectors, filled, strict=True)
             mean = sum((w * v for w, v, f in used if f), np.zeros(toys.K)) / max(1, filled.sum())
-            user = np.concatenate([mean, people[observation.users[row]]]) @ kernel + bias
+            user = np.concatenate([mean, people[row]]) @ kernel + bias
         expected = toys.state_by_loops(name, vectors, scalars, user, filled)
         np.testing.assert_allclose(state, expected, rtol=1e-4, atol=1e-5)
 
@@ -92,9 +92,9 @@ FOLDS = {
 def test_fold_in_is_the_tables(fields, window):
     table = toys.table(**fields)
     observation = toys.random_observation(20, window=window)
-    mask = tf.cast(observation.items >= 0, tf.float32)
-    expected = table.fold_in(observation.items.numpy(), observation.ratings.numpy())
-    features = Features(table, np.zeros((6, 0), np.float32), toys.SCALE)
+    items, ratings = observation.window_items, observation.window_ratings
+    mask, expected = tf.cast(items >= 0, tf.float32), table.fold_in(items.numpy(), ratings.numpy())
+    features = Features(table, toys.SCALE, 0)
     solved = fold_in(features, observation, mask)
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
 
@@ -138,7 +138,10 @@ def test_gradients_reach_every_weight_that_there_is(name, user_vector):
     ],
 )
 def test_only_the_weights_that_are_used_are_built(name, user_vector, shapes):
+    """And all of them in the constructor."""
     assert [tuple(w.shape) for w in module(name, user_vector=user_vector).weights] == shapes
+    by_position = module(name, user_vector=user_vector, item_weights="position")
+    assert [tuple(w.shape) for w in by_position.weights] == [s for s in shapes if s != (5,)]
 
 
 def test_what_was_refused_in_the_episode_by_hand():
@@ -154,22 +157,8 @@ def test_what_was_refused_in_the_episode_by_hand():
     np.testing.assert_allclose(state[3 * toys.K : 4 * toys.K], expected, rtol=1e-5)
     assert state[4 * toys.K :] == pytest.approx([0.2])
     assert model.size == len(state) == 4 * toys.K + 1
-
-
-def test_the_start_was_not_refused():
-    model = module("drr-ave", refused=True)
-    state = model(toys.observation([[1, 3, 4]], [[1, 1, 1]])).numpy()[0]
-    np.testing.assert_array_equal(state[3 * toys.K :], 0)
-
-
-def test_a_window_of_positives_masks_the_others():
-    mixed = toys.observation([[3, 5, 7], [1, 2, 4]], [[5, 3, 4], [1, 2, 3]])
-    liked = toys.observation([[3, -1, 7], [-1, -1, -1]], [[5, 0, 4], [0, 0, 0]])
-    every, positive = module("drr-ave"), module("drr-ave", positives_only=True)
-    for model in (every, positive):
-        randomise(model)
-    np.testing.assert_array_equal(positive(mixed), every(liked))
-    assert not np.allclose(every(mixed), every(liked))
+    start = model(toys.observation([[1, 3, 4]], [[1, 1, 1]])).numpy()[0]
+    np.testing.assert_array_equal(start[3 * toys.K :], 0)  # what was known at the start was not
 
 
 def test_a_stranger_has_no_demographics():
@@ -182,13 +171,7 @@ def test_a_stranger_has_no_demographics():
     assert not np.array_equal(model(stranger), model(somebody))
 
 
-def test_it_is_built_in_the_constructor():
-    assert [tuple(w.shape) for w in module("drr-ave").weights] == [(3,), (5,), (6, 4), (4,)]
-    plain = module("drr-ave", item_weights="position", user_vector="fold-in")
-    assert [tuple(w.shape) for w in plain.weights] == [(3,)]
-
-
-@pytest.mark.parametrize("state", ["drr-ave", "drr-p", "drr-u", "drr-n"])
+@pytest.mark.parametrize("state", NAMES)
 def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
     config = Config(agent=AgentConfig(state=state))
     size = REPRESENTATIONS[state]().size(config.env.window, config.embedding.dim)

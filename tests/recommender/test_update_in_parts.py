@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from recommender.updates import Learner
 
 from envs.vector import VectorOfflineEnv
+from recommender.learner import Learner
 
 SEED = tf.constant([3, 5])
 # without what every worker draws at random for its own part
@@ -51,14 +51,14 @@ class Meeting:
 
 
 def learner(config, **arguments) -> Learner:
-    """One that makes plain gradient steps: Adam's first ones magnify rounding."""
+    """One that makes plain, moderate gradient steps: Adam's first ones magnify rounding."""
     log = FixedPositives(toys.log(), window=toys.WINDOW, episode_length=toys.T)
     made = Learner(
         config, toys.WINDOW, toys.features(), log, total_updates=100, seed=0, **arguments
     )
     clip = config.clip_norm or None
-    made.actor_optimizer = keras.optimizers.SGD(1.0, global_clipnorm=clip)
-    made.critic_optimizer = keras.optimizers.SGD(1.0, global_clipnorm=clip)
+    made.actor_optimizer = keras.optimizers.SGD(0.1, global_clipnorm=clip)
+    made.critic_optimizer = keras.optimizers.SGD(0.1, global_clipnorm=clip)
     return made
 
 
@@ -76,8 +76,8 @@ def test_two_halves_of_a_batch_make_the_update_of_the_whole(config):
     two = [learner(config, mean=meeting.mean(worker)) for worker in range(2)]
     with ThreadPoolExecutor() as threads:
         first, second = threads.map(updated, two, halves)
-    whole, alone = updated(learner(config), batch), updated(learner(config), halves[0])
+    whole, half = updated(learner(config), batch), updated(learner(config), halves[0])
     for mine, theirs, expected in zip(first, second, whole, strict=True):
         np.testing.assert_array_equal(mine, theirs)
         np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-6)
-    assert not all(np.allclose(a, b, rtol=0, atol=1e-6) for a, b in zip(alone, whole, strict=True))
+    assert not all(np.allclose(a, b, rtol=0, atol=1e-6) for a, b in zip(half, whole, strict=True))

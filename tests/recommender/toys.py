@@ -4,16 +4,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
-from recommender.updates import Learner
 
 from config import AgentConfig, preset
+from data.observation import Observation, answer_rewards
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
-from envs.vector import VectorOfflineEnv
-from recommender.state import Features, Observation
+from envs.vector import STORED, VectorOfflineEnv
+from recommender.agent import as_tensors
+from recommender.learner import Learner
+from recommender.state import Features
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
 SCALE = (1.0, 5.0)
+PEOPLE = np.eye(N_USERS, 2, dtype=np.float32)  # demographics
+PROFILES = np.random.default_rng(9).normal(size=(N_USERS, K)).astype(np.float32)
 
 SMALL = {"actor_hidden": 8, "critic_hidden": 8, "batch_size": 8}
 BEST = replace(AgentConfig(), **SMALL, counterfactual=3)
@@ -35,8 +39,7 @@ def table(n_items: int = N_ITEMS, k: int = K, seed: int = 0, **fields) -> Embedd
 
 
 def features(n_demographics: int = 2, **fields) -> Features:
-    people = np.eye(N_USERS, n_demographics, dtype=np.float32)
-    return Features(table(**fields), people, SCALE)
+    return Features(table(**fields), SCALE, n_demographics)
 
 
 def log(seed: int = 0) -> Ratings:
@@ -46,7 +49,8 @@ def log(seed: int = 0) -> Ratings:
     items = np.concatenate([rng.permutation(N_ITEMS)[:9] for _ in range(N_USERS)])
     stars = rng.integers(1, 6, len(users))
     ids = {"user_ids": np.arange(N_USERS), "item_ids": np.arange(N_ITEMS)}
-    return Ratings.from_events("toy", users, items, stars, np.arange(len(users)), **ids)
+    people = {"demographics": PEOPLE, "demographic_names": ("F", "M")}
+    return Ratings.from_events("toy", users, items, stars, np.arange(len(users)), **ids, **people)
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ class Shop:
 
 def shop(n_items: int = N_ITEMS, first: int = 100) -> Shop:
     ids = np.arange(n_items) * 10 + first
-    return Shop(ids, tuple(f"Film {i}" for i in ids), np.eye(N_USERS, 2, dtype=np.float32))
+    return Shop(ids, tuple(f"Film {i}" for i in ids), PEOPLE)
 
 
-def environment(seed: int = 0) -> VectorOfflineEnv:
-    return VectorOfflineEnv(log(seed), window=WINDOW, episode_length=T)
+def environment() -> VectorOfflineEnv:
+    made = VectorOfflineEnv(log(), window=WINDOW, episode_length=T)
+    made.set_profiles(PROFILES)
+    return made
 
 
 def learner(config: AgentConfig, seed: int = 0, **arguments) -> Learner:
@@ -82,46 +88,61 @@ def observation(
     rewards: list | None = None,
 ) -> Observation:
     """Windows [B, n], and what was shown since the start and its rewards [B, t]."""
-    nothing = [[]] * len(items)
-    starts = np.zeros(np.shape(items))
-    return Observation(
-        users=tf.constant(users or [0] * len(items), tf.int32),
-        items=tf.constant(items, tf.int32),
-        ratings=tf.constant(ratings, tf.float32),
-        seen=tf.constant(np.hstack([items, shown or nothing]), tf.int32),
-        seen_rewards=tf.constant(np.hstack([starts, rewards or nothing]), tf.float32),
+    who, nothing = np.array(users or [0] * len(items)), np.zeros((len(items), 0))
+    known = np.array(items, np.int32), np.array(ratings, np.float32)
+    start = Observation.start(who, demographics(who), *known, window=known[0].shape[1])
+    fields = {
+        "window_items": known[0],  # empty places stay where they are
+        "window_ratings": known[1],
+        "shown_items": np.array(shown or nothing, np.int32),
+        "shown_rewards": np.array(rewards or nothing, np.float32),
+    }
+    return as_tensors(start._replace(**fields))
+
+
+def demographics(users: np.ndarray) -> np.ndarray:
+    """[B, D]: zeros of strangers, and of all but two users."""
+    return np.where(users[:, None] >= 0, PEOPLE[users], 0).astype(np.float32)
+
+
+def episodes(size: int, seed: int = 0, window: int = WINDOW) -> Observation:
+    """Episodes in progress: 0 to n known items, 0 to T - 1 different ones shown since."""
+    rng = np.random.default_rng(seed)
+    users, steps = rng.integers(0, N_USERS, size), rng.integers(0, T, size)
+    items = np.stack([rng.permutation(N_ITEMS) for _ in range(size)])
+    empty = np.arange(window) < rng.integers(0, window + 1, size)[:, None]
+    known = np.where(empty, -1, items[:, :window])
+    stars = np.where(empty, 0, rng.integers(1, 6, known.shape))
+    now = Observation.start(users, demographics(users), known, stars, window=window)
+    for step in range(T - 1):
+        shown = np.where(step < steps, items[:, window + step], -1)
+        heard = np.where(step < steps, rng.choice([1, 2, 3, 4, 5, np.nan], size), 0)
+        now = now.after(shown, heard, answer_rewards(shown, heard, SCALE))
+    room = [(0, 0), (0, 1)]
+    return now._replace(
+        shown_items=np.pad(now.shown_items, room, constant_values=-1),
+        shown_ratings=np.pad(now.shown_ratings, room),
+        shown_rewards=np.pad(now.shown_rewards, room),
+        profile=PROFILES[users],
     )
 
 
 def random_observation(size: int = 5, seed: int = 0, window: int = WINDOW) -> Observation:
-    """Windows of 0 to n items, padded on the left, and 0 to T answers since, on the right."""
-    rng = np.random.default_rng(seed)
-    items = np.stack([rng.permutation(N_ITEMS)[:window] for _ in range(size)])
-    items[np.arange(window) < rng.integers(0, window + 1, size)[:, None]] = -1
-    ratings = np.where(items >= 0, rng.integers(1, 6, items.shape), 0)
-    users = rng.integers(0, N_USERS, size)
-    shown = rng.integers(0, N_ITEMS, (size, T))
-    shown[np.arange(T) >= rng.integers(0, T + 1, size)[:, None]] = -1
-    rewards = np.where(shown >= 0, rng.integers(-2, 3, shown.shape) / 2, 0)
-    rows = (array.tolist() for array in (items, ratings, users, shown, rewards))
-    return observation(*rows)
+    """`episodes` as tensors."""
+    return as_tensors(episodes(size, seed, window))
 
 
 def batch(config: AgentConfig, size: int = 8, seed: int = 0) -> dict[str, tf.Tensor]:
     """One batch of transitions as the replay gives them, with importance weights."""
-    rng = np.random.default_rng(seed)
-    window = np.stack([rng.permutation(N_ITEMS)[: WINDOW + 1] for _ in range(size)])
-    seen = np.pad(window[:, :WINDOW], [(0, 0), (0, T)], constant_values=-1)
-    rating = rng.integers(0, 6, size)  # 0: not rated
-    fields = {
-        "users": (rng.integers(0, N_USERS, size), tf.int32),
-        "items": (window[:, :WINDOW], tf.int32),
-        "ratings": (rng.integers(1, 6, (size, WINDOW)), tf.float32),
-        "seen": (seen, tf.int32),
-        "seen_rewards": (np.zeros(seen.shape), tf.float32),
-        "item": (window[:, WINDOW], tf.int32),
+    rng, now = np.random.default_rng(seed), episodes(size, seed)
+    seen = np.hstack([now.known_items, now.shown_items])
+    item = [rng.choice(np.setdiff1d(np.arange(N_ITEMS), row)) for row in seen]
+    rating = rng.choice([1, 2, 3, 4, 5, np.nan], size)
+    fields = {name: (getattr(now, name), getattr(now, name).dtype) for name in STORED}
+    fields |= {
+        "item": (item, tf.int32),
         "rating": (rating, tf.float32),
-        "reward": (np.where(rating > 0, (rating - 3) / 2, -0.5), tf.float32),
+        "reward": (answer_rewards(np.array(item), rating, SCALE), tf.float32),
         "terminated": (rng.integers(0, 2, size), tf.float32),
         "weights": (rng.uniform(0.2, 1, size), tf.float32),
     }

@@ -1,0 +1,127 @@
+"""The softmax policy in one block and in several: the same as in NumPy, and draws that follow it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import chisquare
+
+from recommender import ranking
+from recommender.softmax_policy import SoftmaxPolicy, draw, running_sums
+
+B, N_ITEMS, K, P = 5, 23, 4, 3
+RNG = np.random.default_rng(0)
+ACTION = tf.constant(RNG.normal(size=(B, K)), tf.float32)
+ITEMS = tf.constant(RNG.normal(size=(N_ITEMS, K)), tf.float32)
+LEGAL = RNG.random((B, N_ITEMS)) < 0.7
+LEGAL[0], LEGAL[1, :12] = True, False  # the second user has no candidate in the first blocks
+LEGAL[2, 6:], LEGAL[3, 4:19] = False, False  # others have none in the last ones, or in the middle
+IDS = np.stack([RNG.choice(np.flatnonzero(row), P) for row in LEGAL])
+SLOPES = [tf.constant(RNG.normal(size=shape), tf.float32) for shape in ((B, P), (B, K), (B,))]
+DIRECTION = tf.constant(RNG.normal(size=(B, K)), tf.float32)
+SEED = tf.constant([3, 5])
+
+
+@pytest.fixture(params=[4, 6, 11, 1000], ids="blocks of {}".format)
+def block(request, monkeypatch) -> int:
+    monkeypatch.setattr(ranking, "BLOCK", request.param)
+    return request.param
+
+
+def legal(block):
+    return tf.constant(LEGAL)[:, block.start : block.start + block.width]
+
+
+def probabilities(action) -> np.ndarray:
+    scores = np.where(LEGAL, action.numpy().astype(float) @ ITEMS.numpy().T, -np.inf)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("sharpness", [1, 200])  # the largest scores would overflow
+def test_probabilities_and_expectations_are_their_formulas(block, sharpness):
+    action = sharpness * ACTION
+    policy, expected = SoftmaxPolicy(action, ITEMS, legal), probabilities(action)
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.take_along_axis(expected, IDS, axis=1))
+    found = np.where(np.isfinite(logs), policy.log_probabilities(tf.constant(IDS)), logs)
+    np.testing.assert_allclose(found, logs, rtol=1e-4, atol=1e-4 * sharpness)
+    mean = expected @ ITEMS.numpy()
+    np.testing.assert_allclose(policy.mean_item(), mean, rtol=1e-3, atol=1e-4)
+    along = np.sum(mean * DIRECTION.numpy(), axis=1)
+    np.testing.assert_allclose(policy.expected(DIRECTION), along, rtol=1e-3, atol=1e-4)
+
+
+def test_their_gradients_are_those_of_a_plain_softmax(block):
+    def weighted(parts):
+        return sum(tf.reduce_sum(p * slope) for p, slope in zip(parts, SLOPES, strict=True))
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(ACTION)
+        policy = SoftmaxPolicy(ACTION, ITEMS, legal)
+        parts = policy.log_probabilities(IDS), policy.mean_item(), policy.expected(DIRECTION)
+        found = weighted(parts)
+        scores = tf.where(LEGAL, tf.matmul(ACTION, ITEMS, transpose_b=True), -1e9)
+        logs, mean = tf.nn.log_softmax(scores), tf.matmul(tf.nn.softmax(scores), ITEMS)
+        along = tf.reduce_sum(mean * DIRECTION, axis=1)
+        plain = weighted((tf.gather(logs, IDS, batch_dims=1), mean, along))
+    expected = tape.gradient(plain, ACTION).numpy()
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(tape.gradient(found, ACTION), expected, rtol=1e-3, atol=1e-5)
+
+
+def assert_drawn_from(counts: np.ndarray, expected: np.ndarray) -> None:
+    """Chi-square, with what is expected less than five times as one more class."""
+    often = expected >= 5
+    pairs = [[*row[often], row[~often].sum()] for row in (counts, expected)]
+    if pairs[1][-1] < 5:
+        pairs = [row[:-1] for row in pairs]
+    found, wanted = (np.array(row) for row in pairs)
+    assert chisquare(found, wanted * found.sum() / wanted.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_items_are_drawn_from_the_softmax_of_the_legal_ones(block, temperature):
+    count, action = 20_000, ACTION / temperature
+    drawn = SoftmaxPolicy(action, ITEMS, legal).sample(count, SEED).numpy()
+    assert drawn.shape == (B, count) and drawn.dtype == np.int32
+    for row, expected in enumerate(count * probabilities(action)):
+        counts = np.bincount(drawn[row], minlength=N_ITEMS)
+        assert not counts[~LEGAL[row]].any()
+        assert_drawn_from(counts, expected)
+
+
+def test_one_seed_draws_the_same_and_another_something_else(block):
+    policy = SoftmaxPolicy(ACTION, ITEMS, legal)
+    drawn = policy.sample(50, SEED).numpy()
+    np.testing.assert_array_equal(policy.sample(50, SEED), drawn)
+    assert np.any(policy.sample(50, SEED + [0, 16]) != drawn)
+    assert np.any(drawn[0] != drawn[0, 0])  # users draw each on their own, and more than one item
+
+
+def test_a_draw_is_the_column_where_a_share_of_the_sum_falls():
+    weights = np.random.default_rng(1).integers(0, 4, (6, 150)).astype(np.float32)
+    weights[0, :140], weights[1, 3:] = 0, 0  # nothing but the last ones, and the first ones
+    columns, totals = draw(tf.constant(weights), 1000, SEED)
+    np.testing.assert_array_equal(totals, weights.sum(axis=1))
+    shares = tf.random.stateless_uniform([6, 1000], SEED).numpy()
+    for row, share in zip(weights, zip(columns.numpy(), shares, strict=True), strict=True):
+        expected = np.searchsorted(np.cumsum(row), share[1] * row.sum(), side="right")
+        near = np.abs(np.cumsum(row)[expected] - share[1] * row.sum()) < 1e-3  # rounding decides
+        np.testing.assert_array_equal(np.where(near, expected, share[0]), expected)
+        assert (row[share[0]] > 0).all()
+
+
+def test_what_is_next_to_impossible_is_not_drawn():
+    weights = np.zeros((1, 200), np.float32)
+    weights[0, [5, 70, 199]] = [1e-30, 1, 1e-30]
+    columns = draw(tf.constant(weights), 4000, SEED)[0].numpy()
+    assert set(columns[0]) == {70}
+
+
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 200])
+def test_running_sums_are_numpys(width):
+    weights = np.random.default_rng(width).random((3, width)).astype(np.float32)
+    sums = running_sums(tf.constant(weights)).numpy()
+    np.testing.assert_allclose(sums, np.cumsum(weights.astype(float), axis=1), rtol=1e-5)
+    whole = np.round(9 * weights)  # exact
+    np.testing.assert_array_equal(running_sums(tf.constant(whole)), np.cumsum(whole, axis=1))
