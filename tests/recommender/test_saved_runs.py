@@ -15,7 +15,8 @@ from toys import shop
 from config import AgentConfig, Config, ConfigError, EnvConfig, to_json
 from embedding.table import EmbeddingError
 from recommender import DRRAgent
-from recommender.saved_run import RunError, SavedRun, WeightsError
+from recommender.saved_run import RunError, SavedRun
+from recommender.weights import WeightsError
 
 PARTS = ("actor", "critic", "state", "embedding")
 Change = Callable[[Path], object]

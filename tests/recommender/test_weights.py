@@ -35,7 +35,8 @@ from weight_files import (
 
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
-from recommender.saved_run import Bundle, WeightsError, load_weights, save_weights
+from recommender.saved_run import Bundle
+from recommender.weights import WeightsError, load_weights, save_weights
 
 
 def relu_layers(x: np.ndarray, layers: list[Dense]) -> np.ndarray:

@@ -38,7 +38,7 @@ from weight_files import (
 )
 
 from recommender.critic import BilinearCritic
-from recommender.saved_run import WeightsError, load_weights, save_weights
+from recommender.weights import WeightsError, load_weights, save_weights
 
 
 def skip() -> keras.Model:
