@@ -8,9 +8,9 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
     checks    how a value is refused                      command_line   how commands end
 """
 
-from config.agent import AgentConfig, State
+from config.agent_config import AgentConfig, State
 from config.checks import ConfigError, DRRError
-from config.files import from_json, load, read_json, to_json
+from config.config_files import from_json, load, read_json, to_json
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
 from config.settings import NEW_USERS, Config, Dataset, Device, Preset, Protocol, Xla

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from config.agent import AgentConfig
+from config.agent_config import AgentConfig
 from config.groups import EmbeddingConfig, EnvConfig, LoopConfig
 from config.settings import NEW_USERS, Config, Preset, Protocol
 

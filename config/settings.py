@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.agent import AgentConfig
+from config.agent_config import AgentConfig
 from config.checks import require
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 

@@ -22,7 +22,7 @@ HELD_OUT = 0.05  # share of the training users on which the quality is measured
 
 
 @dataclass(frozen=True)
-class Arguments:
+class EmbeddingArguments:
     """Fit an embedding on the training users of a data set (the first 80% of the ids) and save it.
 
     Before that, its quality is measured by a fit without 5% of those users: their first 10 ratings
@@ -140,7 +140,7 @@ def check_out(out: Path) -> None:
         raise UsageError(f"{out}: cannot be written, {above} is no writable folder; change --out")
 
 
-def run(arguments: Arguments) -> Path:
+def run(arguments: EmbeddingArguments) -> Path:
     """Load, measure, fit, save; returns the file written. FileExistsError if it is there."""
     if not 0 <= arguments.seed < 2**31:
         raise UsageError(f"--seed is {arguments.seed}, expected 0 to 2147483647")
@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
     import tyro  # deferred: only the command needs it
 
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m embedding.train")
+    arguments = tyro.cli(EmbeddingArguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)
     except (DataError, UsageError, ConfigError, FileExistsError) as error:

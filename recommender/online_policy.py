@@ -9,7 +9,7 @@ from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from recommender.agent import DRRAgent, as_tensors
 from recommender.drr_policy import DRRPolicy
-from recommender.learner import Learner, Log
+from recommender.update import Learner, Log
 from recommender.state import Features
 
 Fields = dict[str, np.ndarray]  # of one transition, each [1, ...]

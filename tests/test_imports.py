@@ -38,8 +38,8 @@ LIBRARIES = {
 TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
     *("recommender/", "training/", "benchmarks/", "envs/vector.py"),
-    *("embedding/networks.py", "embedding/pair_network.py"),
-    *("baselines/two_tower.py", "baselines/sasrec.py", "baselines/supervised.py"),
+    "embedding/pair_network.py",
+    *("baselines/network_baselines.py", "baselines/sasrec.py"),
 )
 
 

@@ -40,7 +40,7 @@ SECTIONS: dict[str, Callable[[Rows], Section]] = {
 
 
 @dataclass(frozen=True)
-class Arguments:
+class ExploreArguments:
     """Describe a data set in figures and sentences. Existing reports are replaced."""
 
     dataset: str = "auto"
@@ -66,7 +66,7 @@ def explore(ratings: Ratings) -> Sections:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(Arguments, args=argv, description=Arguments.__doc__)
+    arguments = tyro.cli(ExploreArguments, args=argv, description=ExploreArguments.__doc__)
     try:
         ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
         folder = arguments.out or Path("reports") / ratings.name

@@ -8,7 +8,7 @@ import tensorflow as tf
 import toys
 from oracles import BEST, PAPER, RESIDUAL, SEED, equal, recorded, scrambled
 
-from recommender.learner import imitation_loss, occur_in
+from recommender.update import imitation_loss, occur_in
 
 
 def test_the_actors_gradient_is_taken_where_the_policy_is_now():

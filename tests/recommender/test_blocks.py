@@ -11,7 +11,7 @@ from envs.vector import VectorOfflineEnv
 from recommender import ranking
 from recommender.collector import Collector, transition_spec
 from recommender.exploration import Exploration
-from recommender.learner import Learner
+from recommender.update import Learner
 from replay_buffer.buffers import UniformReplay
 
 SEED = tf.constant([3, 5])

@@ -8,7 +8,7 @@ import tensorflow as tf
 import toys
 from oracles import BEST, PAPER, RESIDUAL, SEED, arrays, equal, scrambled
 
-from recommender.learner import soft_update
+from recommender.update import soft_update
 from recommender.networks import SHARPNESS, Networks
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 import toys
 
 from envs.vector import VectorOfflineEnv
-from recommender.learner import Learner
+from recommender.update import Learner
 
 SEED = tf.constant([3, 5])
 # without what every worker draws at random for its own part

@@ -11,7 +11,7 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
 from recommender.agent import as_tensors
-from recommender.learner import Learner
+from recommender.update import Learner
 from recommender.state import Features
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
@@ -60,6 +60,7 @@ class Shop:
     item_ids: np.ndarray
     titles: tuple[str, ...]
     demographics: np.ndarray
+    demographic_columns: tuple[tuple[str, str], ...] = ()
     scale: tuple[float, float] = (1.0, 5.0)
 
 
