@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from data.observation import IntArray, Observation
 from evaluation.metrics import top_k
 from evaluation.protocols.known_users import RerankProtocol
 from evaluation.report import markdown_table
-from recommender import DRRAgent
-from recommender.drr_policy import DRRPolicy
+
+if TYPE_CHECKING:
+    from recommender.drr_policy import DRRPolicy
 
 POLICIES = ("random", "popularity-mean", "pmf", "svd++")
 LEAST = (0, 10)  # hidden ratings
@@ -57,6 +59,8 @@ def saturation(ratings: Ratings, runs: Mapping[str, Sequence[Path]]) -> str:
 
     Every run is asked for one list of ten for each user of `rerank`, from the whole catalogue.
     """
+    from recommender.run_choice import load_run
+
     protocol = RerankProtocol(ratings)
     start = protocol.start(np.arange(protocol.n_users))
     rows = [
@@ -64,18 +68,18 @@ def saturation(ratings: Ratings, runs: Mapping[str, Sequence[Path]]) -> str:
         + ["items that two lists share"]
     ]
     for name, folders in runs.items():
-        agents = [DRRAgent.load(folder, catalogue=ratings) for folder in folders]
-        means = np.mean([alikeness(agent, start) for agent in agents], axis=0)
+        policies = [load_run(name, folder, ratings) for folder in folders]
+        means = np.mean([alikeness(policy, start) for policy in policies], axis=0)
         rows.append([name, *(f"{value:.3f}" for value in means)])
     return markdown_table(rows)
 
 
-def alikeness(agent: DRRAgent, start: Observation) -> tuple[float, float, float]:
+def alikeness(policy: "DRRPolicy", start: Observation) -> tuple[float, float, float]:
     """Share of saturated components; their mean standard deviation over users; overlap of lists."""
-    actions = DRRPolicy(agent).actions(start)
-    lists = top_k(actions @ agent.table.items.T, LENGTH)
+    actions, items = policy.actions(start), policy.agent.table.items
+    lists = top_k(actions @ items.T, LENGTH)
     saturated = float((np.abs(actions) > SATURATED).mean())
-    return saturated, float(actions.std(axis=0).mean()), overlap(lists, agent.table.n_items)
+    return saturated, float(actions.std(axis=0).mean()), overlap(lists, len(items))
 
 
 def overlap(lists: IntArray, n_items: int) -> float:
