@@ -38,7 +38,7 @@ class AgentConfig:
     """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
     critic_hidden: int = 256
     """Units of the critic's ReLU layers."""
-    critics: int = 2
+    critics: int = 1
     """1: the paper. 2: twins; the target takes the smaller (Fujimoto et al., 2018)."""
     critic_action: Literal["item", "proto"] = "item"
     """What the critic sees as the action: the embedding of the recommended item, or the actor's
@@ -73,7 +73,7 @@ class AgentConfig:
     """Learning rates fall to zero along a cosine over the run, or stay."""
     clip_norm: float = 1.0
     """Largest global gradient norm; 0 switches clipping off."""
-    batch_size: int = 256
+    batch_size: int = 128
     """Transitions in one update."""
     exploration: Literal["softmax", "gaussian"] = "softmax"
     """How items are chosen while collecting. softmax: drawn from the softmax of their scores.
