@@ -60,6 +60,7 @@ class Shop:
     item_ids: np.ndarray
     titles: tuple[str, ...]
     demographics: np.ndarray
+    demographic_columns: tuple[tuple[str, str], ...] = ()
     scale: tuple[float, float] = (1.0, 5.0)
 
 
