@@ -126,13 +126,17 @@ def save_run(folder: Path, models: Models, table: EmbeddingTable, catalogue: Cat
     for name, each in models.items():
         save_weights(_one_model(each), folder / f"{name}{WEIGHTS_SUFFIX}")
     table.save(folder / "embedding.weights.h5")
-    columns = getattr(catalogue, "demographic_columns", ())
+    write_catalogue(folder, catalogue)
+
+
+def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
+    """Write catalogue.json: what serving needs of the data set, and the SHA-256 of the weights."""
     weights = sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"))
     saved = {
         "item_ids": catalogue.item_ids.tolist(),
         "scale": list(catalogue.scale),
         "n_demographics": catalogue.demographics.shape[1],
-        "demographics": [list(map(str, pair)) for pair in columns],
+        "demographics": [list(map(str, pair)) for pair in catalogue.demographic_columns],
         "sha256": {path.name: _digest(path) for path in weights},
     }
     write_text(folder / "catalogue.json", json.dumps(saved) + "\n")
