@@ -14,7 +14,7 @@ DAY = 86_400
 FOUND = 24  # most films or people that a search shows
 STARS = 5  # on the page, whatever the scale
 
-# What the codes of MovieLens-1M mean, from its README.
+# What the codes of MovieLens-1M mean.
 CODES = json.loads(Path(__file__).with_name("codes.json").read_text("utf-8"))
 
 
