@@ -86,17 +86,18 @@ def export(database: Path, target: Path, dataset: str) -> None:
 
 def serve(arguments: DemoArguments) -> None:
     """Open the port, load the run, serve until stopped."""
-    import uvicorn
-
-    from demo.app import create_app
-    from demo.runs import open_run
-
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
     try:
         listener = socket.create_server((arguments.host, arguments.port), family=family)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--port {arguments.port}: {error}; choose another port") from error
+
+    import uvicorn
+
+    from demo.app import create_app
+    from demo.runs import open_run
+
     with listener:
         store = Store(arguments.database)
         opened = open_run(arguments.weights, arguments.dataset, arguments.data_root)

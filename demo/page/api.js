@@ -74,13 +74,15 @@ export const session = {
   async flush() {
     let refused = "";
     while (this.pending.length) {
+      const [sent] = this.pending;
       try {
-        await this.ask("POST", "/feedback", this.pending[0]);
+        await this.ask("POST", "/feedback", sent);
       } catch (error) {
         if (error instanceof Away) throw error;
         refused = error.message;
       }
-      kept.write("pending", this.pending.slice(1));
+      const other = (each) => each.item_id !== sent.item_id || each.rating !== sent.rating;
+      kept.write("pending", this.pending.filter(other));
     }
     return refused;
   },

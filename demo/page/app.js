@@ -3,7 +3,7 @@ import { $, bar, card, curve, make, parted } from "./parts.js";
 
 const SHOWN = 10;
 const VIEWS = ["session", "trending", "people", "about"];
-let health, films = [];
+let health, films = [], counted = 0;
 
 // ---- what every view needs ----
 
@@ -72,6 +72,8 @@ const refresh = newest(async (isNewest) => {
 function showFilms(items, profile) {
   const list = $("films");
   const cards = new Map([...list.children].map((each) => [each.dataset.item, each]));
+  const first = !films.length;
+  const answered = profile.history.length !== counted;
   const before = new Map(films.map((film, place) => [film.item_id, place]));
   const within = [...list.children].indexOf(document.activeElement?.closest(".card"));
   let fresh = 0;
@@ -82,19 +84,22 @@ function showFilms(items, profile) {
     item.style.viewTransitionName = `film-${CSS.escape(key)}`.replace(/[^\w-]/g, "_");
     item.querySelector(".rank").textContent = place + 1;
     const risen = (before.get(film.item_id) ?? place) - place;
-    const isNew = films.length > 0 && !before.has(film.item_id);
+    const isNew = !first && !before.has(film.item_id);
     fresh += isNew;
-    item.querySelector(".badge").textContent = isNew ? "new" : risen > 0 ? `▲ ${risen}` : "";
+    const badge = isNew ? "new" : risen > 0 ? `▲ ${risen}` : "";
+    if (answered) item.querySelector(".badge").textContent = badge;
     if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   });
   cards.forEach((gone) => gone.remove());
   films = items;
+  counted = profile.history.length;
   if (within >= 0 && !list.contains(document.activeElement)) {
     (list.children[within] ?? list.lastElementChild)?.querySelector(".stars button").focus();
   }
-  const rated = profile.history.length;
+  if (!answered && !first) return;
   $("hint").textContent = !items.length ? "You have seen the whole catalogue." :
-    !rated ? "Rate one you know, or say that it is not for you: the next ten follow you." :
+    !counted ? "Rate one you know, or say that it is not for you: the next ten follow you." :
+    first ? `These follow your ${counted} answers.` :
     `${fresh} of ${items.length} are new after your last answer.`;
   if (fresh) $("said").textContent += ` ${fresh} of the ${items.length} films are new.`;
 }
@@ -166,7 +171,7 @@ const search = newest(async (isNewest) => {
   const query = $("add").value.trim();
   const { items } = query ? await get(`items?query=${encodeURIComponent(query)}`) : { items: [] };
   if (!isNewest()) return;
-  const rows = items.slice(0, 6).map((film) =>
+  const rows = items.slice(0, 4).map((film) =>
     card(film, health.stars, (...given) => {
       $("add").value = "";
       $("found").replaceChildren();
