@@ -76,6 +76,11 @@ class UserSession:
             window=agent.window,
         )
 
+    @property
+    def observation(self) -> Observation:
+        """What is known of the person by now, as any policy can be asked about it."""
+        return self._observation
+
     def recommend(self, k: int = 10, retrieval: Retrieval | None = None) -> list[Recommendation]:
         """The k best items that were neither known nor answered; changes nothing.
 
