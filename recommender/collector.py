@@ -12,9 +12,9 @@ from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
-from recommender.update import Learner, Mean, own_values
 from recommender.ranking import Block
 from recommender.state import Features
+from recommender.update import Learner, Mean, own_values
 from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 
 

@@ -9,8 +9,8 @@ from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from recommender.agent import DRRAgent, as_tensors
 from recommender.drr_policy import DRRPolicy
-from recommender.update import Learner, Log
 from recommender.state import Features
+from recommender.update import Learner, Log
 
 Fields = dict[str, np.ndarray]  # of one transition, each [1, ...]
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 import toys
 from oracles import BEST, PAPER, RESIDUAL, SEED, arrays, equal, scrambled
 
-from recommender.update import soft_update
 from recommender.networks import SHARPNESS, Networks
+from recommender.update import soft_update
 
 
 @pytest.mark.parametrize("separate", [True, False])
