@@ -192,11 +192,11 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         row = self.ratings.row(self._user)
         hits = items[:, None] == self.ratings.items[row]  # [k, length]
         logged = self.ratings.values[row][hits.argmax(axis=1)]
-        if self.simulator is None:
-            return np.where(hits.any(axis=1), logged, np.float32(np.nan))
-        predicted = self.simulator.rating(np.array([self._user]), items[None])[0]
-        predicted = np.clip(predicted, *self.ratings.scale).astype(np.float32)
-        return np.where(hits.any(axis=1), logged, predicted)
+        others = np.full(len(items), np.nan)
+        if self.simulator is not None:
+            predicted = self.simulator.rating(np.array([self._user]), items[None])[0]
+            others = np.clip(predicted, *self.ratings.scale)
+        return np.where(hits.any(axis=1), logged, others).astype(np.float32)
 
     def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
         """Users with ratings for a window and, under "rated", candidates beside it."""

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from config import AgentConfig, Xla
 from data.observation import Observation
 from embedding.table import EmbeddingTable
-from recommender.agent import Catalogue, DRRAgent
+from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
+from recommender.history import Catalogue
 from recommender.learner import Learner, Mean, own_values
 from recommender.ranking import Block
 from recommender.state import Features

@@ -174,31 +174,30 @@ class Learner:
             target = tf.clip_by_value(target, -bound, bound)
         return tf.ensure_shape(target, reward.shape), continuation
 
-    def _act(
-        self, observation: Observation, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, SoftmaxPolicy | None]:
-        """pi(s) [B, k] from perturbed states, and the softmax policy of its scores where it is used."""
+    def _act(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, SoftmaxPolicy]:
+        """pi(s) [B, k] from perturbed states, and the softmax policy of its scores.
+
+        Where nothing asks the policy, its scores are pruned from the compiled graph.
+        """
         online = self.online
         state = self._perturbed(online.actor_state, observation, seed + [0, 8])
         if not online.has_two_states:  # a shared module learns from the critics alone
             state = tf.stop_gradient(state)
         action = online.act(observation, state)
-        if self.config.critic_action == "proto" and not self.config.imitation:
-            return action, None
         return action, SoftmaxPolicy(action, self.features.items, self._legal(observation))
 
     def _wanted(
         self,
         batch: Batch,
         observation: Observation,
-        policy: SoftmaxPolicy | None,
+        policy: SoftmaxPolicy,
         target: tf.Tensor,
         continuation: tf.Tensor,
         seed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Items the critics learn from, the recommended one first, and their targets: [B, 1 + C]."""
         items, wanted = batch["item"][:, None], target[:, None]
-        if not self.config.counterfactual or policy is None:
+        if not self.config.counterfactual:
             return items, wanted
         others = policy.sample(self.config.counterfactual, seed)
         rewards = self.log.rewards(self.log.answers(observation.users, others))
@@ -237,7 +236,7 @@ class Learner:
         self,
         observation: Observation,
         action: tf.Tensor,
-        policy: SoftmaxPolicy | None,
+        policy: SoftmaxPolicy,
         seed: tf.Tensor,
     ) -> tf.Tensor:
         config, loss = self.config, tf.zeros([])

@@ -26,7 +26,9 @@ def answers(agent: Any) -> dict[str, Any]:
     items = np.stack([np.arange(n), np.where(np.arange(n) < n - 2, -1, 2 * np.arange(n))])
     ratings = np.where(items < 0, 0, 1 + items % 5).astype(np.float32)
     shown, rewards = np.array([[30, 31], [40, -1]]), np.array([[-0.5, 1.0], [-1.0, 0.0]])
-    scores = agent.scores(np.array([-1, -1]), items, ratings, shown, rewards)
+    known = agent.observe(items, ratings)
+    known = known._replace(shown_items=shown.astype(np.int32), shown_rewards=np.float32(rewards))
+    scores = agent.scores(known)
     weights = [[*variable.shape, float(np.sum(variable))] for variable in agent.networks.variables]
     return {
         "recommend": {name: [[i.item_id, i.score] for i in best] for name, best in lists.items()},
