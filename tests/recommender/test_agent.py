@@ -82,6 +82,9 @@ REFUSED = [
     *(([(110, 5), (item, 5)], 3, "item .* is not among the 12 items") for item in UNKNOWN),
     *(([(110, stars)], 3, "rating .* of item 110 is not in 1 to 5") for stars in OFF_SCALE),
     *(([(110, stars)], 3, "of item 110 is not a number in 1 to 5") for stars in NO_NUMBER),
+    ([("Heat", 5)], 1, "item 'Heat' is"),
+    ([(110, "five")], 1, "rating 'five' of"),
+    ([(110, 5)], 2.25, "k is 2.25:"),
     *(([(110, 5)], k, "k is .*: choose 1 to 11, the items not in") for k in BAD_LENGTH),
 ]
 
@@ -91,16 +94,6 @@ def test_what_cannot_be_recommended_is_said_with_the_value(seller, history, k, m
     with pytest.raises(ValueError, match=message) as caught:
         seller.recommend(history, k)
     assert len(str(caught.value)) < 200  # a huge value is not repeated in full
-
-
-def test_the_value_that_cannot_be_used_is_quoted(seller):
-    for history, k, quoted in (
-        ([("Heat", 5)], 1, "item 'Heat' is"),
-        ([(110, "five")], 1, "rating 'five' of"),
-        ([(110, 5)], 2.5, "k is 2.5:"),
-    ):
-        with pytest.raises(ValueError, match=quoted):
-            seller.recommend(history, k)
 
 
 def test_a_history_may_be_given_in_any_form(seller):

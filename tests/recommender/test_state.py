@@ -62,13 +62,6 @@ def test_ratings_in_empty_places_change_nothing(name, user_vector):
     assert np.isfinite(clean).all()
 
 
-@pytest.mark.parametrize("name", ["drr-n", "drr-p"])
-def test_empty_places_are_exact_zeros(name):
-    state = module(name)(toys.observation([[-1, -1, 2]], [[0, 0, 3]])).numpy()[0]
-    np.testing.assert_array_equal(state[: 2 * toys.K], 0)
-    np.testing.assert_array_equal(state[3 * toys.K :], 0)  # DRR-p: no pair is complete
-
-
 @pytest.mark.parametrize("user_vector", ["learned", "fold-in"])
 @pytest.mark.parametrize("name", NAMES)
 def test_hidden_items_are_as_good_as_absent(name, user_vector):
@@ -159,16 +152,6 @@ def test_what_was_refused_in_the_episode_by_hand():
     assert model.size == len(state) == 4 * toys.K + 1
     start = model(toys.observation([[1, 3, 4]], [[1, 1, 1]])).numpy()[0]
     np.testing.assert_array_equal(start[3 * toys.K :], 0)  # what was known at the start was not
-
-
-def test_a_stranger_has_no_demographics():
-    model = module("drr-ave")
-    randomise(model)
-    stranger = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[-1])
-    nobody = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[5])  # a row of zeros in the toy
-    np.testing.assert_array_equal(model(stranger), model(nobody))
-    somebody = toys.observation([[3, 4, 7]], [[2, 5, 1]], users=[0])
-    assert not np.array_equal(model(stranger), model(somebody))
 
 
 @pytest.mark.parametrize("state", NAMES)
