@@ -1,7 +1,7 @@
 """DRRAgent: the trained recommender."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -145,21 +145,19 @@ class DRRAgent:
         return self.session(history, demographics).explain(item_id)
 
     def best(
-        self, observation: Observation, k: int, retrieval: Retrieval | None = None
+        self, inputs: Sequence[tf.Tensor], k: int
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The k best items of one user that are neither known nor shown, and their scores: [k] each.
 
         Ties go to the lower item.
+
+        Args:
+            inputs: of `rank_inputs`.
         """
-        if retrieval is not None:
-            found = self._retrieved(observation, k, retrieval)
-            if len(found[0]) == k:
-                return found
-        tensors = [tf.constant(value) for value in self._serving_inputs(observation)]
-        items, scores = self.rank(*tensors, tf.constant(k))
+        items, scores = self._compiled_rank(*inputs, tf.constant(k))
         return items.numpy()[0], scores.numpy()[0]
 
-    def _retrieved(
+    def retrieved(
         self, observation: Observation, k: int, retrieval: Retrieval
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """`best` among what retrieval finds; fewer than k where it finds too few."""
@@ -171,6 +169,11 @@ class DRRAgent:
         scores = self.table.items[candidates] @ action[0]
         best = np.argsort(-scores, kind="stable")[:k]
         return candidates[best].astype(np.int32), scores[best]
+
+    @cached_property
+    def _compiled_rank(self) -> Any:
+        """`rank` itself, without the search for the trace that fits, which takes as long."""
+        return self.rank.get_concrete_function()
 
     def _signature(self) -> list[tf.TensorSpec]:
         """Of `rank`: any number of users, of places, of items."""
@@ -189,11 +192,11 @@ class DRRAgent:
             tf.TensorSpec([], tf.int32, "k"),
         ]
 
-    def _serving_inputs(self, observation: Observation) -> list[NDArray[Any]]:
+    def rank_inputs(self, observation: Observation) -> list[tf.Tensor]:
         """The arguments of `rank` but k."""
         nothing = np.zeros((observation.n_users, 0), np.float32)
         profile = user_vectors(self.table, observation) if self.needs_profile else nothing
-        return [
+        arrays = [
             observation.window_items,
             observation.window_ratings,
             observation.shown_items,
@@ -202,6 +205,7 @@ class DRRAgent:
             observation.demographics,
             profile,
         ]
+        return [tf.constant(array) for array in arrays]
 
     def _rank(
         self,
@@ -230,13 +234,12 @@ class DRRAgent:
         scores = tf.matmul(self.act(observation), self.features.items, transpose_b=True)
         seen = tf.concat([window_items, shown_items, exclude], axis=1)
         n_items = self.features.n_items
-        places = tf.stack(
-            [tf.repeat(tf.range(tf.shape(seen)[0]), tf.shape(seen)[1]), tf.reshape(seen, [-1])],
-            axis=1,
-        )
-        places = tf.boolean_mask(places, places[:, 1] >= 0)
-        illegal = tf.fill(tf.shape(places)[:1], ILLEGAL)
-        scores = tf.tensor_scatter_nd_update(scores, places, illegal)
+        # one more column, which takes the empty places
+        scores = tf.pad(scores, [[0, 0], [0, 1]], constant_values=ILLEGAL)
+        columns = tf.where(seen < 0, n_items, seen)
+        rows = tf.range(tf.shape(seen)[0])[:, None] + tf.zeros_like(seen)
+        illegal = tf.fill(tf.shape(seen), ILLEGAL)
+        scores = tf.tensor_scatter_nd_update(scores, tf.stack([rows, columns], axis=2), illegal)
         best = tf.math.top_k(scores, tf.minimum(k, n_items))
         return tf.where(best.values > ILLEGAL, best.indices, -1), best.values
 

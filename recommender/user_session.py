@@ -1,7 +1,7 @@
 """One person's session: recommendations that follow every answer."""
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -27,6 +27,9 @@ class Recommendation(NamedTuple):
     title: str | None
 
 
+Ranked = tuple[NDArray[Any], NDArray[Any]]  # items and scores [k], best first
+
+
 class Ranker(Protocol):
     """What a session asks of an agent; `DRRAgent` is one."""
 
@@ -35,9 +38,9 @@ class Ranker(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
-    def best(
-        self, observation: Observation, k: int, retrieval: Retrieval | None = None
-    ) -> tuple[NDArray[Any], NDArray[Any]]: ...
+    def rank_inputs(self, observation: Observation) -> list[Any]: ...
+    def best(self, inputs: Sequence[Any], k: int) -> Ranked: ...
+    def retrieved(self, observation: Observation, k: int, retrieval: Retrieval) -> Ranked: ...
     def explain_score(self, observation: Observation, item: int) -> Explanation: ...
     def named(self, item: int) -> tuple[int | str, str | None]: ...
 
@@ -65,7 +68,8 @@ class UserSession:
     ) -> None:
         self._agent, self._catalogue = agent, agent.catalogue
         items, ratings = parse(history, self._catalogue)
-        self._demographics = dict(demographics or {})
+        self._demographics = {name: str(value) for name, value in (demographics or {}).items()}
+        self._inputs: list[Any] | None = None  # for the agent, until the next answer
         self._known = dict(zip(items, ratings, strict=True))
         self._answers: dict[int, float | None] = {}
         self._observation = Observation.start(
@@ -90,10 +94,19 @@ class UserSession:
         left = len(self._catalogue.item_ids) - len(self._known) - len(self._answers)
         if not (is_number(k) and k in range(1, left + 1)):
             raise SessionError(f"k is {k!r}: choose 1 to {left}, the items that are left")
-        items, scores = self._agent.best(self._observation, int(k), retrieval)
+        items, scores = self._ranked(int(k), retrieval)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         named = ((*self._agent.named(item), score) for item, score in pairs)
         return [Recommendation(item_id, score, title) for item_id, title, score in named]
+
+    def _ranked(self, k: int, retrieval: Retrieval | None) -> Ranked:
+        if retrieval is not None:
+            found = self._agent.retrieved(self._observation, k, retrieval)
+            if len(found[0]) == k:
+                return found
+        if self._inputs is None:
+            self._inputs = self._agent.rank_inputs(self._observation)
+        return self._agent.best(self._inputs, k)
 
     def feedback(self, item_id: int | str, rating: float) -> None:
         """The person's rating of any item of the catalogue, recommended or not.
@@ -154,6 +167,7 @@ class UserSession:
         ratings = np.array([np.nan if rating is None else rating], np.float32)
         rewards = answer_rewards(items, ratings, self._catalogue.scale)
         self._observation = self._observation.after(items, ratings, rewards)
+        self._inputs = None
         self._answers[item] = rating
 
 
