@@ -143,8 +143,9 @@ def read_events(
         ("value", value, _numbers, "must be a number"),
         ("time", time, _times, BAD_TIME),
     ]
+    columns = [name for _, name, *_ in readers if name is not None]
     parts = [pd.DataFrame({name: np.zeros(0, np.int64) for name, *_ in readers})]
-    for block in table.blocks([name for _, name, *_ in readers if name is not None], faults):
+    for block in table.blocks(columns, faults, integers=True):
         part = pd.DataFrame({"value": 1, "time": 0}, index=block.index)
         valid = np.ones(len(block), bool)
         for name, column, parse, what in readers:
@@ -212,6 +213,8 @@ def as_id(value: object) -> str:
 
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
+    if column.dtype == np.int64:
+        return column.to_numpy(), (column <= LARGEST).to_numpy()
     codes, different = pd.factorize(column)
     texts = pd.Series(different, dtype=object)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)

@@ -47,21 +47,11 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}: looks cut off, last line '"),
     "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}: looks cut off, last line '"),
     "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: not 4 fields.*value '1,"),
-    "tabs": ("ratings", lambda c: c.replace(b"::", b"\t"), rf"{R}:1: not 4 fields"),
-    "UTF-16": ("ratings", lambda c: c.decode().encode("utf-16"), rf"{R}:1: NUL byte"),
     "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: NUL byte, value"),
-    "header": ("ratings", line(1, b"user::movie::rating::time"), rf"{R}:1: rating .*'rating'"),
-    "negative user": ("ratings", line(2, b"-7::2::3::1"), rf"{R}:2: unknown user, value '?-7"),
-    "huge user": ("ratings", line(2, b"9" * 30 + b"::2::3::1"), rf"{R}:2: unknown user.*'999"),
-    "missing user": ("ratings", line(2, b"NULL::2::3::1"), rf"{R}:2: user id is missing.*'NULL'"),
     "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value '?999"),
-    "huge movie": ("ratings", line(2, b"1::%d::3::1" % 2**63), rf"{R}:2: unknown movie.*92233720"),
     "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value '?999"),
-    "rating 0": ("ratings", line(2, b"1::2::0::1"), rf"{R}:2: rating is not one of .*value '0'"),
     "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating is not one of .*value '6'"),
     "rating nan": ("ratings", line(2, b"1::2::nan::1"), rf"{R}:2: rating must .*value 'nan'"),
-    "rating 3.5": ("ratings", line(2, b"1::2::3.5::1"), rf"{R}:2: rating is not .*value '3.5'"),
-    "no time": ("ratings", line(2, b"1::2::3::"), rf"{R}:2: timestamp .*value ''"),
     "duplicate": (
         "ratings", lambda c: c + c.splitlines(True)[0],
         rf"{R}:\d+: movie that the user rated before, value \d+",
@@ -70,11 +60,8 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "one rating each": ("ratings", first_of_each, rf"{R}: no user has two ratings or more"),
     "no movies": ("movies", lambda _: None, rf"{M}: missing"),
     "movies cut": ("movies", lambda c: c[:-7], rf"{M}:\d+: not 3 fields.*value '"),
-    "movie id": ("movies", line(4, b"x::T::Drama"), rf"{M}:4: movie id .*value 'x'"),
     "movie twice": ("movies", line(4, b"1::T::Drama"), rf"{M}:4: movie listed twice, value '1'"),
     "no users": ("users", lambda _: None, rf"{U}: missing"),
-    "user id": ("users", line(4, b"x::F::1::10::0"), rf"{U}:4: user id .*value 'x'"),
-    "user twice": ("users", line(4, b"1::F::1::10::0"), rf"{U}:4: user listed twice, value '1'"),
     "gender": ("users", line(4, b"4::X::1::10::0"), rf"{U}:4: unknown gender, value 'X'"),
     "age": ("users", line(4, b"4::F::2::10::0"), rf"{U}:4: unknown age, value '2'"),
 }  # fmt: skip
@@ -112,33 +99,6 @@ def test_a_data_root_that_is_none_is_named(tmp_path, monkeypatch, command: str) 
     mains = {"train": training.main, "evaluate": evaluate.main}
     main = mains.get(command, embedding.train.main)
     assert_refused(call(main, "--dataset", "ml-1m"), r"\$DRR_DATA_ROOT '.*/file': no such folder")
-
-
-def shuffled(content: bytes) -> bytes:
-    """Users in another order, each one's rows as they are: equal times keep their order."""
-    rows = content.splitlines(True)
-    users = sorted({row.split(b"::")[0] for row in rows}, reverse=True)
-    return b"".join(row for user in users for row in rows if row.startswith(user + b"::"))
-
-
-DRESS: dict[str, Bytes] = {
-    "unsorted": shuffled,
-    "CRLF": lambda content: content.replace(b"\n", b"\r\n"),
-    "a BOM": lambda content: b"\xef\xbb\xbf" + content,
-    "no last newline": lambda content: content.rstrip(b"\n"),
-    "blank lines at the end": lambda content: content + b"\n\n",
-}
-
-
-@pytest.mark.parametrize("dress", DRESS)
-def test_another_dress_gives_the_same_result(tiny_root, root, tmp_path, dress: str) -> None:
-    path = root / "ml-1m" / "ratings.dat"
-    path.write_bytes(DRESS[dress](path.read_bytes()))
-    tables = []
-    for place, out in ((tiny_root, tmp_path / "a"), (root, tmp_path / "b")):
-        assert COMMANDS["evaluate"](place, out).status == 0
-        tables.append(out.with_suffix(".json").read_bytes())
-    assert tables[0] == tables[1]
 
 
 def test_short_histories_are_accepted(root, tmp_path) -> None:

@@ -88,12 +88,6 @@ def test_a_file_cut_between_lines_is_noticed(
     assert "6 ratings, 7 were published" in capsys.readouterr().err
 
 
-def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "ml-1m").write_text("not a folder")
-    with pytest.raises(DataError, match="not a readable folder"):
-        load_dataset("ml-1m", tmp_path)
-
-
 @pytest.mark.parametrize("name", ["auto", "ml-1m", "ml-100k", "synthetic"])
 def test_given_root_must_exist(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"--data-root .*absent.*: no such folder"):

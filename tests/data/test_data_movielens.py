@@ -1,8 +1,6 @@
 """Readers: exact on good files whatever their dress; the real files are counted."""
 
 import gzip
-import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,11 +96,6 @@ def test_unsorted_rows_change_nothing(write_ml_1m: WriteFolder) -> None:
     assert read_ml_1m(folder).fingerprint() == plain  # only the two ties kept their order
 
 
-def test_short_and_empty_histories_are_accepted(write_ml_1m: WriteFolder) -> None:
-    ratings = read_ml_1m(write_ml_1m(ratings=("1::3::5::100", "1::1::4::101", "2::1::1::1")))
-    assert ratings.lengths.tolist() == [2, 1, 0]
-
-
 EVENT_LISTS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 5), st.integers(0, 2**62)),
     unique_by=lambda event: event[:2],
@@ -134,22 +127,14 @@ def test_round_trip(tmp_path: Path, events, titles: list[str], newline: str) -> 
 
 # line 2 of ratings.dat -> what the message says
 BAD_RATING_LINES = {
-    "rating-inf": ("2::3::inf::1", "rating must be a number, value 'inf'"),
-    "rating-hex": ("2::3::0x3::1", "rating must be a number, value '0x3'"),
-    "rating-quoted": ('2::3::"3"::1', "rating must be a number, value '\"3\"'"),
     "rating-between": ("2::3::3.25::1", "rating is not one of 1, 2, ... 5, value '3.25'"),
     "user-words": ("<NA>::3::3::1", "user id is missing, .* value '<NA>'"),
     "user-minus-1": ("-1::3::3::1", "user id is missing, .* value '?-1"),
-    "user-zero": ("0::3::3::1", "unknown user, value '?0"),
-    "movie-missing": ("2::\\N::3::1", "movie id is missing, .* value '.*N'"),
     "movie-text": ("2::1e0::3::1", "unknown movie, value '1e0'"),
     "time-negative": ("2::3::3::-1", "timestamp is negative or no whole number, value -1"),
     "time-float": ("2::3::3::1.5", "timestamp is negative or no whole number, value 1.5"),
-    "time-huge": (f"2::3::3::{'9' * 400}", "timestamp must be .* value '999"),
     "extra-field": ("2::3::3::1::8", "not 4 fields .* value '2::3::3::1::8'"),
     "single-colons": ("2:3:3:1", "not 4 fields .* value '2:3:3:1'"),
-    "triple-colon": ("2:::3::3::1", "unknown movie, value ':3'"),
-    "duplicate": ("1::3::4::200", "movie that the user rated before, value '?3"),
 }
 
 
@@ -162,16 +147,6 @@ def test_bad_rating_line(write_ml_1m: WriteFolder, case: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"{folder / 'ratings.dat'}:2: ") and "\n" not in message
     assert message.endswith("correct the line, or restore the file") and len(message) < 500
-
-
-def test_every_kind_of_fault_is_counted_with_its_first_line(write_ml_1m: WriteFolder) -> None:
-    rows = ("1::3::5::1", "9::3::5::1", "1::7::9::1", "1::1::8::1", "8::7::2::1", "null::7::2::1")
-    with pytest.raises(DataError) as caught:
-        read_ml_1m(write_ml_1m(ratings=rows))
-    kinds = [part.split("ratings.dat:")[1] for part in str(caught.value).split("; ")[:3]]
-    assert re.fullmatch(r"2: unknown user, value '?9'? \(2 rows\)", kinds[0])
-    assert kinds[1].startswith("3: rating is not one of") and kinds[1].endswith("'9' (2 rows)")
-    assert kinds[2].startswith("6: user id is missing")
 
 
 @pytest.mark.parametrize(
@@ -197,25 +172,6 @@ def test_bad_ml_100k_line(tmp_path: Path, file: str, line: str, expected: str) -
     with pytest.raises(DataError, match=expected) as caught:
         read_ml_100k(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / file}:2: ")
-
-
-def put_pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-@pytest.mark.parametrize("name", ["ratings", "movies", "users"])
-@pytest.mark.parametrize(
-    ("put", "expected"),
-    [
-        (Path.mkdir, "cannot be read .Is a directory"),
-        (put_pipe, "is a pipe or device; give a file"),
-    ],
-)
-def test_no_file_in_place_of_a_file(write_ml_1m: WriteFolder, name: str, put, expected) -> None:
-    folder = write_ml_1m(**{name: None})
-    put(folder / f"{name}.dat")
-    with pytest.raises(DataError, match=rf"{name}\.dat: {expected}"):
-        read_ml_1m(folder)
 
 
 def write_csv_layout(folder: Path) -> Path:

@@ -68,12 +68,6 @@ def test_original_ids_become_positions_in_the_catalogue() -> None:
     assert ratings.items.tolist() == [0, 2]
 
 
-def test_without_a_catalogue_it_is_what_occurs() -> None:
-    ratings = Ratings.from_events("toy", [30, 10], [9, 5], [1, 5], [0, 0])
-    assert ratings.user_ids.tolist() == [10, 30]
-    assert ratings.item_ids.tolist() == [5, 9]
-
-
 def test_types_and_derived_arrays() -> None:
     ratings = ratings_of(TOY)
     types = [ratings.offsets, ratings.items, ratings.values, ratings.timestamps, ratings.users]
@@ -147,14 +141,6 @@ def test_ids_and_times_are_not_cut_to_whole_numbers(place: int, value: float, qu
         Ratings.from_events("toy", *columns)
     columns[place] = [1.0, 2.0]
     assert Ratings.from_events("toy", *columns).n_ratings == 2
-
-
-@pytest.mark.parametrize(
-    "users", [["a", "b"], [None, 1], [10**30, 1], [[1], [2, 3]], [True, False]]
-)
-def test_ids_are_numbers(users: list) -> None:
-    with pytest.raises(DataError, match="events: users must be whole numbers, got "):
-        Ratings.from_events("toy", users, [1, 2], [5, 5], [0, 0])
 
 
 def test_shapes_must_fit() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from data import DataError, Ratings
 from data.splits import (
     hold_out_users,
-    split_by_time,
     split_users,
     training_sessions,
     with_history,
@@ -65,18 +64,6 @@ def test_held_out_users_are_a_seeded_partition(
 def test_holding_out_nobody_or_everybody_is_refused(count: int) -> None:
     with pytest.raises(DataError, match=f"{count} validation users out of 5"):
         hold_out_users(np.arange(5), count, 0)
-
-
-@CALM
-@given(st.lists(st.integers(0, 25), min_size=1, max_size=8), st.sampled_from([0.0, 0.5, 0.8, 1.0]))
-def test_split_by_time_cuts_every_user_where_python_would(lengths: list[int], share: float) -> None:
-    ratings = ratings_with(lengths)
-    train, test = split_by_time(ratings, share)
-    for user, length in enumerate(lengths):
-        row = ratings.items[ratings.row(user)].tolist()
-        cut = int(share * length)
-        assert train.items[train.row(user)].tolist() == row[:cut]
-        assert test.items[test.row(user)].tolist() == row[cut:]
 
 
 def test_with_history_names_the_longest() -> None:

@@ -41,12 +41,6 @@ def test_popularity_has_a_long_tail(ratings: Ratings) -> None:
     assert counts[0] > 20 * counts[-1]
 
 
-def test_time_runs_within_a_user_and_often_stands_still(ratings: Ratings) -> None:
-    steps = np.diff(ratings.timestamps)[np.diff(ratings.users) == 0]
-    assert steps.min() == 0
-    assert 0.5 < (steps == 0).mean() < 0.7  # .64 in MovieLens
-
-
 def test_more_items_than_invented_names() -> None:
     ratings = make_synthetic(SyntheticConfig(n_users=5, n_items=3_000), seed=0)
     assert len(ratings.titles) == 3_000
@@ -68,11 +62,6 @@ def test_in_a_large_set_much_the_same_is_watched(ratings: Ratings, considered: R
     counts = [np.bincount(r.items, minlength=r.n_items) for r in (ratings, considered)]
     assert np.corrcoef(*counts)[0, 1] > 0.95
     assert considered.positive.mean() == pytest.approx(ratings.positive.mean(), abs=0.05)
-
-
-def test_a_film_drawn_twice_counts_twice_and_once() -> None:
-    tickets = synthetic._tickets(np.array([[2, 2, 2, 5], [5, 7, 7, 9]]))
-    assert tickets.tolist() == [[3, 0, 0, 1], [1, 2, 0, 1]]
 
 
 def test_memory_grows_with_the_ratings_and_not_with_users_times_films(

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 from data.explore import __main__ as command
 from data.explore import people_sections, rating_sections
@@ -79,14 +78,6 @@ def test_the_sentences_follow_the_data(small):
     assert re.findall(r"[\d,]*\d", size) == ["300", f"{small.n_ratings:,}", "80", "0", "0"]
 
 
-def test_the_rank_correlation_is_spearmans(small):
-    counts = np.bincount(small.items, minlength=80)
-    means = np.bincount(small.items, small.values) / counts
-    enough = counts >= rating_sections.FEW
-    expected = spearmanr(counts[enough], means[enough]).statistic
-    assert f"(rank correlation {expected:+.2f})" in rating_sections.popularity(Rows(small)).title
-
-
 def test_half_of_the_ratings():
     rows = [(user, item, 3, user) for item, n in enumerate((5, 1, 4)) for user in range(n)]
     section = rating_sections.long_tail(made(rows, item_ids=[0, 1, 2, 3]))
@@ -139,14 +130,6 @@ def test_a_trend_is_a_burst_beyond_what_the_month_explains():
     np.testing.assert_allclose(drawn(section), expected)
 
 
-def test_groups_are_counted_by_their_demographics(small):
-    section = people_sections.groups(Rows(small))
-    one_hot = small.demographics.sum(axis=0)
-    assert drawn(section, 0).tolist() == one_hot[:2].tolist()  # F, M
-    assert drawn(section, 2).tolist() == one_hot[2:9].tolist()
-    assert re.search(r"The largest occupation is .*[a-z]", section.title)
-
-
 def test_genres_count_for_each_item_that_has_them(small):
     section = people_sections.genres(Rows(small))
     shares = sorted(small.genres[small.items].mean(axis=0), reverse=True)
@@ -167,21 +150,6 @@ def test_genre_shares_of_a_year_are_of_that_years_ratings():
     lines = {line.get_label(): line.get_ydata().tolist() for line in section.figure.axes[0].lines}
     assert lines == {"A": [1, 1], "B": [0.25, 0.75]}
     assert section.title == "Share of the ratings from 2001 to 2002: B +50.0%, A +0.0%"
-
-
-def test_a_genre_of_an_age_group_is_compared_with_all_users(small):
-    section = people_sections.genres_by_age(Rows(small))
-    starts = [int(name[4:]) for name in small.demographic_names if name.startswith("age=")]
-    user_ages = np.array(starts)[small.demographics[:, 2:9].argmax(axis=1)]
-    names = [label.get_text() for label in section.figure.axes[0].get_yticklabels()]
-    ages = [int(label.get_text()[:-1]) for label in section.figure.axes[0].get_xticklabels()]
-    for row, name in enumerate(names):
-        has = small.genres[small.items, small.genre_names.index(name)]
-        for column, age in enumerate(ages):
-            mine = user_ages[small.users] == age
-            few = np.count_nonzero(has & mine) < people_sections.ENOUGH
-            expected = np.nan if few else has[mine].mean() / has.mean() - 1
-            assert drawn(section)[row, column] == pytest.approx(expected, nan_ok=True)
 
 
 def test_generations_disagree_where_they_surely_do():
@@ -221,16 +189,6 @@ def test_the_command_writes_a_page_that_needs_no_other_file(tiny_root, tmp_path,
     assert "Left out: Generation gap" in printed and "Left out: Generation gap" in html
 
 
-def test_a_file_of_ones_own_on_another_scale(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    rows = [f"u{n // 20},i{n % 20},{rng.uniform(-10, 10):.2f}" for n in range(400)]
-    (tmp_path / "jokes.csv").write_text("\n".join(["user,item,rating", *rows, ""]))
-    flags = ["--dataset", "csv", "--csv.path", str(tmp_path / "jokes.csv")]
-    assert command.main([*flags, "--csv.scale", "-10", "10", "--out", str(tmp_path / "r")]) == 0
-    html = (tmp_path / "r" / "explore.html").read_text()
-    assert "What is in jokes" in html and "on a scale from -10 to 10" in html
-
-
 def test_titles_cannot_break_the_page_or_command_the_terminal(tiny_root, monkeypatch, capsys):
     section = Section('a <b> & "c" \x1b[2J', ("<script>alert(1)</script>",))
     html = as_html("x<y", {"Some part": section, "Other": Missing("<i>")})
@@ -241,11 +199,6 @@ def test_titles_cannot_break_the_page_or_command_the_terminal(tiny_root, monkeyp
         ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--out", str(tiny_root / "r")]
     )
     assert 'a <b> & "c" \ufffd[2J' in capsys.readouterr().out
-
-
-def test_the_made_up_data_set_says_so():
-    made_up = make_synthetic(SyntheticConfig(n_users=20, n_items=60))
-    assert any("made up" in sentence for sentence in rating_sections.size(Rows(made_up)).text)
 
 
 def test_what_cannot_be_done_is_one_line(capsys, tiny_root, tmp_path):

@@ -6,9 +6,7 @@ import pytest
 from data.observation import (
     Observation,
     answer_rewards,
-    latest,
     observation_of,
-    padded_rows,
     rating_to_reward,
     sparse_rows,
 )
@@ -57,13 +55,6 @@ def test_users_of_ratings_are_known_by_all_their_rows(tiny, positive_from):
         assert found.window_ratings[place].tolist() == [rating for _, rating in padded]
     for value in found:
         assert value is None or not np.shares_memory(value, tiny.items)
-
-
-def test_no_users_and_no_ratings_are_empty_arrays(tiny):
-    assert observation_of(tiny, np.array([], int), window=2).window_items.shape == (0, 2)
-    items, ratings = padded_rows(np.array([0, 0]), np.array([], int), np.array([]))
-    assert items.shape == ratings.shape == (1, 0)
-    assert latest(items, ratings, items >= 0, 2)[0].tolist() == [[-1, -1]]
 
 
 def test_only_what_is_liked_moves_the_window(known, answered):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from envs.rewards import rating_to_reward
 
 from data import DataError, Ratings, load_dataset
+from data.observation import rating_to_reward
 
 Write = Callable[..., Path]
 

@@ -40,22 +40,6 @@ def test_fold_in_of_a_known_history_is_the_fitted_user(ratings, kind):
         np.testing.assert_allclose(biases, table.user_bias[users], rtol=1e-3, atol=1e-4)
 
 
-def test_short_history_by_the_dual_equals_the_primal_ridge(table):
-    items, ratings = np.array([[-1, 7, 2]]), np.array([[0, 5, 1]], np.float32)
-    vector = table.fold_in(items, ratings)[0]
-    design = np.hstack([table.items[[7, 2]], np.ones((2, 1))]).astype(np.float64)
-    target = np.array([5, 1]) - table.mean - table.item_bias[[7, 2]]
-    strength = np.full(5, table.regularisation + 2 * table.per_rating)
-    strength[-1] = table.bias_regularisation
-    expected = np.linalg.solve(design.T @ design + np.diag(strength), design.T @ target)
-    np.testing.assert_allclose(vector, expected[:-1], rtol=1e-3, atol=1e-5)
-
-
-def test_fold_in_without_history_is_zero(table):
-    assert not table.fold_in(np.full((2, 3), -1), np.zeros((2, 3))).any()
-    assert table.fold_in(np.zeros((2, 0), int), np.zeros((2, 0))).shape == (2, 4)
-
-
 def test_fold_in_refuses_unknown_items_and_shapes(table):
     with pytest.raises(ValueError, match=r"0\.\.19"):
         table.fold_in(np.array([[20]]), np.array([[3.0]]))
@@ -163,9 +147,3 @@ def test_files_that_are_not_embeddings(tmp_path):
         pass
     with pytest.raises(EmbeddingError, match="'format'"):
         EmbeddingTable.load(path)
-
-
-def test_unseen_users_need_a_fold_in(table):
-    items_only = EmbeddingTable("svd", table.items, None, table.item_bias, None, 3.5, 1.0)
-    with pytest.raises(LookupError, match="fold_in"):
-        items_only.predict(np.array([0]), np.array([[0]]))

@@ -8,7 +8,6 @@ import pytest
 
 import embedding
 from config import EmbeddingConfig
-from data import load_dataset
 from embedding import train
 from embedding.table import EmbeddingTable
 
@@ -38,36 +37,13 @@ def test_order_probability_counts_pairs():
     assert np.isnan(train.order_probability(above, below[:0]))
 
 
-def test_first_ratings_are_the_earliest(random_ratings):
-    ratings = random_ratings()
-    items, values = train.first_ratings(ratings, np.array([2, 29]))
-    row = ratings.row(2)
-    n = min(train.HISTORY, ratings.lengths[2])
-    np.testing.assert_array_equal(items[0, :n], ratings.items[row][:n])
-    np.testing.assert_array_equal(values[0, :n], ratings.values[row][:n])
-    assert (items[1] == -1).all() and not values[1].any()
-
-
 def test_command_fits_on_the_training_users_and_saves(tmp_path, capsys):
     out = tmp_path / "embedding.weights.h5"
-    train.run(train.Arguments(kind="pmf", dataset="synthetic", dim=8, out=out))
+    train.run(train.EmbeddingArguments(kind="pmf", dataset="synthetic", dim=8, out=out))
     printed = capsys.readouterr().out
     assert "RMSE" in printed and "popularity" in printed and str(out) in printed
     table = EmbeddingTable.load(out)
     assert table.k == 8 and table.users[0].any() and not table.users[-1].any()
-
-
-def test_the_seed_leaves_the_synthetic_set_alone(tmp_path, monkeypatch):
-    loaded = []
-    monkeypatch.setattr(
-        train,
-        "load_dataset",
-        lambda *given, **named: loaded.append(load_dataset(*given, **named)) or loaded[-1],
-    )
-    settings = {"kind": "random", "dataset": "synthetic", "dim": 2, "measure": False}
-    for seed in (0, 1):
-        train.run(train.Arguments(**settings, seed=seed, out=tmp_path / f"{seed}.weights.h5"))
-    assert loaded[0].fingerprint() == loaded[1].fingerprint()
 
 
 REFUSED = {

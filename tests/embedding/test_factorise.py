@@ -5,8 +5,6 @@ import pytest
 
 from embedding.factorise import fit_blend, fit_mf, fit_pmf
 from embedding.least_squares import (
-    blocks,
-    padded_positions,
     ridge_dual,
     ridge_primal,
     ridge_with_bias,
@@ -50,19 +48,6 @@ def test_padding_does_not_change_the_solution():
     np.testing.assert_allclose(biases[0], alone[1][0], rtol=1e-4, atol=1e-6)
 
 
-def test_blocks_cover_every_row_with_entries_once_and_stay_small():
-    lengths = np.array([3, 0, 7, 1, 40, 2, 2, 0, 5])
-    found = list(blocks(lengths, entries=10))
-    assert sorted(np.concatenate(found)) == [0, 2, 3, 4, 5, 6, 8]
-    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 10 for rows in found)
-
-
-def test_padded_positions_of_rows():
-    positions, mask = padded_positions(np.array([0, 2, 2, 5]), np.array([2, 0]))
-    np.testing.assert_array_equal(mask, [[True, True, True], [True, True, False]])
-    np.testing.assert_array_equal(positions, [[2, 3, 4], [0, 1, 0]])
-
-
 def test_users_solve_their_normal_equations(random_ratings):
     ratings = random_ratings()
     table = fit_mf(ratings, 4, regularisation=0.7, per_rating=0.05, bias_regularisation=2, sweeps=3)
@@ -71,11 +56,6 @@ def test_users_solve_their_normal_equations(random_ratings):
         np.testing.assert_allclose(table.users[user], vector, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(table.user_bias[user], bias, rtol=1e-3, atol=1e-4)
     assert not table.users[-1].any() and not table.items[-1].any()
-
-
-def test_pmf_has_no_biases(random_ratings):
-    table = fit_pmf(random_ratings(), 3, sweeps=2)
-    assert table.user_bias is None and not table.item_bias.any()
 
 
 def predicted(table, ratings):
@@ -103,14 +83,6 @@ def test_objective_falls_with_every_sweep(random_ratings, fit):
         for sweeps in (1, 2, 4, 8)
     ]
     assert values == sorted(values, reverse=True) and values[-1] < values[0]
-
-
-def test_factorisation_predicts_hidden_ratings_better_than_their_mean(random_ratings):
-    ratings = random_ratings(n_users=80, n_items=60)
-    hidden = np.random.default_rng(3).random(ratings.n_ratings) < 0.2
-    table = fit_mf(ratings.keep(~hidden), 2, regularisation=1, per_rating=0.0)
-    truth = ratings.keep(hidden)
-    assert np.mean((truth.values - predicted(table, truth)) ** 2) < 0.6 * np.var(truth.values)
 
 
 def test_equal_seeds_give_equal_bits_and_others_do_not(random_ratings):

@@ -46,14 +46,6 @@ def test_signs_are_fixed_and_runs_are_equal(random_ratings):
     assert (factors[np.abs(factors).argmax(axis=0), np.arange(7)] > 0).all()
 
 
-def test_items_without_positives_have_their_popularity_alone(random_ratings):
-    ratings = random_ratings()
-    kept = ratings.keep((ratings.items != 3) | (ratings.values < 4))
-    table = fit_svd(kept, 5)
-    np.testing.assert_allclose(table.items[3, :-1], 0, atol=1e-6)
-    assert table.items[3, -1] == table.items[:, -1].min()
-
-
 def test_only_positives_of_the_given_users_matter(random_ratings, flipped):
     ratings = random_ratings()
     other = flipped(ratings, 5)
