@@ -81,7 +81,7 @@ def test_a_flag_of_other_programs_is_told_its_name_here(train, tmp_path, flag):
 
 BAD = [
     ("--preset", "", "preset"),
-    ("--steps", "0", "steps is 0, expected at least 1"),
+    ("--steps", "0", "steps is 0, expected 1 to"),
     ("--steps", "many", "many"),
     ("--dataset", "ml-10m", "ml-10m"),
     ("--agent.discount", "nan", "agent.discount is nan"),
