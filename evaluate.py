@@ -18,12 +18,12 @@ import tyro
 from rich.console import Console
 
 from baselines import registry
-from config import NEW_USERS, Config, ConfigError, CsvConfig
+from config import NEW_USERS, Config, ConfigError, CsvConfig, DRRError, Protocol
 from config.command_line import end_when_nobody_reads
-from data import DataError, Ratings, load_dataset
+from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
-from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result, check_answerable
+from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
@@ -40,7 +40,6 @@ from recommender.run_choice import (
 if TYPE_CHECKING:
     from recommender.drr_policy import DRRPolicy
 
-ProtocolName = Literal["catalog", "session", "rerank", "simulator"]
 ALL = "all"
 DEFAULT_BASELINES = ("popularity", "item-knn")
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
@@ -57,7 +56,7 @@ Agents = dict[str, list["DRRPolicy"]]
 class EvaluateArguments:
     """Compare recommendation policies under one evaluation protocol (docs/evaluation.md)."""
 
-    protocol: ProtocolName = "catalog"
+    protocol: Protocol = "catalog"
     """One list for new users, one item at a time, or the paper's two; docs/evaluation.md."""
     mode: Literal["inductive", "transductive"] = "inductive"
     """For catalog and session. transductive lets policies see test users' histories: leaky."""
@@ -94,9 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(EvaluateArguments, args=argv, description=EvaluateArguments.__doc__)
     try:
         run(arguments)
-    except BrokenPipeError:  # nobody reads on: the command ends, see config.command_line
-        raise
-    except (ConfigError, DataError, PolicyError, OSError) as error:
+    except (DRRError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     except MemoryError as error:
@@ -114,7 +111,9 @@ def run(arguments: EvaluateArguments) -> Report:
     runs = chosen_runs(arguments)
     names = choose_policies(arguments.policies, arguments.protocol, runs)
     if runs or ON_TENSORFLOW & set(names):
-        _start_tensorflow(arguments.device)
+        from training.process import select_device
+
+        select_device(arguments.device)  # before anything else imports TensorFlow
     arguments = with_settings_of(runs, arguments)
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     if max(arguments.ks, default=0) > ratings.n_items:
@@ -138,7 +137,10 @@ def run(arguments: EvaluateArguments) -> Report:
     shown = results[next(iter(runs), report.best_policy)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
-    _write(report, arguments)
+    texts = {arguments.json: report.as_json_text(), arguments.markdown: report.as_markdown()}
+    for path, text in texts.items():
+        if path is not None:
+            write_text(path, text)
     return report
 
 
@@ -163,7 +165,7 @@ def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> t
         if name == DRR and not runs:
             raise ConfigError(f"policy {DRR!r} needs a trained run: add --weights DIR")
         if name not in (*known, *runs, DRR, ALL):
-            raise ConfigError(_unknown(name, (*known, DRR, *runs)))
+            raise _unknown(name, (*known, DRR, *runs))
         names += known if name == ALL else [name] if name in known else []
     if ALL in (asked or ()) and not runs:
         print(f"evaluate: {DRR} is left out, it needs --weights DIR", file=sys.stderr)
@@ -173,11 +175,11 @@ def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> t
     return tuple(sorted(ordered, key=lambda name: name == BOUND))
 
 
-def _unknown(name: str, known: Sequence[str]) -> str:
+def _unknown(name: str, known: Sequence[str]) -> ConfigError:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     suggestion = f"did you mean {close[0]!r}? " if close else ""
     choices = ", ".join(dict.fromkeys(known))
-    return f"policy {name!r} is unknown here; {suggestion}choose from all, {choices}"
+    return ConfigError(f"policy {name!r} is unknown here; {suggestion}choose from all, {choices}")
 
 
 def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArguments:
@@ -242,22 +244,10 @@ def _play(
         yield replace(result, policy=name, seconds=time.perf_counter() - began)
 
 
-def _start_tensorflow(device: str) -> None:
-    """Choose the device before anything else imports TensorFlow."""
-    from training.process import DeviceError, select_device
-
-    try:
-        select_device(device)
-    except DeviceError as error:
-        raise ConfigError(str(error)) from error
-
-
 def refuse_contradictions(arguments: EvaluateArguments) -> None:
     """Combinations and values that tyro cannot see, before any work."""
     new_users = arguments.protocol in NEW_USERS
     transductive, online = arguments.mode == "transductive", arguments.agent_mode == "online"
-    least = {"--known": (arguments.known, 1), "--seed": (arguments.seed, 0)}
-    least |= {"--show-users": (arguments.show_users, 0), "--ks": (min(arguments.ks, default=1), 1)}
     refused = {
         f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv": (
             arguments.dataset != "csv" and arguments.csv != CsvConfig()
@@ -271,29 +261,21 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
             online and not arguments.weights
         ),
         "--known is for catalog and session only": arguments.known is not None and not new_users,
-    } | {
-        f"{flag} must be at least {bound}, got {value}": value is not None and value < bound
-        for flag, (value, bound) in least.items()
     }
     for message, applies in refused.items():
         if applies:
             raise ConfigError(message)
+    least = {"--known": (arguments.known, 1), "--seed": (arguments.seed, 0)}
+    least |= {"--show-users": (arguments.show_users, 0), "--ks": (min(arguments.ks, default=1), 1)}
+    for flag, (value, bound) in least.items():
+        if value is not None and value < bound:
+            raise ConfigError(f"{flag} must be at least {bound}, got {value}")
     for path in (arguments.json, arguments.markdown):
         if path is not None:
             check_writable(path)
     cache = Path(arguments.cache_dir)
     if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
         raise ConfigError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
-
-
-def _write(report: Report, arguments: EvaluateArguments) -> None:
-    texts = {arguments.json: report.as_json_text(), arguments.markdown: report.as_markdown()}
-    for path, text in texts.items():
-        if path is not None:
-            try:
-                write_text(path, text)
-            except OSError as error:
-                raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

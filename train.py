@@ -22,7 +22,13 @@ import tyro
 
 import config as settings
 from config import Config, ConfigError, CsvConfig, Dataset, DRRError
-from training.process import Interrupted, machine_faults, select_device, stop_at_once
+from training.process import (
+    Interrupted,
+    machine_faults,
+    select_device,
+    signals_handled_by,
+    stop_at_once,
+)
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -44,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one message on stderr."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        with stop_at_once():
+        with signals_handled_by(stop_at_once):
             return prepare_and_run(argv)
     except DRRError as error:
         print(f"train: {error}", file=sys.stderr)

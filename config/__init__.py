@@ -3,9 +3,9 @@
 The defaults are the documented main experiment (``--preset best``); ``--preset paper`` is the
 plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immediate.
 
-    settings  a run, and what its groups must agree on    agent, groups  the groups of settings
-    presets   what --preset means                         files          reading and writing JSON
-    checks    how a value is refused                      command_line   how commands end
+    settings  a run, and what its groups must agree on    agent_config, groups
+    presets   what --preset means                         config_files   reading and writing JSON
+    checks    which values are refused, and how           command_line   how commands end
 """
 
 from config.agent_config import AgentConfig, State
@@ -13,7 +13,7 @@ from config.checks import ConfigError, DRRError
 from config.config_files import from_json, load, read_json, to_json
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
-from config.settings import NEW_USERS, Config, Dataset, Device, Preset, Protocol, Xla
+from config.settings import NEW_USERS, Config, Dataset, Preset, Protocol, Xla
 
 __all__ = [
     "NEW_USERS",
@@ -23,7 +23,6 @@ __all__ = [
     "CsvConfig",
     "DRRError",
     "Dataset",
-    "Device",
     "EmbeddingConfig",
     "EnvConfig",
     "LoopConfig",

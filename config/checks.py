@@ -1,5 +1,8 @@
 """What a command refuses, and how: the message quotes the value and says what to do."""
 
+from dataclasses import fields
+from typing import Annotated, Any, NamedTuple
+
 
 class DRRError(ValueError):
     """Base of the errors that a command shows without a traceback, then ends with `status`."""
@@ -11,13 +14,41 @@ class ConfigError(DRRError):
     """A setting that cannot work; the message quotes the value and says what to do."""
 
 
+class Range(NamedTuple):
+    """The values that a field annotated with it may have: `low` to `high`, or less the ends."""
+
+    low: int
+    high: int
+    above: bool = False  # `low` itself is refused
+    below: bool = False  # `high` itself is refused
+
+    def allows(self, value: float) -> bool:
+        """Whether the value is in the range; NaN never is."""
+        low = value > self.low if self.above else value >= self.low
+        return low and (value < self.high if self.below else value <= self.high)
+
+    def __str__(self) -> str:
+        if not (self.above or self.below):
+            return f"{self.low} to {self.high}"
+        low, high = "above" if self.above else "at least", "below" if self.below else "at most"
+        return f"{low} {self.low} and {high} {self.high}"
+
+
+Units = Annotated[int, Range(1, 65536)]
+Steps = Annotated[int, Range(1, 1000)]
+Share = Annotated[float, Range(0, 1)]
+
+
+def check_ranges(settings: Any, group: str = "") -> None:
+    """ConfigError for a field outside its range; group: what its flag begins with, "agent."."""
+    for field in fields(settings):
+        for allowed in getattr(field.type, "__metadata__", ()):
+            value, name = getattr(settings, field.name), field.name.replace("_", "-")
+            require(allowed.allows(value), f"{group}{name}", value, str(allowed))
+
+
 def require(condition: bool, name: str, value: object, expected: str) -> None:
     """Refuse the value of a setting, with ConfigError, unless the condition holds."""
     if not condition:
         quoted = repr(value) if len(repr(value)) <= 80 else f"{value!r:.77}..."
         raise ConfigError(f"{name} is {quoted}, expected {expected}")
-
-
-def flag(group: str, name: str) -> str:
-    """The field of a group as it is written on the command line."""
-    return f"{group}.{name.replace('_', '-')}"

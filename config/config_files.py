@@ -86,11 +86,8 @@ def _build(cls: Any, values: Any, source: str) -> Any:
         if dataclasses.is_dataclass(types[name]):
             built[name] = _build(types[name], value, source)
         else:
-            kind = (
-                types[name].__name__
-                if isinstance(types[name], type)
-                else str(types[name]).replace("typing.", "")
-            )
+            kind = types[name]
+            kind = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
             require(_fits(value, types[name]), f"{source}: {name!r}", value, kind)
             built[name] = tuple(value) if isinstance(value, list) else value
     try:

@@ -1,9 +1,9 @@
 """The other groups of settings: the user's own data, embedding, environment, replay and loop."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from config.checks import flag, require
+from config.checks import Range, Share, Steps, Units, check_ranges, require
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class EmbeddingConfig:
     """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
     a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
     control."""
-    dim: int = 200
+    dim: Annotated[int, Range(2, 4096)] = 200
     """k, the size of an embedding and of the action (paper, section V: 100)."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
 
     def __post_init__(self) -> None:
-        require(2 <= self.dim <= 4096, "embedding.dim", self.dim, "2 to 4096")
+        check_ranges(self, "embedding.")
         require(
             1 <= self.members <= self.dim // 2,
             "embedding.members",
@@ -75,21 +75,17 @@ class EmbeddingConfig:
 class EnvConfig:
     """The offline environment in which the agent is trained."""
 
-    window: int = 20
+    window: Steps = 20
     """n, items in the state (paper: 5). A new user's session begins with --known of them; what is
     liked fills the room, and only then drops the oldest out (equation 1)."""
-    episode_length: int = 20
+    episode_length: Steps = 20
     """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
-    random_start: float = 0.7
+    random_start: Share = 0.7
     """Share of the new users' training episodes that begin at a random place of the history, with up to
     n ratings before it, instead of with its first --known."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.window <= 1000, "env.window", self.window, "1 to 1000 items")
-        require(
-            1 <= self.episode_length <= 1000, "env.episode-length", self.episode_length, "1 to 1000"
-        )
-        require(0 <= self.random_start <= 1, "env.random-start", self.random_start, "0 to 1")
+        check_ranges(self, "env.")
 
 
 @dataclass(frozen=True)
@@ -98,46 +94,38 @@ class ReplayConfig:
 
     kind: Literal["prioritized", "uniform"] = "prioritized"
     """prioritized: Schaul et al. (2016), as the paper uses. uniform: a control."""
-    capacity: int = 200_000
+    capacity: Annotated[int, Range(1, 10**9)] = 200_000
     """Transitions kept; the oldest are overwritten."""
-    alpha: float = 0.6
+    alpha: Share = 0.6
     """Exponent of the priority (|TD error| + epsilon); applied once."""
-    beta: float = 0.4
+    beta: Share = 0.4
     """First exponent of the importance weights; annealed to 1 by the end of training."""
-    epsilon: float = 1e-2
+    epsilon: Annotated[float, Range(0, 10**6, above=True)] = 1e-2
     """Added to |TD error|, so that nothing has probability zero."""
 
     def __post_init__(self) -> None:
-        require(
-            1 <= self.capacity <= 10**9,
-            "replay.capacity",
-            self.capacity,
-            "at least 1 transition, at most 1000000000",
-        )
-        require(0 <= self.alpha <= 1, "replay.alpha", self.alpha, "0 to 1")
-        require(0 <= self.beta <= 1, "replay.beta", self.beta, "0 to 1")
-        require(0 < self.epsilon < 1e6, "replay.epsilon", self.epsilon, "a number above 0")
+        check_ranges(self, "replay.")
 
 
 @dataclass(frozen=True)
 class LoopConfig:
     """How environment steps and updates are interleaved, logged and saved."""
 
-    parallel_users: int = 128
+    parallel_users: Units = 128
     """Users that the vectorised environment steps at once."""
-    updates_per_rollout: int = 32
+    updates_per_rollout: Annotated[int, Range(1, 1024)] = 32
     """Updates after each episode of all parallel users, in one compiled call."""
     jit: Literal["auto", "on", "off"] = "auto"
     """Compile episodes and updates with XLA. auto: both on a GPU; on a CPU, where XLA draws random
     numbers slowly, only updates that draw none (no imitation, counterfactual items or dropout)."""
-    warmup: int = 2_000
+    warmup: Annotated[int, Range(0, 10**10)] = 2_000
     """Transitions collected before the first update."""
-    validation_share: float = 0.05
+    validation_share: Annotated[float, Range(0, 1, above=True, below=True)] = 0.05
     """Share of the training users held out for the learning curve, 2,000 users at most; nothing is
     fitted on them."""
-    evaluations: int = 10
+    evaluations: Units = 10
     """Points of the learning curve."""
-    checkpoints: int = 5
+    checkpoints: Annotated[int, Range(0, 65536)] = 5
     """Checkpoints over the run; the last two are kept, until it is finished."""
     keep_checkpoints: bool = False
     """Keep them in a finished run."""
@@ -146,12 +134,4 @@ class LoopConfig:
     metric of the first protocol, on validation users (catalog: precision@5)."""
 
     def __post_init__(self) -> None:
-        for name in ("parallel_users", "updates_per_rollout", "evaluations"):
-            value = getattr(self, name)
-            require(1 <= value <= 65536, flag("loop", name), value, "at least 1, at most 65536")
-        updates = self.updates_per_rollout
-        require(updates <= 1024, "loop.updates-per-rollout", updates, "at most 1024")
-        share = self.validation_share
-        require(0 < share < 1, "loop.validation-share", share, "above 0 and below 1")
-        require(self.warmup >= 0, "loop.warmup", self.warmup, "0 or more")
-        require(0 <= self.checkpoints <= 65536, "loop.checkpoints", self.checkpoints, "0 or more")
+        check_ranges(self, "loop.")

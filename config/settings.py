@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from config.agent_config import AgentConfig
-from config.checks import require
+from config.checks import Range, Steps, check_ranges, require
 from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 
 Dataset = Literal[
@@ -60,16 +60,16 @@ class Config:
     protocol: tuple[Protocol, ...] = ("catalog", "session")
     """What the run is trained and measured for: catalog and session (new users), or rerank or
     simulator alone (known users, split in time; they have defaults of their own)."""
-    known: int = 10
+    known: Steps = 10
     """In catalog and session, how many of a new user's first ratings are known at the start. Where
     histories are short, fewer leave more to recommend."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"
     """auto: the first GPU if TensorFlow sees one, else the CPU."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     """The one root seed; every source of randomness is spawned from it."""
-    steps: int = 150_000
+    steps: Annotated[int, Range(1, 10**10)] = 100_000
     """Environment transitions in total."""
     run_name: str | None = None
     """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
@@ -85,6 +85,7 @@ class Config:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         require(
             self.dataset == "csv" or self.csv == CsvConfig(),
             "dataset",
@@ -92,19 +93,11 @@ class Config:
             "csv, since there are --csv settings",
         )
         require(
-            1 <= self.steps <= 10**10,
-            "steps",
-            self.steps,
-            "at least 1 transition, at most 10000000000",
-        )
-        require(
             self.loop.warmup < self.steps,
             "loop.warmup",
             self.loop.warmup,
             f"below --steps {self.steps}: nothing would be learned",
         )
-        require(1 <= self.known <= 1000, "known", self.known, "1 to 1000 ratings")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
         episode = self.loop.parallel_users * self.env.episode_length
         require(
             self.replay.capacity >= episode,

@@ -21,7 +21,7 @@ import tyro
 
 import config as settings
 import evaluate
-from config import NEW_USERS, Preset
+from config import NEW_USERS, Preset, Protocol
 from config.command_line import end_when_nobody_reads
 from data.files import write_text
 from evaluation.plots import CurveRow, points, save, strategies
@@ -94,7 +94,7 @@ def make_table(arguments: LeaderboardArguments, dataset: str, name: Table) -> No
 def train(
     arguments: LeaderboardArguments,
     dataset: str,
-    protocol: evaluate.ProtocolName,
+    protocol: Protocol,
     preset: Preset,
     seed: int,
 ) -> Path:
@@ -108,7 +108,7 @@ def train(
     return train_missing(arguments.output_root, name, options, arguments.data_root)
 
 
-def run_group(dataset: str, protocol: evaluate.ProtocolName, preset: Preset) -> str:
+def run_group(dataset: str, protocol: Protocol, preset: Preset) -> str:
     """What the names of the runs that one row of a table is made of begin with."""
     return "-".join([dataset, *([] if protocol in NEW_USERS else [protocol]), preset])
 
@@ -143,9 +143,7 @@ def check_settings(folder: Path, flags: Sequence[str]) -> None:
         )
 
 
-def finished(
-    arguments: LeaderboardArguments, dataset: str, protocol: evaluate.ProtocolName
-) -> tuple[str, ...]:
+def finished(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> tuple[str, ...]:
     """`NAME=DIR` of every finished run: drr for the default preset, drr-paper for the paper's."""
     runs = []
     for preset in get_args(Preset):
@@ -156,9 +154,7 @@ def finished(
     return tuple(runs)
 
 
-def measure(
-    arguments: LeaderboardArguments, dataset: str, protocol: evaluate.ProtocolName
-) -> Report:
+def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> Report:
     """Evaluate every policy of the protocol; JSON and the whole table go to the output folder."""
     base = arguments.output_root / f"{dataset}-{protocol}"
     return evaluate.run(

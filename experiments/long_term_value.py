@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 
 import evaluate
-from config import ConfigError, CsvConfig
+from config import ConfigError, CsvConfig, Protocol
 from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.policy import Policy
@@ -44,7 +44,7 @@ class LongTermArguments:
     """Others to compare with."""
     cases: bool = False
     """Only show users' histories beside what every policy shows first, under any protocol."""
-    protocol: evaluate.ProtocolName = "session"
+    protocol: Protocol = "session"
     """For --cases."""
     quantiles: tuple[float, ...] = (0.5,)
     """Users shown, by the first run's result: 1 is the best, 0.5 the median, 0 the worst."""

@@ -18,6 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 
 import evaluate
+from config import Protocol
 from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from evaluation.plots import ACCENT, new_figure, save
@@ -49,7 +50,7 @@ class PaperTable:
     """One data set of a table: what is measured, and what the paper has for the first keys."""
 
     dataset: str
-    protocol: evaluate.ProtocolName
+    protocol: Protocol
     keys: tuple[str, ...]
     baselines: tuple[str, ...]
     paper: dict[str, tuple[float, ...]]

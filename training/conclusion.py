@@ -5,7 +5,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from baselines import registry
@@ -15,7 +14,6 @@ from evaluation.report import Report, make_console, summarise
 from recommender.drr_policy import DRRPolicy
 from training import run_folder
 from training.loop import Training
-from training.monitor import summary_row
 from training.run_folder import RunFolder
 from training.workers import Workers
 
@@ -61,10 +59,11 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         for line in report.difference_lines():
             console.print(line)
     training.plot()
+    curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
         "weights": {"kept": "last"} if training.best is None else training.best.summary(),
-        "curve": [summary_row(row) for row in training.history],
+        "curve": curve,
         **provenance(training, device, argv),
         "seconds": round(seconds, 1),
         "seconds_saving": round(training.seconds_saving, 2),
@@ -72,16 +71,12 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     if not training.config.loop.keep_checkpoints:
         shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
+    megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     print(
-        f"{seconds:.0f} s. Written to {folder}, {megabytes(folder):.1f} MB: actor, critic, state and "
+        f"{seconds:.0f} s. Written to {folder}, {megabytes:.1f} MB: actor, critic, state and "
         "embedding .weights.h5, config.json, metrics.json, progress.png, tensorboard/\n"
         f"Compare with more baselines: {evaluate_command(training)}"
     )
-
-
-def megabytes(folder: Path) -> float:
-    """Size of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def evaluate_command(training: Training) -> str:

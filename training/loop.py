@@ -19,7 +19,7 @@ from recommender.agent import DRRAgent
 from recommender.collector import Collector, transition_spec
 from recommender.drr_policy import DRRPolicy
 from recommender.exploration import schedule
-from replay_buffer.buffers import PrioritizedReplay, UniformReplay
+from replay_buffer.buffers import PrioritizedReplay, ReplayError, UniformReplay
 from training import checkpoint, monitor
 from training.monitor import Best, Progress, Row
 from training.process import Interrupted, on_gpu, stop_later
@@ -31,13 +31,7 @@ SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the
 
 
 class Training:
-    """One run: everything it needs, from ratings to the trained agent.
-
-    Args:
-        config: the settings.
-        ratings: the data set; only the training users' rows are ever used to fit anything.
-        folder: where checkpoints and logs go.
-        workers: this process and those that train with it; by default there are none.
+    """One run, from ratings, of which only the training part is ever fitted on, to the agent.
 
     Raises:
         ConfigError: settings that cannot be divided among the workers.
@@ -80,18 +74,14 @@ class Training:
         self.seconds_saving = 0.0
         self.history: list[Row] = []
         self.protocols = self.task.validation()
+        first = self.protocols[0]
+        self.headline = _curve_key(first, first.headline_keys[0])
         self.best = Best(self.headline) if loop.keep == "best" else None
 
     @property
     def agent(self) -> DRRAgent:
         """The agent as it would be deployed now."""
         return self.training_agent.agent
-
-    @property
-    def headline(self) -> str:
-        """What `--loop.keep best` goes by: the first metric of the first protocol."""
-        first = self.protocols[0]
-        return _curve_key(first, first.headline_keys[0])
 
     def _embedding(self, seed: int) -> EmbeddingTable:
         """Fitted once per run and kept in its folder, so that a resumed run has the same."""
@@ -152,7 +142,7 @@ class Training:
         """progress.png: the run so far, beside the most popular items."""
         title = f"{self.folder.path.name}: DRR on {self.ratings.name}"
         path = self.folder.path / "progress.png"
-        monitor.plot(self.history, path, title, self.popularity)
+        monitor.plot(self.history, path, title, self._popularity)
 
     def _due(self, times: int) -> bool:
         """Whether the share of finished iterations has just passed a multiple of 1 / times."""
@@ -177,8 +167,11 @@ class Training:
         stored = self.workers.gather([len(agent.replay)]).sum()
         if stored >= min(config.loop.warmup, config.replay.capacity * self.workers.size):
             updates = config.loop.updates_per_rollout
-            with monitor.replay_faults_named(row["step"]):
+            try:
                 row |= agent.learn(updates, self.rng, (self._learn_seed, offset), share)
+            except ReplayError as error:
+                fault = f"cannot be sampled: {error},"
+                raise monitor.Diverged("replay", fault, row["step"]) from error
         row = self.workers.agree(row)
         monitor.check_row(row, self.history, config.agent.discount)
         monitor.check_weights(agent.learner.variables, row["step"])
@@ -189,8 +182,8 @@ class Training:
         return self._score(lambda _: DRRPolicy(self.agent))
 
     @cached_property
-    def popularity(self) -> Row:
-        """What the most popular items score where the learning curve is measured."""
+    def _popularity(self) -> Row:
+        """What the most popular items score there."""
         return self._score(lambda shown: registry.build("popularity", shown.name, shown.visible))
 
     def _score(self, policy: Callable[[EvaluationProtocol], Policy]) -> Row:
@@ -208,10 +201,8 @@ class Training:
             f"variable/{index:04d}": np.asarray(variable)
             for index, variable in enumerate(agent.learner.variables)
         }
-        parts = {"replay": agent.replay.state_dict()}
-        if self.best is not None:
-            parts["best"] = self.best.state_dict()
-        for part, content in parts.items():
+        best = {} if self.best is None else self.best.state_dict()
+        for part, content in {"replay": agent.replay.state_dict(), "best": best}.items():
             arrays |= {f"{part}/{name}": value for name, value in content.items()}
         state = {"rng": self.rng.bit_generator.state, "history": self.history}
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from config import DRRError
 from data.files import write_bytes
 from evaluation.plots import add_legend, learning_curves
-from replay_buffer.buffers import ReplayError
 
 Row = dict[str, float]  # one point of the learning curve or one iteration's means
 
@@ -32,13 +31,7 @@ TAGS = {
     "epsilon": "exploration/epsilon",
     "noise": "exploration/noise",
 }
-SHOWN = {
-    "reward": "reward",
-    "precision@5": "P@5",
-    "critic_loss": "loss",
-    "q": "Q",
-    "epsilon": "eps",
-}
+SHOWN = {"reward": "reward", "precision@5": "P@5", "critic_loss": "loss", "q": "Q"}
 Y_LABELS = (
     *("mean over users", "sum over the episode", "mean of the updates"),
     *("mean component", "mean of the updates", "probability; noise"),
@@ -47,15 +40,10 @@ BASELINES = (("precision@5",), ("session_reward@10", "reward@10"))  # lines in t
 
 
 class Progress:
-    """A tqdm bar over environment transitions, and TensorBoard scalars in `folder`, if there is one.
+    """A tqdm bar over `total` environment transitions, and TensorBoard scalars in `folder`, if any.
 
     The bar begins after the first updates: before, everything is compiled, and its guess of the time
-    left would be far too long.
-
-    Args:
-        folder: of the scalars.
-        total: transitions of the whole run.
-        protocol: the group of metrics whose name does not say theirs.
+    left would be far too long. Metrics whose names do not say their protocol are those of `protocol`.
     """
 
     def __init__(self, folder: Path | None, total: int, protocol: str) -> None:
@@ -64,11 +52,9 @@ class Progress:
         self._bar: Any = None
         self._shown: dict[str, str] = {}
         with self._errors_in_words():
-            self._writer = (
-                tf.summary.create_noop_writer()
-                if folder is None
-                else tf.summary.create_file_writer(str(folder))
-            )
+            self._writer = tf.summary.create_noop_writer()
+            if folder is not None:
+                self._writer = tf.summary.create_file_writer(str(folder))
         print("compiling episodes and updates, up to a minute ...", flush=True)
 
     def update(self, row: Row) -> None:
@@ -139,11 +125,6 @@ def plot(history: Sequence[Row], path: Path, title: str, popularity: Row) -> Non
     write_bytes(path, image.getvalue())
 
 
-def summary_row(row: Row) -> dict[str, Any]:
-    """A row with rounded numbers, for JSON that people read."""
-    return {name: round(float(value), 6) for name, value in row.items()}
-
-
 # Rewards lie in [-1, 1], so |Q| <= 1 / (1 - discount). Untrained networks know nothing of that: theirs
 # begins anywhere, and falls. Healthy runs were seen to begin at 14 bounds, to rise on single small
 # batches by half while they fall, and to stay below 1.4 once they have learned.
@@ -184,27 +165,13 @@ def check_row(row: Row, history: Sequence[Row], discount: float) -> None:
         if not np.isfinite(value):
             raise Diverged(name, f"is {value}", step)
     bound, q_max = 1.0 / (1.0 - discount), row.get("q_max", 0.0)
-    if q_max > ROOM * bound and q_max > allowed_q(bound, history):
+    lowest = min((row["q_max"] for row in history if "q_max" in row), default=np.inf)
+    if q_max > max(ROOM * bound, min(NOISE * lowest, START * bound)):
         fault = f"(the largest |Q|) is {q_max:.4g}, rewards and discount allow {bound:.4g},"
         raise Diverged("q_max", fault, step)
     weight = row.get("replay_weight", 1.0)
     if weight < DEAD:
         raise Diverged("replay_weight", f"(the mean importance weight) is {weight:.2g}", step)
-
-
-def allowed_q(bound: float, history: Sequence[Row]) -> float:
-    """The largest |Q| that may be seen while it falls from where untrained networks put it."""
-    lowest = min((row["q_max"] for row in history if "q_max" in row), default=np.inf)
-    return min(NOISE * lowest, START * bound)
-
-
-@contextmanager
-def replay_faults_named(step: float) -> Iterator[None]:
-    """A replay that cannot be sampled becomes a Diverged."""
-    try:
-        yield
-    except ReplayError as error:
-        raise Diverged("replay", f"cannot be sampled: {error},", step) from error
 
 
 def check_weights(variables: Iterable[Any], step: float) -> None:

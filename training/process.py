@@ -39,50 +39,38 @@ class DiskError(DRRError):
 
 
 @contextmanager
-def stop_at_once() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Interrupted wherever the program is."""
-    with _handled_by(_raise):
-        yield
-
-
-@contextmanager
 def stop_later() -> Iterator[list[int]]:
     """The first signal is noted in the list, and said; a second one raises Interrupted at once."""
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         if received:
-            _raise(number, frame)
+            stop_at_once(number, frame)
         received.append(number)
         name = signal.Signals(number).name
         text = f"\n{name}: finishing this iteration, then saving; once more stops at once\n"
         os.write(2, text.encode())  # print could meet itself: the signal may come while it writes
 
-    with _handled_by(note):
+    with signals_handled_by(note):
         yield received
         if received:  # in the last moment, when nobody asked for it any more
             raise Interrupted(received[0])
 
 
-def _raise(number: int, _: Any) -> None:
+def stop_at_once(number: int, _: Any) -> None:
+    """As a handler of signals: raise Interrupted, wherever the program is."""
     raise Interrupted(number)
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, Any], None] | signal.Handlers) -> Iterator[None]:
+def signals_handled_by(handler: Callable[[int, Any], None] | signal.Handlers) -> Iterator[None]:
+    """In the block, Ctrl-C and SIGTERM go to the handler."""
     previous = {number: signal.signal(number, handler) for number in STOPPING}
     try:
         yield
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
-
-
-@contextmanager
-def killed_by_signals() -> Iterator[None]:
-    """Signals end the process without Python: for calls into TensorFlow that wait for others."""
-    with _handled_by(signal.SIG_DFL):
-        yield
 
 
 @cache

@@ -11,6 +11,7 @@ the chief, writes what a run leaves behind.
 import json
 import os
 import re
+import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from config import Config, ConfigError, DRRError
 from training import checkpoint
 from training.checkpoint import CheckpointError
-from training.process import killed_by_signals, quiet_stderr, select_device
+from training.process import quiet_stderr, select_device, signals_handled_by
 
 
 class ClusterError(DRRError):
@@ -58,7 +59,8 @@ class Workers:
 
         print(f"worker {self.index} waits for the others, {self.size} in all", flush=True)
         try:
-            with quiet_stderr(), killed_by_signals():
+            # a signal ends the process without Python, which waits for TensorFlow
+            with quiet_stderr(), signals_handled_by(signal.SIG_DFL):
                 strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]

@@ -47,7 +47,7 @@ def test_where_none_was_written_there_is_none(tmp_path):
     assert load_newest(tmp_path) is None
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
+@pytest.mark.parametrize("keep", [1, 3])
 def test_the_newest_are_kept(tmp_path, keep):
     for step in (1, 2, 10, 9_999, 10_000):
         save(tmp_path, step, other(step), keep=keep)
@@ -57,23 +57,14 @@ def test_the_newest_are_kept(tmp_path, keep):
     assert [one and one[0] for one in found] == [10_000, 10_000, 9_999 if keep > 1 else None]
 
 
-def cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
+DAMAGES = {
+    "cut": lambda content: content[: len(content) // 2],
+    "a flipped bit": lambda content: content[:-40] + bytes([content[-40] ^ 1]) + content[-39:],
+    "another version": lambda content: content.replace(b"CHECKPOINT 1", b"CHECKPOINT 9", 1),
+}
 
 
-def flip(content: bytes) -> bytes:
-    return content[:-40] + bytes([content[-40] ^ 1]) + content[-39:]
-
-
-def empty(_: bytes) -> bytes:
-    return b""
-
-
-def another_version(content: bytes) -> bytes:
-    return content.replace(b"CHECKPOINT 1", b"CHECKPOINT 9", 1)
-
-
-@pytest.mark.parametrize("damage", [cut, flip, empty, another_version])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_newest_gives_way_to_the_one_before_and_says_so(tmp_path, capsys, damage):
     save(tmp_path, 1, ARRAYS)
     newest = save(tmp_path, 2, other(2))
@@ -88,7 +79,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before_and_says_so(tmp_path, caps
 def test_where_all_are_damaged_it_is_an_error_and_not_a_fresh_start(tmp_path):
     for step in (1, 2):
         path = save(tmp_path, step, other(step))
-        path.write_bytes(cut(path.read_bytes()))
+        path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="every checkpoint is damaged"):
         load_newest(tmp_path)
 
@@ -97,44 +88,25 @@ def test_a_damaged_one_does_not_outlive_those_that_are_written_after_it(tmp_path
     """After a fall-back from step 9 to step 4, step 5 is the newest, and 4 is the one before."""
     for step in (4, 9):
         path = save(tmp_path, step, other(step))
-    path.write_bytes(cut(path.read_bytes()))
+    path.write_bytes(path.read_bytes()[:-100])
     assert load_newest(tmp_path)[0] == 4
     save(tmp_path, 5, other(5))
     assert names(tmp_path) == ["checkpoint-00000004.drr", "checkpoint-00000005.drr"]
 
 
-def failing_with(number: int):
+@pytest.mark.parametrize(("call", "number"), [("fsync", errno.ENOSPC), ("replace", errno.EIO)])
+def test_a_failed_write_is_said_and_leaves_the_earlier_ones(tmp_path, monkeypatch, call, number):
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    return fail
-
-
-@pytest.mark.parametrize(
-    ("call", "number", "words"),
-    [
-        ("fsync", errno.ENOSPC, "No space left on device"),
-        ("replace", errno.EIO, "Input/output error"),
-        ("fsync", errno.EROFS, "Read-only file system"),
-    ],
-)
-def test_a_failed_write_is_said_and_leaves_the_earlier_ones(
-    tmp_path, monkeypatch, call, number, words
-):
     save(tmp_path, 1, ARRAYS, keep=1)
-    monkeypatch.setattr(files.os, call, failing_with(number))
-    with pytest.raises(CheckpointError, match=words) as error:
+    monkeypatch.setattr(files.os, call, fail)
+    with pytest.raises(CheckpointError, match=os.strerror(number)) as error:
         save(tmp_path, 2, other(2), keep=1)
     assert "free space or check permissions" in str(error.value)
     assert names(tmp_path) == ["checkpoint-00000001.drr"]  # no half-written file either
     monkeypatch.undo()
     assert_equal(load_newest(tmp_path)[1], ARRAYS)
-
-
-def test_a_folder_that_cannot_be_made_is_said(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="cannot be written"):
-        save(tmp_path / "file" / "checkpoints", 1, ARRAYS)
 
 
 def test_nothing_in_a_checkpoint_is_executed(tmp_path):

@@ -101,9 +101,7 @@ BAD: dict[str, tuple[Flags, str]] = {
     "no such file": (("--dataset", "csv", "--csv.path", "x.csv"), "x.csv: no such file"),
     "not the data set": (("--dataset", "synthetic", "--csv.user", "u"), "--csv settings"),
     "no such column": ((*flags(Path("BOOKS")), "--csv.rating", "star"), "did you mean 'stars'?"),
-    "feedback": (("--dataset", "csv", "--csv.feedback", "likes"), "likes"),
     "delimiter": (("--dataset", "csv", "--csv.delimiter", ";"), "semicolon"),
-    "half a scale": (("--dataset", "csv", "--csv.scale", "1"), "--csv.scale"),
     "scale": (
         (*flags(Path("BOOKS")), "--csv.scale", "1", "4"),
         "rating is outside 1 to 4, value 5",
@@ -124,9 +122,3 @@ def test_unusable_settings_end_both_commands_with_2(train, shop, tmp_path, capsy
         status = end.code
     message = capsys.readouterr().err
     assert status == 2 and words in " ".join(message.split()), message
-
-
-def test_histories_too_short_to_be_tested_are_refused(train, shop, tmp_path):
-    run = train(tmp_path, *flags(shop), "--known", "500")
-    assert run.status == 2 and "none of the 12 users to be evaluated" in run.err
-    assert list(tmp_path.iterdir()) == []

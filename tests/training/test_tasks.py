@@ -19,7 +19,6 @@ from training.tasks import (
     CUTS,
     KnownUserTask,
     NewUserTask,
-    held_out_users,
     online_policy,
     session_log,
 )
@@ -58,7 +57,7 @@ def test_an_episode_of_a_new_user_begins_with_what_is_known_and_has_room_for_mor
     task = new_users(tiny, known, random_start=0.0)
     state = task.begin(np.random.default_rng(0), 32)
     shown = min(known, WINDOW)
-    for user, window in zip(state.users.numpy(), state.items.numpy(), strict=True):
+    for user, window in zip(state.users.numpy(), state.window_items.numpy(), strict=True):
         first = task.visible.items[task.visible.row(user)][:shown]
         assert window.tolist() == [-1] * (WINDOW - shown) + first.tolist()
 
@@ -66,8 +65,8 @@ def test_an_episode_of_a_new_user_begins_with_what_is_known_and_has_room_for_mor
 def test_at_a_random_place_of_the_history_the_window_is_as_full_as_it_can_be(tiny):
     task = new_users(tiny, known=2, random_start=1.0)
     state = task.begin(np.random.default_rng(0), 200)
-    filled = (state.items.numpy() >= 0).sum(axis=1)
-    for user, window in zip(state.users.numpy(), state.items.numpy(), strict=True):
+    filled = (state.window_items.numpy() >= 0).sum(axis=1)
+    for user, window in zip(state.users.numpy(), state.window_items.numpy(), strict=True):
         history = tiny.items[tiny.row(user)].tolist()
         latest = window[window >= 0].tolist()
         place = history.index(latest[-1]) + 1
@@ -89,26 +88,27 @@ def test_neither_the_test_part_nor_that_of_validation_is_visible(tiny, rerank):
 
 def test_a_session_starts_from_its_latest_positives_and_is_asked_about_later_ratings(rerank):
     state = rerank.begin(np.random.default_rng(0), 64)
-    legal = rerank.environment.legal(state.users, state.seen).numpy()
+    legal = rerank.environment.legal(state).numpy()
     visible = rerank.visible
     for row, session in enumerate(state.users.numpy()):
         cut, user = divmod(int(session), visible.n_users)
         place = visible.row(user)
         end = place.start + int(CUTS[cut] * visible.lengths[user])
         liked = visible.items[place.start : end][visible.positive[place.start : end]]
-        window = state.items.numpy()[row]
+        window = state.window_items.numpy()[row]
         assert window[window >= 0].tolist() == liked[-WINDOW:].tolist()
         assert np.flatnonzero(legal[row]).tolist() == sorted(visible.items[end : place.stop])
 
 
 def test_a_session_vector_is_solved_from_what_came_before(rerank):
     table = fit_mf(rerank.visible, 4)
-    vectors = rerank.prepare(table)
-    session = rerank.visible.n_users + 5  # user 5, second cut
-    place = rerank.visible.row(5)
-    known = slice(place.start, place.start + int(CUTS[1] * rerank.visible.lengths[5]))
+    rerank.prepare(table)
+    state = rerank.begin(np.random.default_rng(0), 1)
+    cut, user = divmod(int(state.users[0]), rerank.visible.n_users)
+    place = rerank.visible.row(user)
+    known = slice(place.start, place.start + int(CUTS[cut] * rerank.visible.lengths[user]))
     before = (rerank.visible.items[known][None], rerank.visible.values[known][None])
-    np.testing.assert_allclose(vectors[session], table.fold_in(*before)[0], atol=1e-4)
+    np.testing.assert_allclose(state.profile[0], table.fold_in(*before)[0], atol=1e-4)
 
 
 def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visible_part_else(
@@ -117,29 +117,14 @@ def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visib
     visible, model = simulator.visible, RatingModel(simulator.visible)
     session = 2 * visible.n_users + 7  # user 7, third cut
     items = np.arange(visible.n_items, dtype=np.int32)
-    ratings, known = simulator.environment.lookup(tf.constant([session]), tf.constant(items[None]))
+    ratings = simulator.environment.answers(tf.constant([session]), tf.constant(items[None]))
     row = visible.row(7)
     logged = dict(zip(visible.items[row].tolist(), visible.values[row].tolist(), strict=True))
     guessed = model.rating(np.array([7]), items[None])[0]
     expected = [logged.get(item, guessed[item]) for item in items]
     np.testing.assert_allclose(ratings.numpy()[0], expected, atol=1e-4)
-    assert known.numpy().all()
-    rewards = simulator.environment.rewards(tf.constant([session]), tf.constant(items[None]))
+    rewards = simulator.environment.rewards(ratings)
     np.testing.assert_allclose(rewards.numpy()[0], (ratings.numpy()[0] - 3) / 2, atol=1e-6)
-
-
-def test_without_a_second_user_to_train_on_there_is_no_task(tiny):
-    alone = tiny.of_users(np.array([3]))
-    with pytest.raises(ValueError, match="fewer than two users"):
-        task(alone, "rerank")
-
-
-@pytest.mark.parametrize(
-    ("share", "n_users", "expected"),
-    [(0.05, 4832, 242), (0.05, 3, 1), (0.5, 4, 2), (0.05, 480_000, 2000)],
-)
-def test_a_share_of_the_users_validates_and_never_very_many(share, n_users, expected):
-    assert held_out_users(share, n_users) == expected
 
 
 @pytest.mark.parametrize("user_vector", ["pretrained", "fold-in"])
@@ -155,7 +140,7 @@ def test_learning_within_sessions_asks_the_visible_part_alone(tiny, user_vector)
     assert log.ratings is protocol.visible and log.episode_length == 3
     users = np.arange(4)
     hidden = np.array([[next(iter(hidden_items(tiny, protocol.visible, user)))] for user in users])
-    guess, _ = log.lookup(users, hidden)
+    guess = log.answers(users, hidden)
     expected = RatingModel(protocol.visible).rating(users, hidden)
     np.testing.assert_allclose(guess, expected, rtol=1e-5)
     assert not np.array_equal(guess, RatingModel(tiny).rating(users, hidden))

@@ -11,7 +11,6 @@ import pytest
 import config as settings
 import train as program
 from data import Ratings
-from recommender.saved_run import load_config
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,12 +54,7 @@ def test_the_run_is_on_disk_before_tensorflow_is_imported(tmp_path, tiny_root):
 
 @pytest.mark.parametrize(
     ("flag", "suggestion"),
-    [
-        ("--agent.discont", "--agent.discount"),
-        ("--replay.capacty", "--replay.capacity"),
-        ("--step", "--steps"),
-        ("--outputroot", "--output-root"),
-    ],
+    [("--agent.discont", "--agent.discount"), ("--outputroot", "--output-root")],
 )
 def test_an_unknown_flag_is_refused_with_a_suggestion(train, tmp_path, flag, suggestion):
     run = train(tmp_path / "runs", flag, "1")
@@ -81,8 +75,7 @@ def test_a_flag_of_other_programs_is_told_its_name_here(train, tmp_path, flag):
 
 BAD = [
     ("--preset", "", "preset"),
-    ("--steps", "0", "steps is 0, expected at least 1"),
-    ("--steps", "many", "many"),
+    ("--steps", "0", "steps is 0, expected 1 to"),
     ("--dataset", "ml-10m", "ml-10m"),
     ("--agent.discount", "nan", "agent.discount is nan"),
     ("--replay.capacity", "10", "replay.capacity is 10, expected at least loop.parallel-users"),
@@ -121,12 +114,6 @@ def test_data_that_nothing_can_be_learned_from_are_refused(
 ):
     run = train(tmp_path / "runs", root=write(change(tiny), tmp_path / "data"))
     assert run.status == 2 and words in run.err and "Traceback" not in run.err
-
-
-def test_too_few_users_for_the_settings_are_said(train, tmp_path):
-    run = train(tmp_path, "--loop.validation-share", "0.99")
-    assert run.status == 2 and "48 validation users out of 48" in run.err
-    assert "Traceback" not in run.err
 
 
 @pytest.mark.parametrize("library", ["numpy", "tensorflow"])
@@ -195,11 +182,3 @@ def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
         run = train(begun.parent, "--run-name", "begun", "--resume")
         assert run.status == 2 and words in run.err and "Traceback" not in run.err
         assert (begun / "config.json").read_text() == text
-
-
-def test_a_named_run_is_resumed_with_its_own_data(begun):
-    asked = program.parse(("--resume", "--run-name", "begun", "--output-root", str(begun.parent)))
-    saved = load_config(begun)
-    assert asked.dataset == "auto" != saved.dataset and saved.data_root is not None
-    found = program.with_saved_data(asked)
-    assert (found.dataset, found.data_root) == (saved.dataset, saved.data_root)
