@@ -10,10 +10,7 @@ from evaluation.protocols.new_users import CatalogProtocol
 
 @pytest.fixture
 def policies(tied):
-    class Named(tied):
-        name = "drr"
-
-    return [Named(), tied()]
+    return [tied(name="drr"), tied()]
 
 
 def drawn(figure):
