@@ -214,7 +214,8 @@ def as_id(value: object) -> str:
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
     if column.dtype == np.int64:
-        return column.to_numpy(), (column <= LARGEST).to_numpy()
+        whole = column.to_numpy(np.int64)
+        return whole, whole <= LARGEST
     codes, different = pd.factorize(column)
     texts = pd.Series(different, dtype=object)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)
