@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import Config, ConfigError, DRRError
+from config.command_line import quiet_stderr
 from training import checkpoint
 from training.checkpoint import CheckpointError
-from training.process import killed_by_signals, quiet_stderr, select_device
+from training.process import killed_by_signals, select_device
 
 
 class ClusterError(DRRError):
