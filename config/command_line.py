@@ -1,6 +1,10 @@
-"""How a command ends when nobody reads on what it prints, as in ``python evaluate.py | head``."""
+"""What a command prints: nothing of TensorFlow's, and no more where nobody reads on."""
 
+import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def end_when_nobody_reads() -> None:
@@ -10,3 +14,20 @@ def end_when_nobody_reads() -> None:
     for servers.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+@contextmanager
+def quiet_stderr(quiet: bool = True) -> Iterator[None]:
+    """What C++ prints on stderr in the block goes nowhere."""
+    if not quiet:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # the file descriptor: the notices come from C++
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

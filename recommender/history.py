@@ -51,15 +51,16 @@ def _as_id(item_id: Any, kind: str) -> int | str | None:
         return str(item_id) if isinstance(item_id, str) or is_number(item_id) else None
     try:
         number = float(item_id) if isinstance(item_id, str) or is_number(item_id) else np.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return int(number) if abs(number) < 2**63 and number == int(number) else None
 
 
 def _nearest(item_id: Any, ids: NDArray[Any]) -> int | str:
     """The known id that is most like an unknown one."""
-    if ids.dtype.kind != "U" and is_number(item_id) and np.isfinite(item_id):
-        nearest: int = ids[np.abs(ids - item_id).argmin()].item()
+    if ids.dtype.kind != "U" and is_number(item_id):
+        number = min(max(item_id, ids[0].item()), ids[-1].item())  # any huge one fits an array now
+        nearest: int = ids[np.abs(ids - float(number)).argmin()].item()
         return nearest
     names = {str(each): each for each in ids.tolist()}
     close = difflib.get_close_matches(str(item_id), names, n=1, cutoff=0)
@@ -72,15 +73,19 @@ def demographic_row(given: Mapping[str, Any], catalogue: Catalogue) -> NDArray[n
 
     Raises ValueError, quoting it, for an unknown name or value.
     """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"the demographics are {reprlib.repr(given)}: give {{name: value}}")
     columns = catalogue.demographic_columns  # none where an earlier version saved the run
     names = list(dict.fromkeys(name for name, _ in columns))
     row = np.zeros(catalogue.demographics.shape[1], np.float32)
     for name, value in given.items():
         known = {str(code): place for place, (each, code) in enumerate(columns) if each == name}
         if not known:
-            raise ValueError(f"demographics: {name!r} is unknown; choose from {names}")
+            raise ValueError(f"demographics: {reprlib.repr(name)} is unknown; choose from {names}")
         if str(value) not in known:
-            raise ValueError(f"demographics: {name} is {value!r}; choose from {list(known)}")
+            raise ValueError(
+                f"demographics: {name} is {reprlib.repr(value)}; choose from {list(known)}"
+            )
         row[known[str(value)]] = 1.0
     return row
 

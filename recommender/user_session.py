@@ -68,13 +68,15 @@ class UserSession:
     ) -> None:
         self._agent, self._catalogue = agent, agent.catalogue
         items, ratings = parse(history, self._catalogue)
-        self._demographics = {name: str(value) for name, value in (demographics or {}).items()}
+        given = {} if demographics is None else demographics
+        row = demographic_row(given, self._catalogue)
+        self._demographics = {str(name): str(value) for name, value in given.items()}
         self._inputs: list[Any] | None = None  # for the agent, until the next answer
         self._known = dict(zip(items, ratings, strict=True))
         self._answers: dict[int, float | None] = {}
         self._observation = Observation.start(
             np.array([-1]),
-            demographic_row(self._demographics, self._catalogue)[None],
+            row[None],
             np.array([items], np.int32).reshape(1, -1),
             np.array([ratings], np.float32).reshape(1, -1),
             window=agent.window,

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from config import DRRError
+from config.command_line import quiet_stderr
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -106,23 +106,6 @@ def on_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.get_visible_devices("GPU"))
-
-
-@contextmanager
-def quiet_stderr(quiet: bool = True) -> Iterator[None]:
-    """What C++ prints on stderr in the block goes nowhere."""
-    if not quiet:
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # the file descriptor: the notices come from C++
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextmanager

@@ -1,0 +1,237 @@
+"""One person's session: what the tables show, from the first answer on, and what it refuses."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+from data import Ratings, load_dataset
+from data.observation import UNRATED_REWARD, rating_to_reward
+from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from recommender import DRRAgent
+from recommender.drr_policy import DRRPolicy
+from recommender.user_session import SessionError, UserSession
+
+RELEASED = Path(__file__).parents[2] / "save_weights" / "ml-1m"
+PEOPLE = (("gender", "F"), ("gender", "M"))
+HISTORY = [(110, 5), (200, 1), (120, 4)]
+
+
+@pytest.fixture(scope="module")
+def agent() -> DRRAgent:
+    """Random weights everywhere; do not change it."""
+    shop = toys.Shop(toys.shop().item_ids, (), toys.PEOPLE, PEOPLE)
+    made = DRRAgent(toys.BEST, toys.table(), shop, window=toys.WINDOW)
+    rng = np.random.default_rng(1)
+    for variable in made.networks.variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return made
+
+
+# --- the protocols, played through the API -------------------------------------------------------
+
+
+def person(agent: DRRAgent, ratings: Ratings, user: int, known: int) -> UserSession:
+    """A session that begins with a user's first ratings and demographics, all by original id."""
+    row = ratings.row(user)
+    pairs = zip(ratings.item_ids[ratings.items[row]], ratings.values[row], strict=True)
+    columns = np.flatnonzero(ratings.demographics[user])
+    return agent.session(list(pairs)[:known], dict(ratings.demographic_columns[c] for c in columns))
+
+
+def replay(agent: DRRAgent, ratings: Ratings, user: int, known: int, steps: int) -> list[float]:
+    """The rewards of one user's steps."""
+    row, session, rewards = ratings.row(user), person(agent, ratings, user, known), []
+    items = ratings.item_ids[ratings.items[row]].tolist()
+    log = dict(zip(items, ratings.values[row].tolist(), strict=True))
+    for _ in range(steps):
+        (best,) = session.recommend(1)
+        if best.item_id in log:
+            session.feedback(best.item_id, log[best.item_id])
+            rewards.append(rating_to_reward(log[best.item_id], ratings.scale))
+        else:
+            session.refuse(best.item_id)
+            rewards.append(UNRATED_REWARD)
+    return rewards
+
+
+def check_protocols(agent: DRRAgent, ratings: Ratings, users: int, known: int) -> None:
+    chosen = CatalogProtocol(ratings).eval_users[:users]
+    catalog = CatalogProtocol(ratings, eval_users=chosen, window=known)
+    expected = catalog.evaluate(DRRPolicy(agent))
+    relevant = [
+        set(
+            ratings.item_ids[
+                ratings.items[ratings.row(u)][ratings.positive[ratings.row(u)]]
+            ].tolist()
+        )
+        for u in chosen
+    ]
+    lists = [person(agent, ratings, u, known).recommend(10) for u in chosen]
+    for k in (5, 10):
+        hits = [
+            sum(i.item_id in wanted for i in found[:k]) / k
+            for found, wanted in zip(lists, relevant, strict=True)
+        ]
+        assert np.mean(hits) == pytest.approx(expected[f"precision@{k}"].mean(), abs=5e-4)
+    played = SessionProtocol(ratings, eval_users=chosen, window=known).evaluate(DRRPolicy(agent))
+    rewards = np.array([replay(agent, ratings, u, known, 20) for u in chosen])
+    for steps in (10, 20):
+        total = rewards[:, :steps].sum(axis=1).mean()
+        assert total == pytest.approx(played[f"reward@{steps}"].mean(), abs=5e-4)
+
+
+@pytest.mark.parametrize("known", [0, 6])
+def test_the_api_plays_what_the_tables_show(tiny_run, tiny_data, known):
+    check_protocols(DRRAgent.load(tiny_run.folder), tiny_data, users=12, known=known)
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.skipif(not os.environ.get("DRR_DATA_ROOT"), reason="DRR_DATA_ROOT is not set")
+def test_the_released_run_plays_what_its_table_shows():
+    check_protocols(DRRAgent.load(RELEASED), load_dataset("ml-1m"), users=200, known=10)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not os.environ.get("DRR_DATA_ROOT"), reason="DRR_DATA_ROOT is not set")
+def test_the_released_run_needs_no_data_to_serve():
+    known = [(260, 5), (1196, 4)], {"age": 25, "gender": "F", "occupation": 12}
+    ratings = load_dataset("ml-1m")
+    found = DRRAgent.load(RELEASED).session(*known).recommend(10)
+    titled = DRRAgent.load(RELEASED, ratings).session(*known).recommend(10)
+    assert found == [item._replace(title=None) for item in titled]
+    assert found != DRRAgent.load(RELEASED).session(known[0]).recommend(10)
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def test_a_session_is_compiled_once(agent):
+    session = agent.session()
+    session.recommend(3)
+    before = agent.rank.experimental_get_tracing_count()
+    for item, k in ((100, 2), (130, 9), (140, 1)):
+        session.feedback(item, 5)
+        session.recommend(k)
+    agent.session(HISTORY, {"gender": "F"}).recommend(4)
+    assert agent.rank.experimental_get_tracing_count() == before == 1
+
+
+def test_recommending_changes_nothing_and_answers_do(agent):
+    session = agent.session(HISTORY)
+    first = session.recommend(5)
+    assert session.recommend(5) == first
+    session.refuse(first[0].item_id)
+    refused = session.recommend(5)
+    session.feedback(first[1].item_id, 5)  # liked: it moves the window
+    liked = session.recommend(5)
+    scores = [{i.item_id: i.score for i in each} for each in (first, refused, liked)]
+    assert first[0].item_id not in scores[1] and first[1].item_id not in scores[2]
+    assert all(scores[0][i] != scores[1][i] for i in scores[0].keys() & scores[1].keys())
+    assert all(scores[1][i] != scores[2][i] for i in scores[1].keys() & scores[2].keys())
+
+
+def test_the_same_answer_again_changes_nothing_and_another_is_an_error(agent):
+    session = agent.session(HISTORY)
+    session.feedback(130, 4)
+    session.refuse("140")
+    before, state = session.recommend(5), session.state()
+    session.feedback("130", 4.0)
+    session.refuse(np.int64(140))
+    session.feedback(110, 5)  # of the history
+    for item, answer, message in (
+        (130, 5, "item 130 was rated 4 before, now it is rated 5"),
+        (130, None, "item 130 was rated 4 before, now it is refused"),
+        (140, 2, "item 140 was refused before, now it is rated 2"),
+        (110, 4, "item 110 was rated 5 before, now it is rated 4"),
+    ):
+        with pytest.raises(SessionError, match=message):
+            session.refuse(item) if answer is None else session.feedback(item, answer)
+    assert (session.recommend(5), session.state()) == (before, state)
+
+
+def test_a_stored_state_goes_on_where_it_stopped(agent):
+    session = agent.session(HISTORY, {np.str_("gender"): np.str_("F")})
+    session.feedback(130, np.float32(5))
+    session.refuse(np.int64(140))
+    restored = agent.session(state=json.loads(json.dumps(session.state())))
+    assert restored.recommend(6) == session.recommend(6)
+    session.feedback(150, 4)
+    restored.feedback(150, 4)
+    assert restored.recommend(5) == session.recommend(5)
+    assert restored.state() == session.state()
+
+
+def test_demographics_count(agent):
+    stranger, woman = agent.session(), agent.session(demographics={"gender": "F"})
+    assert len(stranger.recommend(12)) == 12  # of everything: nothing is known
+    assert stranger.recommend(12) != woman.recommend(12)
+    assert agent.recommend(k=12, demographics={"gender": "F"}) == woman.recommend(12)
+
+
+def test_an_explanation_in_a_session_adds_up(agent):
+    session = agent.session(HISTORY, {"gender": "M"})
+    session.refuse(140)
+    session.feedback(130, 5)
+    best = session.recommend(1)[0]
+    found = session.explain(best.item_id)
+    assert [part.item_id for part in found.contributions] == [200, 120, 130]
+    total = found.base + sum(part.contribution for part in found.contributions)
+    assert total == pytest.approx(found.score, rel=1e-4)
+    assert found.score == pytest.approx(best.score, rel=1e-4)
+    empty = agent.session().explain(130)
+    assert empty.contributions == () and empty.score == empty.base
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+def test_what_a_session_refuses_leaves_it_as_it_was(agent):
+    session = agent.session(HISTORY)
+    before, state = session.recommend(5), session.state()
+    for call, message in (
+        (lambda: session.feedback(129, 5), "item 129 is not .* the nearest is 130"),
+        (lambda: session.refuse("1100"), "item '1100' is not .* the nearest is 110"),
+        (lambda: session.explain(10**30), "item 10+ is not .* the nearest is 210"),
+        (lambda: session.feedback(130, 6), "rating 6 of item 130 is not in 1 to 5"),
+        (lambda: session.feedback(130, None), "rating None of item 130 is not a number in 1 to 5"),
+        (lambda: session.recommend(10), "k is 10: choose 1 to 9"),
+        (lambda: session.recommend(0), "k is 0: choose 1 to 9"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert (session.recommend(5), session.state()) == (before, state)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sex": "F"}, r"'sex' is unknown; choose from \['gender'\]"),
+        ({"gender": "X"}, r"gender is 'X'; choose from \['F', 'M'\]"),
+        (["gender"], r"the demographics are \['gender'\]: give \{name: value\}"),
+        ({"gender": None}, r"gender is None; choose from"),
+    ],
+)
+def test_unknown_demographics_are_quoted(agent, given, message):
+    with pytest.raises(ValueError, match=message):
+        agent.session(demographics=given)
+
+
+def test_a_state_of_another_run_or_a_damaged_one_is_refused(agent):
+    state = agent.session(HISTORY).state()
+    other = DRRAgent(toys.BEST, toys.table(), agent.catalogue, window=toys.WINDOW, seed=5)
+    with pytest.raises(SessionError, match=r"the state is of run '[0-9a-f]{16}', this is '"):
+        other.session(state=state)
+    for damage, message in (
+        ({"history": [[101, 5]]}, "damaged: item 101 is not among"),
+        ({"answers": [[130, 9]]}, "damaged: rating 9 of item 130"),
+        ({"answers": [[110, 1]]}, "damaged: item 110 was rated 5 before"),
+        ({"demographics": 5}, "damaged: the demographics are 5"),
+        ({"more": 1}, "give what state.. returned"),
+    ):
+        with pytest.raises(SessionError, match=message):
+            agent.session(state=state | damage)
