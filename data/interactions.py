@@ -118,7 +118,8 @@ def read_interactions(
         known = _titles(names, item if header else "1", title_column)
         ratings = replace(ratings, titles=_title_of_each(names.path, known, ratings.item_ids))
     check_usable(path, ratings)
-    _warn(table.note, str(doubts))
+    for note in filter(None, (table.note, str(doubts))):
+        print(f"WARNING: {note}", file=sys.stderr)
     _announce(path, ratings, len(events.rows), feedback, time)
     return ratings
 
@@ -322,7 +323,8 @@ def _titles(table: Table, item: str, column: str | None) -> dict[str, str]:
         for row in block.itertuples(index=False):
             known.setdefault(as_id(row[0]), row[1].strip())
     faults.refuse("correct or remove the rows")
-    _warn(table.note)
+    if table.note:
+        print(f"WARNING: {table.note}", file=sys.stderr)
     return {key: title for key, title in known.items() if title.lower() not in MISSING}
 
 
@@ -336,11 +338,6 @@ def _title_of_each(path: Path, known: dict[str, str], item_ids: Ids) -> tuple[st
     if n_missing:
         print(f"{path}: no title for {n_missing:,} of {n:,} items", file=sys.stderr)
     return tuple(known.get(item, item) for item in ids)
-
-
-def _warn(*notes: str) -> None:
-    for note in filter(None, notes):
-        print(f"WARNING: {note}", file=sys.stderr)
 
 
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:

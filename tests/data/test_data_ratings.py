@@ -60,14 +60,6 @@ def test_of_users_keeps_exactly_their_rows(events: list[Event], users: set[int])
         assert chosen.items[chosen.row(user)].tolist() == expected
 
 
-def test_original_ids_become_positions_in_the_catalogue() -> None:
-    ratings = Ratings.from_events(
-        "toy", [30, 10], [9, 5], [1, 5], [0, 0], user_ids=[10, 20, 30], item_ids=[5, 7, 9]
-    )
-    assert ratings.offsets.tolist() == [0, 1, 1, 2]
-    assert ratings.items.tolist() == [0, 2]
-
-
 def test_types_and_derived_arrays() -> None:
     ratings = ratings_of(TOY)
     types = [ratings.offsets, ratings.items, ratings.values, ratings.timestamps, ratings.users]

@@ -338,17 +338,3 @@ def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> N
     write(shop, (*SHOP, "zoe,7", *SHOP[1:], 'bob,"1",x', *SHOP[1:]))
     with pytest.raises(DataError, match=r"shop.csv:7: not 4 fields .* 'zoe,7' \(2 rows\)"):
         read_interactions(shop, **COLUMNS)
-
-
-def test_typed_parquet_columns(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pyarrow")
-    plain = read_interactions(shop, **COLUMNS).fingerprint()
-    frame = pd.read_csv(shop, dtype={"isbn": str}, parse_dates=["bought"])
-    frame["customer"] = frame["customer"].astype("category")
-    frame["stars"] = frame["stars"].astype(np.float32)
-    frame.to_parquet(shop)
-    monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
-    assert read_interactions(shop, **COLUMNS).fingerprint() == plain
-    numbers = pd.DataFrame({"user": [2, 1, 2], "item": [5, 5, 6], "rating": [1, 2, 3]})
-    numbers.to_parquet(shop)
-    assert read_interactions(shop).user_ids.tolist() == [1, 2]
