@@ -215,7 +215,8 @@ def as_id(value: object) -> str:
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
     if column.dtype == np.int64:
-        return column.to_numpy(), (column <= LARGEST).to_numpy()
+        whole = column.to_numpy(np.int64)
+        return whole, whole <= LARGEST
     codes, different = pd.factorize(column)
     texts = pd.Series(different, dtype=object)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)
@@ -286,8 +287,9 @@ def _as_ratings(
             raise DataError(f"{path}: every count is 0; nothing can be learned from it")
         low, high = 0.0, float(rows["value"].max())
     if positive is not None and not low < positive <= high:
-        limits = f"must be above {low:g}, up to {high:g}"
-        raise DataError(f"{path}: --csv.positive {positive:g}: {limits}")
+        raise DataError(
+            f"{path}: --csv.positive {positive:g}: must be above {low:g}, up to {high:g}"
+        )
     values = rows["value"].to_numpy()
     if feedback == "ratings":
         threshold = low + POSITIVE_FROM * (high - low) if positive is None else positive

@@ -187,8 +187,7 @@ class TextTable:
         """The columns at these places of a regular text."""
         file, separator = io.StringIO(text), self._character
         if integers and _are_integers(text, separator):
-            how = {"header": None, "usecols": places, "low_memory": False}
-            found = pd.read_csv(file, sep=separator, **how)
+            found = pd.read_csv(file, sep=separator, header=None, usecols=places, low_memory=False)
             if (found.dtypes == np.int64).all():  # not, if a number is too large
                 return found[places]
             file.seek(0)

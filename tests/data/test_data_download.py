@@ -210,13 +210,6 @@ def test_damaged_archives(root: Path, members: Members, serve) -> None:
         assert_refused(archive_of(bad), root, r"ml-1m\.zip: ")
 
 
-def test_archive_without_a_needed_file(root: Path, members: Members, serve) -> None:
-    del members["ml-1m/users.dat"]
-    content = zip_of(members)
-    serve(content)
-    assert_refused(archive_of(content), root, "holds no ml-1m/users.dat")
-
-
 def test_a_finished_folder_of_another_process_is_used(root: Path, members: Members, serve) -> None:
     content = zip_of(members)
     serve(content)
@@ -227,11 +220,6 @@ def test_a_finished_folder_of_another_process_is_used(root: Path, members: Membe
     serve(content)
     with pytest.raises(DownloadError, match="is in the way"):
         download_archive(archive_of(content), root)
-
-
-def test_data_root_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="cannot be written"):
-        download_archive(archive_of(b""), tmp_path / "absent")
 
 
 def test_zip_bomb_that_lies_about_its_size(root: Path, members: Members, serve) -> None:

@@ -232,14 +232,6 @@ def test_ml_1m_counts(real_ml_1m: Ratings) -> None:
 
 
 @pytest.mark.realdata
-def test_ml_100k_counts(real_root: Path) -> None:
-    ratings = load_dataset("ml-100k", real_root)
-    assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (943, 1682, 100_000)
-    assert ratings.demographics.shape == (943, 30)
-    assert len(ratings.genre_names) == 19
-
-
-@pytest.mark.realdata
 def test_ml_latest_small_counts(real_root: Path) -> None:
     ratings = load_dataset("ml-latest-small", real_root)
     assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (610, 9742, 100_836)

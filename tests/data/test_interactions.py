@@ -28,7 +28,6 @@ SHOP = (
     "bob,007,2,2024-01-01",
 )
 COLUMNS = {"user": "customer", "item": "isbn", "rating": "stars", "timestamp": "bought"}
-TITLES = ("isbn,title,year", '12,"Emma, revised",1815', "007,Ulysses,1922", "99,Unsold,1999")
 
 
 def write(path: Path, lines: tuple[str, ...], newline: str = "\n", encoding: str = "utf-8") -> Path:
@@ -77,13 +76,6 @@ def test_titles_are_found_by_their_header(shop: Path, lines, column: str | None)
     titles = write(shop.parent / "titles.csv", lines)
     ratings = read_interactions(shop, **COLUMNS, titles=titles, title_column=column)
     assert ratings.titles == ("Ulysses", "Emma", "x 9")
-
-
-def test_titles_fall_back_to_the_id(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    titles = write(shop.parent / "titles.csv", TITLES)
-    ratings = read_interactions(shop, **COLUMNS, titles=titles)
-    assert ratings.titles == ("Ulysses", "Emma, revised", "x 9")
-    assert "no title for 1 of 3 items" in capsys.readouterr().err
 
 
 def test_integers_are_integers_and_sorted_as_such(tmp_path: Path) -> None:
@@ -211,13 +203,6 @@ def test_counts_are_added_up_and_rewarded_by_their_logarithm(tmp_path: Path) -> 
     assert [row[:2] for row in rows(ratings)] == [("a", "x"), ("a", "y"), ("b", "x")]
     often = read_interactions(path, rating="plays", feedback="counts", positive=3)
     assert often.positive.tolist() == [False, True, True]
-
-
-def test_events_are_counted(tmp_path: Path) -> None:
-    path = write(tmp_path / "clicks.csv", ("user,item", "a,x", "a,y", "b,x", "a,x", "a,x"))
-    ratings = read_interactions(path, feedback="events")
-    assert [row[:2] for row in rows(ratings)] == [("a", "y"), ("a", "x"), ("b", "x")]
-    assert ratings.values.tolist() == pytest.approx([0.5, 1.0, 0.5])  # log 2 / log 4
 
 
 def test_ratings_that_are_all_equal_are_events(

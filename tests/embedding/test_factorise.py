@@ -116,12 +116,6 @@ def test_a_score_is_the_mean_prediction_less_the_users_level(random_ratings, ble
     assert not np.allclose(blend.items[:, :4], blend.items[:, 5:9], rtol=0.1, atol=0)
 
 
-def test_somebody_unknown_is_offered_the_item_biases(blend, members):
-    nobody = blend.fold_in(np.full((1, 3), -1), np.zeros((1, 3)))
-    expected = np.mean([table.item_bias for table in members], axis=0)
-    np.testing.assert_allclose((nobody @ blend.items.T)[0], expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("kind", ["blend", "mf"])
 def test_rows_of_any_length_are_solved_like_padded_histories(random_ratings, blend, members, kind):
     ratings, table = random_ratings(), blend if kind == "blend" else members[0]
