@@ -214,11 +214,8 @@ def as_id(value: object) -> str:
 
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
-    if column.dtype == np.int64:
-        whole = column.to_numpy(np.int64)
-        return whole, whole <= LARGEST
     codes, different = pd.factorize(column)
-    texts = pd.Series(different, dtype=object)
+    texts = pd.Series(different.astype(str), dtype=object)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)
     comma = np.isnan(numbers) & texts.str.fullmatch(_COMMA).to_numpy(bool)
     numbers[comma] = texts[comma].str.replace(",", ".").astype(np.float64)
