@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data.download import MEBIBYTE, Archive, download_archive
+from data.download import Archive, download_archive
 from data.errors import DataError, DownloadError, Faults, quote
 from data.interactions import read_interactions
 from data.movielens import ML_1M, ML_10M, ML_100K, ML_CSV, Layout, read_movielens
@@ -37,21 +37,15 @@ def _movielens(
     name: str,
     layout: Layout,
     size: tuple[int, int],
-    md5: str | None,
+    md5: str | None = None,
     sha256: str | None = None,
-    *,
     folder: str | None = None,
-    packed: int = 0,
-    unpacked: int = 0,
 ) -> Published:
-    """MovieLens; `packed` and `unpacked` are what the archive may have at most, in MiB."""
+    """MovieLens; an archive may be several times as large as it is."""
     url, files = f"{GROUPLENS}/{name}.zip", layout.files
-    read = partial(read_movielens, name, layout=layout)
-    if md5 is None:
-        return Published(files, size, url, read)
-    sizes = packed * MEBIBYTE, unpacked * MEBIBYTE
-    archive = Archive(name, url, md5, sha256, files, *sizes, folder=folder or name)
-    return Published(files, size, url, read, archive)
+    most = (256 << 20) + 80 * size[1]  # bytes, unpacked
+    pinned = md5 and Archive(name, url, md5, sha256, files, most // 4, most, folder or name)
+    return Published(files, size, url, partial(read_movielens, name, layout=layout), pinned or None)
 
 
 def read_lastfm(folder: Path) -> Ratings:
@@ -111,33 +105,26 @@ def _read_matrix(path: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 REGISTRY: dict[str, Published] = {
     "ml-1m": _movielens(
-        "ml-1m", ML_1M, (3_883, 1_000_209),
-        "c4d9eecfca2ab87c1945afe126590906",
+        "ml-1m", ML_1M, (3_883, 1_000_209), "c4d9eecfca2ab87c1945afe126590906",
         "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-        packed=64, unpacked=256,
     ),
     "ml-100k": _movielens(
-        "ml-100k", ML_100K, (1_682, 100_000),
-        "0e33842e24a9c977be4e0107933c0723",
+        "ml-100k", ML_100K, (1_682, 100_000), "0e33842e24a9c977be4e0107933c0723",
         "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-        packed=64, unpacked=256,
     ),
-    "ml-latest-small": _movielens("ml-latest-small", ML_CSV, (9_742, 100_836), None),
+    "ml-latest-small": _movielens("ml-latest-small", ML_CSV, (9_742, 100_836)),
     "ml-10m": _movielens(
         "ml-10m", ML_10M, (10_681, 10_000_054), "ce571fd55effeba0271552578f2648bd",
-        folder="ml-10M100K", packed=128, unpacked=512,
+        folder="ml-10M100K",
     ),
     "ml-20m": _movielens(
-        "ml-20m", ML_CSV, (27_278, 20_000_263), "cd245b17a1ae2cc31bb14903e1204af3",
-        packed=384, unpacked=2_048,
+        "ml-20m", ML_CSV, (27_278, 20_000_263), "cd245b17a1ae2cc31bb14903e1204af3"
     ),
     "ml-25m": _movielens(
-        "ml-25m", ML_CSV, (62_423, 25_000_095), "6b51fb2759a8657d3bfcbfc42b592ada",
-        packed=512, unpacked=2_560,
+        "ml-25m", ML_CSV, (62_423, 25_000_095), "6b51fb2759a8657d3bfcbfc42b592ada"
     ),
     "ml-32m": _movielens(
-        "ml-32m", ML_CSV, (87_585, 32_000_204), "d472be332d4daa821edc399621853b57",
-        packed=512, unpacked=2_560,
+        "ml-32m", ML_CSV, (87_585, 32_000_204), "d472be332d4daa821edc399621853b57"
     ),
     "lastfm": Published(
         ("user_artists.dat", "artists.dat"), (17_632, 92_834),

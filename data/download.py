@@ -16,10 +16,11 @@ import threading
 import urllib.request
 import zipfile
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO
 
 from data.errors import DownloadError, quote
 
@@ -44,14 +45,6 @@ class Archive:
     folder: str  # in the archive
 
 
-class Response(Protocol):
-    """What is used of an open HTTP response."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def geturl(self) -> str: ...
-    def close(self) -> None: ...
-
-
 class OnlyHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but none that leaves https: not even on the way to https."""
 
@@ -69,9 +62,9 @@ class OnlyHttps(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def open_url(url: str, timeout: float) -> Response:
+def open_url(url: str, timeout: float) -> HTTPResponse:
     opener = urllib.request.build_opener(OnlyHttps)
-    response: Response = opener.open(url, timeout=timeout)  # only https comes here
+    response: HTTPResponse = opener.open(url, timeout=timeout)  # only https comes here
     return response
 
 
@@ -96,12 +89,10 @@ def download_archive(archive: Archive, data_root: Path) -> Path:
 
 
 def _fetch(archive: Archive, path: Path) -> None:
-    response = _connect(archive)
-    try:
+    with closing(_connect(archive)) as response:
         if not response.geturl().startswith("https://"):
-            raise DownloadError(
-                f"{archive.url}: redirected to {quote(response.geturl())}, no https"
-            )
+            place = quote(response.geturl())
+            raise DownloadError(f"{archive.url}: redirected to {place}, no https")
         length = getattr(response, "length", None)
         size = f", {length / MEBIBYTE:.1f} MiB" if length else ""
         print(f"downloading {archive.url}{size} ...", file=sys.stderr, flush=True)
@@ -112,15 +103,13 @@ def _fetch(archive: Archive, path: Path) -> None:
                     raise DownloadError(
                         f"{archive.url}: larger than {archive.most_bytes} bytes; not the archive"
                     )
-    finally:
-        response.close()
 
 
-def _connect(archive: Archive) -> Response:
+def _connect(archive: Archive) -> HTTPResponse:
     """Open the URL within CONNECT_SECONDS, name look-up and every address tried included."""
     if not archive.url.startswith("https://"):
         raise DownloadError(f"{archive.url}: only https is allowed")
-    answers: queue.SimpleQueue[Response | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[HTTPResponse | Exception] = queue.SimpleQueue()
 
     def attempt() -> None:
         try:
@@ -158,8 +147,8 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
             members = zipped.infolist()
             for member in members:
                 _check_member(archive, member)
-            _check_size(archive, sum(member.file_size for member in members))
             room = archive.most_unpacked_bytes
+            _check_size(archive, sum(member.file_size for member in members))
             for member in members:
                 if not member.is_dir():
                     place = into / member.filename
@@ -180,14 +169,8 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
 
 def _check_member(archive: Archive, member: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(member.filename).parts
-    outside = (
-        member.filename.startswith("/")
-        or "\\" in member.filename
-        or ":" in member.filename
-        or ".." in parts
-        or parts[:1] != (archive.folder,)
-    )
-    if outside:
+    strange = "\\" in member.filename or ":" in member.filename or ".." in parts
+    if strange or parts[:1] != (archive.folder,):
         raise DownloadError(f"{archive.name}.zip: {quote(member.filename)} lies outside its folder")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

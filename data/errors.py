@@ -94,14 +94,3 @@ def check_column(path: Path, columns: Sequence[str], name: str, flag: str) -> No
     elif flag == "--csv.rating":
         advice = "if each row is one purchase, click or play, add --csv.feedback events;"
     raise DataError(f"{path}: {flag} {quote(name)}: no such column; {advice} there are {known}")
-
-
-def json_error(path: Path, line: str) -> DataError:
-    """How to make a table of a JSON file, given its first line."""
-    by_line = ", lines=True" if line.lstrip().startswith("{") else ""
-    name = path.as_posix()
-    return DataError(
-        f'{path}: is JSON, not a table; convert it: python -c "import pandas; pandas.read_json('
-        f"'{name}'{by_line}, dtype=False, convert_dates=False)"
-        f".to_csv('{name}.csv', index=False)\""
-    )

@@ -118,7 +118,8 @@ def read_interactions(
         known = _titles(names, item if header else "1", title_column)
         ratings = replace(ratings, titles=_title_of_each(names.path, known, ratings.item_ids))
     check_usable(path, ratings)
-    _warn(table.note, str(doubts))
+    for note in filter(None, (table.note, str(doubts))):
+        print(f"WARNING: {note}", file=sys.stderr)
     _announce(path, ratings, len(events.rows), feedback, time)
     return ratings
 
@@ -213,11 +214,8 @@ def as_id(value: object) -> str:
 
 def _numbers(column: "pd.Series[str]") -> Parsed:
     """Numbers with a decimal point or, as spreadsheets in many countries write, a comma."""
-    if column.dtype == np.int64:
-        whole = column.to_numpy(np.int64)
-        return whole, whole <= LARGEST
     codes, different = pd.factorize(column)
-    texts = pd.Series(different, dtype=object)
+    texts = pd.Series(different.astype(str), dtype=object)
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, copy=True)
     comma = np.isnan(numbers) & texts.str.fullmatch(_COMMA).to_numpy(bool)
     numbers[comma] = texts[comma].str.replace(",", ".").astype(np.float64)
@@ -286,8 +284,9 @@ def _as_ratings(
             raise DataError(f"{path}: every count is 0; nothing can be learned from it")
         low, high = 0.0, float(rows["value"].max())
     if positive is not None and not low < positive <= high:
-        limits = f"must be above {low:g}, up to {high:g}"
-        raise DataError(f"{path}: --csv.positive {positive:g}: {limits}")
+        raise DataError(
+            f"{path}: --csv.positive {positive:g}: must be above {low:g}, up to {high:g}"
+        )
     values = rows["value"].to_numpy()
     if feedback == "ratings":
         threshold = low + POSITIVE_FROM * (high - low) if positive is None else positive
@@ -323,7 +322,8 @@ def _titles(table: Table, item: str, column: str | None) -> dict[str, str]:
         for row in block.itertuples(index=False):
             known.setdefault(as_id(row[0]), row[1].strip())
     faults.refuse("correct or remove the rows")
-    _warn(table.note)
+    if table.note:
+        print(f"WARNING: {table.note}", file=sys.stderr)
     return {key: title for key, title in known.items() if title.lower() not in MISSING}
 
 
@@ -337,11 +337,6 @@ def _title_of_each(path: Path, known: dict[str, str], item_ids: Ids) -> tuple[st
     if n_missing:
         print(f"{path}: no title for {n_missing:,} of {n:,} items", file=sys.stderr)
     return tuple(known.get(item, item) for item in ids)
-
-
-def _warn(*notes: str) -> None:
-    for note in filter(None, notes):
-        print(f"WARNING: {note}", file=sys.stderr)
 
 
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:

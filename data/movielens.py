@@ -40,13 +40,8 @@ class Source:
         path = folder / self.file
         if not path.exists():
             raise DataError(f"{path}: missing; restore the file, or remove its folder")
-        return open_table(
-            path,
-            header=self.header,
-            delimiter=self.delimiter,
-            names=self.columns,
-            quoted=self.quoted,
-        )
+        how = {"header": self.header, "quoted": self.quoted, "names": self.columns}
+        return open_table(path, delimiter=self.delimiter, **how)
 
 
 @dataclass(frozen=True)
@@ -108,20 +103,20 @@ def read_movielens(name: str, folder: Path, layout: Layout) -> Ratings:
     again = events.rows.duplicated(["user", "item"])
     faults.add("movie that the user rated before", movie[again])
     faults.refuse(FIX)
+    of_users: dict[str, Any] = {}
+    if demographics is not None:
+        of_users = {"demographics": demographics.to_numpy(np.float32)}
+        of_users["demographic_names"] = tuple(demographics.columns)
     ratings = Ratings.from_events(
         name,
-        user.to_numpy(),
-        movie.to_numpy(),
-        values.to_numpy(),
-        times.to_numpy(),
+        *(column.to_numpy() for column in (user, movie, values, times)),
         user_ids=user_ids,
         item_ids=movie_ids,
         titles=titles,
         genres=genres.to_numpy(bool),
         genre_names=tuple(genres.columns),
-        demographics=None if demographics is None else demographics.to_numpy(np.float32),
-        demographic_names=() if demographics is None else tuple(demographics.columns),
         scale=(layout.step, 5.0),
+        **of_users,
     )
     check_usable(path, ratings)
     return ratings

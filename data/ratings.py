@@ -15,23 +15,9 @@ IntArray = NDArray[np.integer]
 Ids = NDArray[np.int64] | NDArray[np.str_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 _ARRAYS = (
-    "offsets",
-    "items",
-    "values",
-    "timestamps",
-    "user_ids",
-    "item_ids",
-    "genres",
-    "demographics",
+    *("offsets", "items", "values", "timestamps"),
+    *("user_ids", "item_ids", "genres", "demographics"),
 )
-
-
-def _no_genres() -> NDArray[np.bool_]:
-    return np.zeros((0, 0), dtype=bool)
-
-
-def _no_demographics() -> NDArray[np.float32]:
-    return np.zeros((0, 0), dtype=np.float32)
 
 
 class Catalogue(Protocol):
@@ -66,9 +52,10 @@ class Ratings:
     user_ids: Ids  # [U] original ids, ascending
     item_ids: Ids  # [I] original ids, ascending
     titles: tuple[str, ...] = ()  # I titles, or none
-    genres: NDArray[np.bool_] = field(default_factory=_no_genres)  # [I, G]
+    genres: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))  # [I, G]
     genre_names: tuple[str, ...] = ()
-    demographics: NDArray[np.float32] = field(default_factory=_no_demographics)  # [U, D]
+    # [U, D]
+    demographics: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), "f4"))
     demographic_names: tuple[str, ...] = ()
     scale: tuple[float, float] = (1.0, 5.0)
     positive_threshold: float = 4.0
@@ -116,16 +103,10 @@ class Ratings:
         *,
         user_ids: ArrayLike | None = None,
         item_ids: ArrayLike | None = None,
-        titles: tuple[str, ...] = (),
-        genres: NDArray[np.bool_] | None = None,
-        genre_names: tuple[str, ...] = (),
-        demographics: NDArray[np.float32] | None = None,
-        demographic_names: tuple[str, ...] = (),
-        scale: tuple[float, float] = (1.0, 5.0),
-        positive_threshold: float = 4.0,
         held_out: NDArray[np.bool_] | None = None,
+        **fields: Any,
     ) -> "Ratings":
-        """Ratings from N unordered events given by original ids.
+        """Ratings from N unordered events given by original ids, and other fields as they are.
 
         `user_ids` [U] and `item_ids` [I] list everybody and everything, ascending; without them
         it is whoever and whatever occurs. Titles, genres and demographics follow their order.
@@ -133,10 +114,12 @@ class Ratings:
         """
         users, items = _whole("users", users), _whole("items", items)
         timestamps, values = _whole("timestamps", timestamps), np.asarray(values, np.float32)
-        _check_lengths(users, items, values, timestamps)
+        shapes = [column.shape for column in (users, items, values, timestamps)]
+        if any(shape != (users.size,) for shape in shapes):
+            raise DataError(f"events: columns of shapes {shapes}")
         user_ids = _catalogue_ids("user", users, user_ids)
         item_ids = _catalogue_ids("item", items, item_ids)
-        _check_values(values, scale)
+        _check_values(values, fields.get("scale", cls.scale))
         rows = _positions("user", users, user_ids)
         columns = _positions("item", items, item_ids)
         _check_unique(rows, columns, users, items)
@@ -150,14 +133,8 @@ class Ratings:
             timestamps=timestamps[order],
             user_ids=user_ids,
             item_ids=item_ids,
-            titles=titles,
-            genres=_no_genres() if genres is None else genres,
-            genre_names=genre_names,
-            demographics=_no_demographics() if demographics is None else demographics,
-            demographic_names=demographic_names,
-            scale=scale,
-            positive_threshold=positive_threshold,
             held_out=np.zeros(len(order), bool) if held_out is None else held_out[order],
+            **fields,
         )
 
     @property
@@ -248,17 +225,13 @@ class Ratings:
 
 def check_usable(path: Path, ratings: Ratings) -> None:
     """DataError if the ratings read from `path` have nothing to learn from or to test on."""
-    raters = int(np.count_nonzero(ratings.lengths))
+    fault, raters = "", int(np.count_nonzero(ratings.lengths))
     if raters < 2:
-        raise DataError(
-            f"{path}: ratings of {raters} user only; at least two users are needed: restore the "
-            "file, or give more data"
-        )
-    if ratings.lengths.max() < 2:
-        raise DataError(
-            f"{path}: no user has two ratings or more; nothing can be learned from it: restore the "
-            "file, or give more data"
-        )
+        fault = f"ratings of {raters} user only; at least two users are needed"
+    elif ratings.lengths.max() < 2:
+        fault = "no user has two ratings or more; nothing can be learned from it"
+    if fault:
+        raise DataError(f"{path}: {fault}: restore the file, or give more data")
 
 
 def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
@@ -286,11 +259,6 @@ def _whole(name: str, given: ArrayLike) -> NDArray[np.int64]:
         found = quote(values.ravel()[wrong[0]].item())
         raise DataError(f"event {wrong[0]}: {name} must be whole numbers, got {found}")
     return whole
-
-
-def _check_lengths(*columns: NDArray[np.generic]) -> None:
-    if any(column.shape != (columns[0].size,) for column in columns):
-        raise DataError(f"events: columns of shapes {[column.shape for column in columns]}")
 
 
 def _catalogue_ids(

@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from data.errors import DataError, Faults, json_error, quote
+from data.errors import DataError, Faults, quote
 
-TextRows = list[list[str]]
 ROWS_PER_BLOCK = 1 << 15
 _SNIFFED = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "colons": "::"}
 DELIMITERS = {**_SNIFFED, "space": " "}
 _COLONS = "\x1f"  # stands for `::`, since the readers split at single characters
+_NO_COLONS = "\uffff"  # stands for that character in its turn
 BYTES_PER_BLOCK = 1 << 22  # bound the memory taken by text
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
 _PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
@@ -56,7 +55,7 @@ class _Lines:
                     "convert it, or give its encoding with --csv.encoding, such as utf-16"
                 )
             if self.colons:
-                text = text.replace(_COLONS, "\N{REPLACEMENT CHARACTER}").replace("::", _COLONS)
+                text = text.replace(_COLONS, _NO_COLONS).replace("::", _COLONS)
             yield text
             above += text.count("\n")
 
@@ -116,7 +115,15 @@ class TextTable:
         names: Sequence[str] = (),
         quoted: bool | None = None,
     ) -> None:
-        """See `open_table`."""
+        """A file, and its dialect.
+
+        header: whether the first line names the columns.
+        delimiter: a name of DELIMITERS; by default the first of them in the first line.
+        encoding: by default UTF-8, or Latin-1 for the lines that are not.
+        names: what the columns must be called, or are called where there is no header.
+        quoted: whether fields may be in quotation marks; by default they may, but not between
+            tabs if the first two lines have none.
+        """
         if delimiter not in (None, *DELIMITERS):
             what, choices = f"delimiter {quote(delimiter)}", ", ".join(DELIMITERS)
             raise DataError(f"{path}: {what}: unknown; choose from {choices}")
@@ -132,8 +139,8 @@ class TextTable:
         self._lines = _Lines(path, encoding, colons=self.delimiter == "::")
         self._character = _COLONS if self._lines.colons else self.delimiter
         self._n_above = int(told is not None)  # rows above the data
-        rows, _ = next(self._rows(self._lines.blocks(), 0, self._n_above, 1), ([[]], None))
-        first = [name.strip() for name in rows[0]]
+        _, row = next(self._rows(self._lines.blocks(), 0, self._n_above), (0, []))
+        first = [name.strip() for name in row]
         if not first:
             raise DataError(f"{path}: no rows; give a file with ratings")
         if header and names and first != list(names):
@@ -180,7 +187,7 @@ class TextTable:
         """The columns at these places of a regular text."""
         file, separator = io.StringIO(text), self._character
         if integers and _are_integers(text, separator):
-            found = pd.read_csv(file, sep=separator, header=None, usecols=places)
+            found = pd.read_csv(file, sep=separator, header=None, usecols=places, low_memory=False)
             if (found.dtypes == np.int64).all():  # not, if a number is too large
                 return found[places]
             file.seek(0)
@@ -197,9 +204,11 @@ class TextTable:
 
     def _is_regular(self, text: str) -> bool:
         """Whether every line has one field for each column, and none is quoted."""
-        if self._quoted and '"' in text:
+        if (self._quoted and '"' in text) or (self._lines.colons and _NO_COLONS in text):
             return False
-        codes = _codes(text if text.endswith("\n") else f"{text}\n")
+        text = text if text.endswith("\n") else f"{text}\n"
+        how, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
+        codes = np.frombuffer(text.encode(how), size)
         ends = codes[(codes == ord("\n")) | (codes == ord(self._character))]
         row = [*(ord(self._character) for _ in self.columns[1:]), ord("\n")]
         return not len(ends) % len(row) and bool(np.all(ends.reshape(-1, len(row)) == row))
@@ -208,60 +217,46 @@ class TextTable:
         self, texts: Iterator[str], line: int, n_above: int, places: list[int], faults: Faults
     ) -> Iterator[pd.DataFrame]:
         """The same from texts after this line, those that are not regular among them."""
-        for rows, begins in self._rows(texts, line, n_above, ROWS_PER_BLOCK):
-            fits = np.array([len(row) == len(self.columns) for row in rows])
-            if not fits.all():
-                self._add_misfits(rows, begins, fits, faults)
-            whole = [row for row, fit in zip(rows, fits, strict=True) if fit]
-            fields = list(zip(*whole, strict=True)) or [()] * len(self.columns)
-            content = {self.columns[place]: fields[place] for place in places}
-            yield pd.DataFrame(content, index=begins[fits], dtype=object)
-
-    def _add_misfits(
-        self, rows: TextRows, begins: NDArray[np.int64], fits: NDArray[np.bool_], faults: Faults
-    ) -> None:
-        wrong = {
-            int(begins[place]): self.delimiter.join(rows[place])
-            for place in np.flatnonzero(~fits)
-            if rows[place]  # an empty line is no row
-        }
+        rows, n_fields = self._rows(texts, line, n_above), len(self.columns)
         names, separator = ", ".join(self.columns[:6]), quote(self.delimiter)
-        what = f"not {len(self.columns)} fields ({names}) separated by {separator}"
-        faults.add(what, pd.Series(wrong, dtype=object))
+        what = f"not {n_fields} fields ({names}) separated by {separator}"
+        while block := list(islice(rows, ROWS_PER_BLOCK)):
+            wrong = {
+                begin: self.delimiter.join(row)
+                for begin, row in block
+                if row and len(row) != n_fields  # an empty line is no row
+            }
+            faults.add(what, pd.Series(wrong, dtype=object))
+            whole = {begin: row for begin, row in block if len(row) == n_fields}
+            yield pd.DataFrame(
+                [[row[place] for place in places] for row in whole.values()],
+                index=pd.Index(list(whole), dtype=np.int64),
+                columns=[self.columns[place] for place in places],
+                dtype=object,
+            )
 
     def _rows(
-        self, texts: Iterator[str], line: int, n_above: int, size: int
-    ) -> Iterator[tuple[TextRows, NDArray[np.int64]]]:
-        """Rows in blocks, and the line in which each begins. DataError for broken quotation."""
+        self, texts: Iterator[str], line: int, n_above: int
+    ) -> Iterator[tuple[int, list[str]]]:
+        """Rows below the first `n_above`, and the line in which each begins."""
         reader = csv.reader(
             chain.from_iterable(map(io.StringIO, texts)),
             delimiter=self._character,
             quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE,
             strict=True,
         )
-        first, fault = line, None
-        while not fault:
-            rows: TextRows = []
-            try:
-                for row in islice(reader, size):
-                    rows.append(row)
-            except csv.Error as error:
-                fault = error
-            spans = np.ones(len(rows), np.int64)
-            if fault or first + reader.line_num - line != len(rows):
-                breaks = [sum(text.count("\n") for text in row) for row in rows]
-                spans += np.array(breaks, np.int64)
-            ends = line + np.cumsum(spans)
-            line = int(ends[-1]) if len(ends) else line
-            if not rows and not fault:
-                return
-            if len(rows) > n_above:
-                yield rows[n_above:], (ends - spans + 1)[n_above:]
-            n_above = max(n_above - len(rows), 0)
-        raise DataError(
-            f"{self.path}:{line + 1}: {fault}; correct the quotation marks (one inside a quoted "
-            'field is written twice, "", not \\"), or give another --csv.delimiter'
-        )
+        begin = line + 1
+        try:
+            for number, row in enumerate(reader):
+                if number >= n_above:
+                    hidden = self._lines.colons and any(_NO_COLONS in field for field in row)
+                    yield begin, [f.replace(_NO_COLONS, _COLONS) for f in row] if hidden else row
+                begin = line + 1 + reader.line_num
+        except csv.Error as fault:
+            raise DataError(
+                f"{self.path}:{begin}: {fault}; correct the quotation marks (one inside a quoted "
+                'field is written twice, "", not \\"), or give another --csv.delimiter'
+            ) from None
 
 
 class ParquetTable:
@@ -299,52 +294,21 @@ class ParquetTable:
 Table = TextTable | ParquetTable
 
 
-def open_table(
-    path: Path,
-    *,
-    header: bool = True,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    names: Sequence[str] = (),
-    quoted: bool | None = None,
-) -> Table:
+def open_table(path: Path, **dialect: Any) -> Table:
     """The file as a table: delimited text, also packed with gzip, or Parquet; or DataError.
 
-    Args:
-        path: the file; what it is shows in its content, not in its name.
-        header: whether the first line names the columns.
-        delimiter: a name of DELIMITERS; by default the first of them in the first line.
-        encoding: of text; by default UTF-8, or Latin-1 for the lines that are not.
-        names: what the columns must be called, or are called where there is no header.
-        quoted: whether fields may be in quotation marks; by default they may, but not between
-            tabs if the first two lines have none.
+    What a file is shows in its content, not in its name; `dialect` is that of TextTable.
     """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would block for ever
             raise DataError(f"{path}: is a pipe or device; give a file")
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
-        if is_parquet:
-            return ParquetTable(path)
-        return TextTable(
-            path,
-            header=header,
-            delimiter=delimiter,
-            encoding=encoding,
-            names=names,
-            quoted=quoted,
-        )
+        return ParquetTable(path) if is_parquet else TextTable(path, **dialect)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check --csv.path and --csv.titles") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it") from None
-
-
-def _codes(text: str) -> NDArray[np.integer]:
-    """The characters as numbers."""
-    if text.isascii():
-        return np.frombuffer(text.encode(), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def _are_integers(text: str, separator: str) -> bool:
@@ -352,7 +316,7 @@ def _are_integers(text: str, separator: str) -> bool:
     digits = f"0123456789{separator}\n".encode()
     if not text.isascii() or text.encode().translate(None, digits):
         return False
-    codes = _codes(f"\n{text}")
+    codes = np.frombuffer(f"\n{text}".encode(), np.uint8)
     above = codes[:-1]
     starts = codes[1:][(above == ord("\n")) | (above == ord(separator))]
     return bool(np.all((starts >= ord("1")) & (starts <= ord("9"))))
@@ -369,7 +333,9 @@ def _sniff(path: Path, head: list[str]) -> str:
     """The first separator in the first line, quoted fields aside."""
     line = head[0] if head else ""
     if re.match(r"\s*(\{|\[\s*(\{|$))", line):
-        raise json_error(path, line)
+        raise DataError(
+            f"{path}: is JSON, not a table; convert it to CSV, as with pandas.read_json"
+        )
     bare = re.sub('"[^"]*"', "", line)
     found = [separator for separator in _SNIFFED.values() if separator in bare]
     if not found:

@@ -82,32 +82,30 @@ class Pairs:
 
 
 def train(
-    pairs: Pairs, k: int, *, epochs: int, batch_size: int, learning_rate: float, seed: int
-) -> tuple[PairNetwork, list[float]]:
-    """A network fitted with Adam, and its mean cross-entropy in each epoch."""
+    pairs: Pairs, k: int, epochs: int, batch_size: int, learning_rate: float, seed: int
+) -> PairNetwork:
+    """A network fitted with Adam."""
     if len(pairs.left) == 0:
         raise ValueError("no pair to learn from: the network needs at least one positive example")
     rng = np.random.default_rng(seed)
     network = PairNetwork(pairs.n_left, pairs.n_right, k, seed)
     epoch = _compiled_epoch(network, keras.optimizers.Adam(learning_rate))
-    losses = [float(epoch(*pairs.batches(rng, batch_size))) for _ in range(epochs)]
-    return network, losses
+    for _ in range(epochs):
+        epoch(*pairs.batches(rng, batch_size))
+    return network
 
 
 def _compiled_epoch(network: PairNetwork, optimizer: keras.optimizers.Optimizer) -> tf.function:
-    """A function of pairs [S, B, 2] and labels [S, B]: S updates in one call -> mean loss."""
+    """A function of pairs [S, B, 2] and labels [S, B]: S updates in one call."""
     cross_entropy = keras.losses.BinaryCrossentropy()
     variables = network.trainable_variables
     optimizer.build(variables)
 
-    def epoch(pairs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        total = tf.constant(0.0)
+    def epoch(pairs: tf.Tensor, labels: tf.Tensor) -> None:
         for step in tf.range(tf.shape(pairs)[0]):
             with tf.GradientTape() as tape:
                 loss = cross_entropy(labels[step], network(pairs[step]))
             optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-            total += loss
-        return total / tf.cast(tf.shape(pairs)[0], tf.float32)
 
     return tf.function(epoch, reduce_retracing=True)
 
@@ -128,9 +126,7 @@ def fit_user_movie(
     """
     liked = ratings.positive
     pairs = Pairs(ratings.users[liked], ratings.items[liked], ratings.n_users, ratings.n_items)
-    network, _ = train(
-        pairs, k, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-    )
+    network = train(pairs, k, epochs, batch_size, learning_rate, seed)
     known = np.bincount(pairs.left, minlength=ratings.n_users) > 0
     weight = network.output_layer.kernel.numpy()[0, 0]
     users = network.left.embeddings.numpy() * weight * known[:, None]
@@ -150,8 +146,6 @@ def fit_movie_genre(
     """Movies by their genres alone: what content says without any rating."""
     movies, genres = np.nonzero(ratings.genres)
     pairs = Pairs(movies, genres, ratings.n_items, ratings.genres.shape[1])
-    network, _ = train(
-        pairs, k, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-    )
+    network = train(pairs, k, epochs, batch_size, learning_rate, seed)
     items = network.left.embeddings.numpy()
     return EmbeddingTable.without_biases("movie-genre", ratings, items)

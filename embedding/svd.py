@@ -11,18 +11,16 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 
 Array = NDArray[np.float64]
-FOLD_IN_REGULARISATION = 1.0  # of `EmbeddingTable.fold_in`; the factors do not depend on it
 
 
-def fit_svd(
-    ratings: Ratings, k: int = 100, *, regularisation: float = FOLD_IN_REGULARISATION
-) -> EmbeddingTable:
+def fit_svd(ratings: Ratings, k: int = 100, *, regularisation: float = 1.0) -> EmbeddingTable:
     """k - 1 factors of the binary positives, and one column of standardised log-popularity.
 
     The positives X [U, I] have each item's column scaled to unit length, X D^-1/2 = P S Q', so that
     popular items do not own the leading factors. An item's vector is its row of Q S sqrt(k - 1):
     its coordinates in the space of users, with a squared length of at most k - 1. An item without
     a positive rating has zeros there. A catalogue smaller than k - 1 leaves the last columns zero.
+    `regularisation` is that of `EmbeddingTable.fold_in`.
     """
     if k < 2:
         raise ValueError(f"k must be at least 2 (one factor and the popularity), got {k}")

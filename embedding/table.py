@@ -52,9 +52,8 @@ class EmbeddingTable:
         """Check shapes against each other, then make the arrays read-only."""
         n_items, k = _shape(self.items, "items", (None, None))
         if not n_items * k:
-            raise EmbeddingError(
-                f"field 'items': expected items and components, found {n_items, k}"
-            )
+            found = f"found {n_items, k}"
+            raise EmbeddingError(f"field 'items': expected items and components, {found}")
         _shape(self.item_bias, "item_bias", (n_items,))
         if self.users is not None:
             n_users, _ = _shape(self.users, "users", (None, k))
@@ -62,15 +61,15 @@ class EmbeddingTable:
                 _shape(self.user_bias, "user_bias", (n_users,))
         elif self.user_bias is not None:
             raise EmbeddingError("field 'user_bias': given without 'users'")
-        _positive(self.regularisation, "regularisation")
+        for name in ("regularisation", "bias_regularisation"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise EmbeddingError(f"field {name!r}: expected a positive number, found {value!r}")
         if not self.per_rating >= 0:
-            raise EmbeddingError(
-                f"field 'per_rating': expected 0 or more, found {self.per_rating!r}"
-            )
+            found = f"found {self.per_rating!r}"
+            raise EmbeddingError(f"field 'per_rating': expected 0 or more, {found}")
         if not (type(self.members) is int and 0 <= self.members <= k):
             raise EmbeddingError(f"field 'members': expected 0 to {k}, found {self.members!r}")
-        if self.bias_regularisation is not None:
-            _positive(self.bias_regularisation, "bias_regularisation")
         for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
@@ -129,25 +128,18 @@ class EmbeddingTable:
         """Vectors [B, k] of users known by histories items [B, n] (-1: padding), ratings [B, n].
 
         The ridge solution on the centred ratings, items fixed: exactly the user half of an ALS
-        sweep. A model with a user bias solves it jointly and drops it (see `fold_in_with_bias`).
-        A history of padding alone gives zeros.
+        sweep. A model with a user bias solves it jointly and drops it. A history of padding alone
+        gives zeros.
         """
-        return self.fold_in_with_bias(items, ratings)[0]
-
-    def fold_in_with_bias(
-        self, items: IntArray, ratings: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """`fold_in` and the users' biases [B] (zeros where the model has no user bias)."""
         items, ratings = np.asarray(items), np.asarray(ratings, np.float32)
         if items.ndim != 2 or items.shape != ratings.shape:
             raise ValueError(f"items {items.shape} and ratings {ratings.shape} must be one [B, n]")
         if items.size and not -1 <= items.min() <= items.max() < self.n_items:
             raise ValueError(f"items must be -1 (padding) or in 0..{self.n_items - 1}")
         vectors = np.zeros((len(items), self.k), np.float32)
-        biases = np.zeros(len(items), np.float32)
         for rows in _row_blocks(*items.shape):
-            vectors[rows], biases[rows] = self._fold_in_block(items[rows], ratings[rows])
-        return vectors, biases
+            vectors[rows] = self._fold_in_block(items[rows], ratings[rows])
+        return vectors
 
     def fold_in_rows(
         self, offsets: IntArray, items: IntArray, ratings: FloatArray
@@ -162,33 +154,26 @@ class EmbeddingTable:
             )
         return vectors
 
-    def _fold_in_block(self, items: IntArray, ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _fold_in_block(self, items: IntArray, ratings: FloatArray) -> FloatArray:
         if self.members:
-            parts = [table._fold_in_block(items, ratings)[0] for table in self._split()]
+            parts = [table._fold_in_block(items, ratings) for table in self._split()]
             ones = np.ones(len(items), np.float32)
             vectors = joined_members([(part, ones) for part in parts])
-            return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])]), 0 * ones
+            return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])])
         mask = items >= 0
         targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
         strength = self.regularisation + self.per_rating * mask.sum(axis=1)
-        return ridge_with_bias(
-            self.items[items],
-            targets.astype(np.float32),
-            mask,
-            strength.astype(np.float32),
-            self.bias_regularisation,
-        )
+        targets, strength = targets.astype(np.float32), strength.astype(np.float32)
+        features = self.items[items]
+        return ridge_with_bias(features, targets, mask, strength, self.bias_regularisation)[0]
 
     def _split(self) -> list["EmbeddingTable"]:
         """The members' own tables, from their columns."""
-        columns = np.split(
-            self.items[:, : self.k // self.members * self.members]
-            * np.sqrt(self.members, dtype="f4"),
-            self.members,
-            axis=1,
-        )
+        used = self.k // self.members * self.members
+        columns = self.items[:, :used] * np.sqrt(self.members, dtype="f4")
         return [
-            replace(self, members=0, items=part[:, :-1], item_bias=part[:, -1]) for part in columns
+            replace(self, members=0, items=part[:, :-1], item_bias=part[:, -1])
+            for part in np.split(columns, self.members, axis=1)
         ]
 
     def save(self, path: str | Path) -> None:
@@ -230,8 +215,8 @@ class EmbeddingTable:
         except EmbeddingError as error:
             raise EmbeddingError(f"{path}: {error}; restore the file") from None
         except HDF5Error as error:
-            message = f"{path}: not a readable HDF5 file ({error}); restore the file"
-            raise EmbeddingError(message) from error
+            reason = f"not a readable HDF5 file ({error})"
+            raise EmbeddingError(f"{path}: {reason}; restore the file") from error
 
 
 ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
@@ -300,8 +285,3 @@ def _shape(array: FloatArray, name: str, expected: tuple[int | None, ...]) -> tu
         wanted = str(expected).replace("None", "any")
         raise EmbeddingError(f"field {name!r}: expected shape {wanted}, found {shape}")
     return shape
-
-
-def _positive(value: float, name: str) -> None:
-    if not value > 0:
-        raise EmbeddingError(f"field {name!r}: expected a positive number, found {value!r}")

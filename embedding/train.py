@@ -14,7 +14,7 @@ import embedding
 from config import ConfigError, DRRError, EmbeddingConfig
 from data import DataError, Ratings, load_dataset
 from data.splits import hold_out_users, split_users
-from embedding.least_squares import FloatArray, padded_positions
+from embedding.least_squares import FloatArray
 from embedding.table import EmbeddingTable
 
 HISTORY = 10  # ratings of a held-out user that are folded in, as in the catalog protocol
@@ -48,19 +48,6 @@ class EmbeddingArguments:
     """Whether to fit a first time without the held-out users and print the quality."""
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How well one scoring orders the hidden ratings of held-out users; means over users.
-
-    above_rated: P(liked hidden item scores above a hidden item rated lower); above_unrated: the
-    same against items the user never rated. Ties count half; chance is .5. Users without a pair
-    are left out.
-    """
-
-    above_rated: float
-    above_unrated: float
-
-
 def order_probability(above: FloatArray, below: FloatArray) -> float:
     """P(a > b) + P(a = b) / 2 over all pairs of scores above [P], below [Q]; NaN without pairs."""
     if len(above) == 0 or len(below) == 0:
@@ -70,39 +57,38 @@ def order_probability(above: FloatArray, below: FloatArray) -> float:
     return float(wins.mean() / (2 * len(below)))
 
 
-def first_ratings(ratings: Ratings, users: np.ndarray) -> tuple[np.ndarray, FloatArray]:
-    """The users' first HISTORY items and ratings [B, n], -1 and 0 where there are fewer."""
-    positions, mask = padded_positions(ratings.offsets, users)
-    positions, mask = positions[:, :HISTORY], mask[:, :HISTORY]
-    return np.where(mask, ratings.items[positions], -1), np.where(
-        mask, ratings.values[positions], 0
-    )
+def scores_after_history(table: EmbeddingTable, ratings: Ratings, users: np.ndarray) -> FloatArray:
+    """Scores [B, I] for users [B], of whom their first HISTORY ratings are known."""
+    mine = ratings.of_users(users)
+    place = np.arange(mine.n_ratings) - mine.offsets[mine.users]
+    known = mine.keep(place < HISTORY)
+    return table.scores(table.fold_in_rows(known.offsets, known.items, known.values)[users])
 
 
-def measure(scores: FloatArray, ratings: Ratings, users: np.ndarray) -> Quality:
-    """Quality of scores [B, I] for users [B], judged by their ratings after the first HISTORY."""
+def measure(scores: FloatArray, ratings: Ratings, users: np.ndarray) -> list[float]:
+    """How well scores [B, I] order the ratings of users [B] after the first HISTORY; two means.
+
+    P(a liked item scores above one rated lower), and above one that the user never rated. Ties
+    count half; chance is .5. Users without a pair are left out.
+    """
     rows = []
     for row, user in zip(scores, users, strict=True):
         items, liked = ratings.items[ratings.row(user)], ratings.positive[ratings.row(user)]
         hidden, liked = items[HISTORY:], liked[HISTORY:]
         above = row[hidden[liked]]
-        unrated = np.delete(row, items)
-        rows.append(
-            [order_probability(above, row[hidden[~liked]]), order_probability(above, unrated)]
-        )
-    return Quality(*np.nanmean(np.array(rows).reshape(-1, 2), axis=0).tolist())
+        below = row[hidden[~liked]], np.delete(row, items)
+        rows.append([order_probability(above, lower) for lower in below])
+    means: list[float] = np.nanmean(rows, axis=0).tolist()
+    return means
 
 
-def rating_error(table: EmbeddingTable, ratings: Ratings, users: np.ndarray) -> tuple[float, float]:
-    """RMSE of the folded-in predictions of the hidden ratings, and of the mean rating alone."""
-    predicted = table.scores(table.fold_in(*first_ratings(ratings, users)))
+def rating_error(predicted: FloatArray, ratings: Ratings, users: np.ndarray) -> float:
+    """RMSE of predictions [B, I] of the ratings of users [B] after the first HISTORY."""
     errors = []
     for row, user in zip(predicted, users, strict=True):
         hidden = slice(ratings.row(user).start + HISTORY, ratings.row(user).stop)
-        stars = ratings.values[hidden]
-        errors.append(np.stack([stars - row[ratings.items[hidden]], stars - table.mean]))
-    both = np.sqrt(np.square(np.concatenate(errors, axis=1)).mean(axis=1))
-    return float(both[0]), float(both[1])
+        errors.append(ratings.values[hidden] - row[ratings.items[hidden]])
+    return float(np.sqrt(np.square(np.concatenate(errors)).mean()))
 
 
 def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: int) -> list[str]:
@@ -113,17 +99,18 @@ def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: i
     table = embedding.fit(config, part, seed)
     counts = np.bincount(part.items[part.positive], minlength=ratings.n_items)
     scorings: dict[str, FloatArray] = {
-        config.kind: table.scores(table.fold_in(*first_ratings(ratings, held_out))),
+        config.kind: scores_after_history(table, ratings, held_out),
         "popularity": np.broadcast_to(counts.astype(np.float32), (len(held_out), ratings.n_items)),
     }
     lines = [f"{len(held_out)} held-out training users, {HISTORY} ratings folded in:"]
     lines.append(f"  {'':12} liked above rated lower   liked above unrated   (chance .5)")
     for name, scores in scorings.items():
-        quality = measure(scores, ratings, held_out)
-        lines.append(f"  {name:12} {quality.above_rated:.4f} {quality.above_unrated:25.4f}")
+        rated, unrated = measure(scores, ratings, held_out)
+        lines.append(f"  {name:12} {rated:.4f} {unrated:25.4f}")
     if config.kind == "pmf":
-        error, trivial = rating_error(table, ratings, held_out)
-        lines.append(f"  RMSE {error:.4f} stars; mean rating alone {trivial:.4f}")
+        mean = np.full((len(held_out), ratings.n_items), table.mean)
+        error, alone = (rating_error(found, ratings, held_out) for found in (scorings["pmf"], mean))
+        lines.append(f"  RMSE {error:.4f} stars; mean rating alone {alone:.4f}")
     return lines
 
 
@@ -172,17 +159,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(EmbeddingArguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)
-    except (DataError, UsageError, ConfigError, FileExistsError) as error:
-        return fail(error, 2)
     except (OSError, ValueError, MemoryError) as error:
-        return fail(error, 1)
+        print(f"embedding.train: {error}", file=sys.stderr)
+        asked = isinstance(error, DataError | UsageError | ConfigError | FileExistsError)
+        return 2 if asked else 1
     return 0
-
-
-def fail(error: Exception, status: int) -> int:
-    """One message on stderr; returns the exit status."""
-    print(f"embedding.train: {error}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

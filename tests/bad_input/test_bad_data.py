@@ -3,15 +3,12 @@
 What each reader refuses in detail is in its own tests; here is what a user of the commands sees.
 """
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from refusals import COMMANDS, ROOT, Ended, assert_refused, call, snapshot
+from refusals import COMMANDS, assert_refused, call, snapshot
 
 import embedding.train
 import evaluate
@@ -108,35 +105,3 @@ def test_short_histories_are_accepted(root, tmp_path) -> None:
     short = [row for row in rows if row.startswith(b"2::")][:1]  # user 3 has none at all
     path.write_bytes(b"".join(few + short))
     assert COMMANDS["evaluate"](root, tmp_path / "out").status == 0
-
-
-STARTED = {
-    "train": ("train.py", "--dataset", "ml-1m", "--data-root", "{root}", "--output-root", "{out}"),
-    "evaluate": ("evaluate.py", "--dataset", "ml-1m", "--data-root", "{root}"),
-    "embedding.train": ("-m", "embedding.train", "--dataset", "ml-1m", "--data-root", "{root}"),
-}
-
-
-@pytest.fixture(scope="module")
-def started(tiny_root, tmp_path_factory) -> Iterator[dict[str, subprocess.Popen]]:
-    """All at once, each in its own process."""
-    place = tmp_path_factory.mktemp("started")
-    root = shutil.copytree(tiny_root, place / "root")
-    path = root / "ml-1m" / "ratings.dat"
-    path.write_bytes(line(2, b"1::2::6::1")(path.read_bytes()))
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    yield {
-        name: subprocess.Popen(
-            [sys.executable, *(word.format(root=root, out=place / "out") for word in words)],
-            cwd=ROOT, env=os.environ, **pipes,
-        )
-        for name, words in STARTED.items()
-    }  # fmt: skip
-    assert list(place.iterdir()) == [root]
-
-
-@pytest.mark.parametrize("command", STARTED)
-def test_the_status_of_the_process_is_that_of_the_command(started, command: str) -> None:
-    out, err = started[command].communicate(timeout=120)
-    ended = Ended(started[command].returncode, out, err)
-    assert_refused(ended, rf"^{command}: .*ratings\.dat:2: rating is not one of .* value '6'")

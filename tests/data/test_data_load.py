@@ -22,10 +22,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DRR_DATA_ROOT", raising=False)
 
 
-def test_auto_prefers_local_data(write_ml_1m: WriteFolder) -> None:
-    assert load_dataset("auto", write_ml_1m().parent).name == "ml-1m"
-
-
 def test_auto_without_network_warns_loudly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,11 +43,6 @@ def test_auto_does_not_hide_bad_local_data(write_ml_1m: WriteFolder) -> None:
         load_dataset("auto", write_ml_1m(ratings=("1::3::6::1",)).parent)
     with pytest.raises(DataError, match=r"users\.dat: missing"):
         load_dataset("auto", write_ml_1m(users=None).parent)
-
-
-def test_unknown_dataset() -> None:
-    with pytest.raises(DataError, match="'ml-1b': unknown; choose one of auto, ml-1m"):
-        load_dataset("ml-1b")
 
 
 @pytest.mark.parametrize("name", ["ml-latest-small", "lastfm", "coat"])
@@ -92,14 +83,3 @@ def test_a_file_cut_between_lines_is_noticed(
 def test_given_root_must_exist(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"--data-root .*absent.*: no such folder"):
         load_dataset(name, tmp_path / "absent")
-
-
-def test_environment_names_the_root(
-    write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DRR_DATA_ROOT", str(write_ml_1m().parent))
-    assert load_dataset("ml-1m").n_ratings == 6
-    monkeypatch.setenv("DRR_DATA_ROOT", "/absent")
-    with pytest.raises(DataError, match="DRR_DATA_ROOT '/absent': no such folder"):
-        load_dataset("ml-1m")
-    assert load_dataset("synthetic").name == "synthetic"

@@ -232,21 +232,6 @@ def test_ml_1m_counts(real_ml_1m: Ratings) -> None:
 
 
 @pytest.mark.realdata
-def test_ml_1m_first_user_in_time_order(real_ml_1m: Ratings) -> None:
-    first = real_ml_1m.item_ids[real_ml_1m.items[real_ml_1m.row(0)][:10]]
-    assert first.tolist() == [3186, 1270, 1721, 1022, 2340, 1836, 3408, 2804, 1207, 1193]
-    assert real_ml_1m.titles[int(real_ml_1m.items[0])] == "Girl, Interrupted (1999)"
-
-
-@pytest.mark.realdata
-def test_ml_100k_counts(real_root: Path) -> None:
-    ratings = load_dataset("ml-100k", real_root)
-    assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (943, 1682, 100_000)
-    assert ratings.demographics.shape == (943, 30)
-    assert len(ratings.genre_names) == 19
-
-
-@pytest.mark.realdata
 def test_ml_latest_small_counts(real_root: Path) -> None:
     ratings = load_dataset("ml-latest-small", real_root)
     assert (ratings.n_users, ratings.n_items, ratings.n_ratings) == (610, 9742, 100_836)

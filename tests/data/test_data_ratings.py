@@ -39,18 +39,6 @@ def test_rows_equal_a_naive_stable_sort(events: list[Event]) -> None:
 
 
 @CALM
-@given(EVENTS, st.randoms(use_true_random=False))
-def test_keep_drops_ratings_and_nothing_else(events: list[Event], random) -> None:
-    ratings = ratings_of(events)
-    mask = np.array([random.random() < 0.5 for _ in range(ratings.n_ratings)], dtype=bool)
-    kept = ratings.keep(mask)
-    assert kept.items.tolist() == ratings.items[mask].tolist()
-    assert kept.users.tolist() == ratings.users[mask].tolist()
-    assert kept.lengths.sum() == mask.sum()
-    assert (kept.n_users, kept.n_items) == (7, 7)
-
-
-@CALM
 @given(EVENTS, st.sets(IDS))
 def test_of_users_keeps_exactly_their_rows(events: list[Event], users: set[int]) -> None:
     ratings = ratings_of(events)
@@ -58,14 +46,6 @@ def test_of_users_keeps_exactly_their_rows(events: list[Event], users: set[int])
     for user in range(7):
         expected = ratings.items[ratings.row(user)].tolist() if user in users else []
         assert chosen.items[chosen.row(user)].tolist() == expected
-
-
-def test_original_ids_become_positions_in_the_catalogue() -> None:
-    ratings = Ratings.from_events(
-        "toy", [30, 10], [9, 5], [1, 5], [0, 0], user_ids=[10, 20, 30], item_ids=[5, 7, 9]
-    )
-    assert ratings.offsets.tolist() == [0, 1, 1, 2]
-    assert ratings.items.tolist() == [0, 2]
 
 
 def test_types_and_derived_arrays() -> None:

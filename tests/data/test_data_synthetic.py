@@ -41,11 +41,6 @@ def test_popularity_has_a_long_tail(ratings: Ratings) -> None:
     assert counts[0] > 20 * counts[-1]
 
 
-def test_more_items_than_invented_names() -> None:
-    ratings = make_synthetic(SyntheticConfig(n_users=5, n_items=3_000), seed=0)
-    assert len(ratings.titles) == 3_000
-
-
 @pytest.fixture
 def considered(monkeypatch: pytest.MonkeyPatch) -> Ratings:
     """As in `ratings`, the same users and films, but everybody considers some films only."""

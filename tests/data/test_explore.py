@@ -78,22 +78,6 @@ def test_the_sentences_follow_the_data(small):
     assert re.findall(r"[\d,]*\d", size) == ["300", f"{small.n_ratings:,}", "80", "0", "0"]
 
 
-def test_half_of_the_ratings():
-    rows = [(user, item, 3, user) for item, n in enumerate((5, 1, 4)) for user in range(n)]
-    section = rating_sections.long_tail(made(rows, item_ids=[0, 1, 2, 3]))
-    assert section.title == "Half of all ratings go to 25.0% of the items"
-    assert section.text[0].startswith("1 of 4 items")
-
-
-def test_weekdays_and_hours_are_those_of_the_calendar(small):
-    expected = np.zeros((7, 24))
-    for seconds in small.timestamps.tolist():
-        when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-        expected[when.weekday(), when.hour] += 1
-    picture = drawn(rating_sections.clock(Rows(small)))
-    np.testing.assert_allclose(picture, expected / expected.sum() * expected.size)
-
-
 def test_months_have_no_holes_and_users_arrive_once():
     times = ("2000-01-31 23:59:59", "2000-02-01 00:00:00", "2000-04-15 12:00:00")
     rows = [(1, 1, 4, at(times[0])), (1, 2, 4, at(times[1])), (2, 1, 4, at(times[2]))]
@@ -130,13 +114,6 @@ def test_a_trend_is_a_burst_beyond_what_the_month_explains():
     np.testing.assert_allclose(drawn(section), expected)
 
 
-def test_genres_count_for_each_item_that_has_them(small):
-    section = people_sections.genres(Rows(small))
-    shares = sorted(small.genres[small.items].mean(axis=0), reverse=True)
-    found = drawn(section)
-    np.testing.assert_allclose(found, shares[: len(found)])
-
-
 def test_genre_shares_of_a_year_are_of_that_years_ratings():
     years = ("2001", "2002")
     rows = [
@@ -150,31 +127,6 @@ def test_genre_shares_of_a_year_are_of_that_years_ratings():
     lines = {line.get_label(): line.get_ydata().tolist() for line in section.figure.axes[0].lines}
     assert lines == {"A": [1, 1], "B": [0.25, 0.75]}
     assert section.title == "Share of the ratings from 2001 to 2002: B +50.0%, A +0.0%"
-
-
-def test_generations_disagree_where_they_surely_do():
-    """Item 0: the young like it; 1: the old do; 2: no difference; 3: too few ratings."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for user in range(200):
-        old = user % 2
-        stars = [5 - 2 * old, 1 + 3 * old, 3, 5 - 4 * old]
-        for item in range(4 if user < 20 else 3):
-            rows.append((user, item, np.clip(stars[item] + rng.integers(-1, 2), 1, 5), 0))
-    found = made(
-        rows,
-        titles=("A (1950)", "B (1951)", "C (1990)", "D (1990)"),
-        demographics=np.eye(2, dtype=np.float32)[np.arange(200) % 2],
-        demographic_names=("age=18", "age=56"),
-    )
-    section = people_sections.generations(found)
-    values = {item: {0: [], 1: []} for item in range(4)}
-    for user, item, value, _ in rows:
-        values[item][user % 2].append(value)
-    expected = [np.mean(values[item][0]) - np.mean(values[item][1]) for item in (1, 0)]
-    assert drawn(section, 1).tolist() == pytest.approx(expected)
-    labels = [label.get_text() for label in section.figure.axes[1].get_yticklabels()]
-    assert labels == ["B (1951)", "A (1950)"]
 
 
 def test_the_command_writes_a_page_that_needs_no_other_file(tiny_root, tmp_path, capsys):

@@ -28,7 +28,6 @@ SHOP = (
     "bob,007,2,2024-01-01",
 )
 COLUMNS = {"user": "customer", "item": "isbn", "rating": "stars", "timestamp": "bought"}
-TITLES = ("isbn,title,year", '12,"Emma, revised",1815', "007,Ulysses,1922", "99,Unsold,1999")
 
 
 def write(path: Path, lines: tuple[str, ...], newline: str = "\n", encoding: str = "utf-8") -> Path:
@@ -77,13 +76,6 @@ def test_titles_are_found_by_their_header(shop: Path, lines, column: str | None)
     titles = write(shop.parent / "titles.csv", lines)
     ratings = read_interactions(shop, **COLUMNS, titles=titles, title_column=column)
     assert ratings.titles == ("Ulysses", "Emma", "x 9")
-
-
-def test_titles_fall_back_to_the_id(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    titles = write(shop.parent / "titles.csv", TITLES)
-    ratings = read_interactions(shop, **COLUMNS, titles=titles)
-    assert ratings.titles == ("Ulysses", "Emma, revised", "x 9")
-    assert "no title for 1 of 3 items" in capsys.readouterr().err
 
 
 def test_integers_are_integers_and_sorted_as_such(tmp_path: Path) -> None:
@@ -213,13 +205,6 @@ def test_counts_are_added_up_and_rewarded_by_their_logarithm(tmp_path: Path) -> 
     assert often.positive.tolist() == [False, True, True]
 
 
-def test_events_are_counted(tmp_path: Path) -> None:
-    path = write(tmp_path / "clicks.csv", ("user,item", "a,x", "a,y", "b,x", "a,x", "a,x"))
-    ratings = read_interactions(path, feedback="events")
-    assert [row[:2] for row in rows(ratings)] == [("a", "y"), ("a", "x"), ("b", "x")]
-    assert ratings.values.tolist() == pytest.approx([0.5, 1.0, 0.5])  # log 2 / log 4
-
-
 def test_ratings_that_are_all_equal_are_events(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -338,17 +323,3 @@ def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> N
     write(shop, (*SHOP, "zoe,7", *SHOP[1:], 'bob,"1",x', *SHOP[1:]))
     with pytest.raises(DataError, match=r"shop.csv:7: not 4 fields .* 'zoe,7' \(2 rows\)"):
         read_interactions(shop, **COLUMNS)
-
-
-def test_typed_parquet_columns(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pyarrow")
-    plain = read_interactions(shop, **COLUMNS).fingerprint()
-    frame = pd.read_csv(shop, dtype={"isbn": str}, parse_dates=["bought"])
-    frame["customer"] = frame["customer"].astype("category")
-    frame["stars"] = frame["stars"].astype(np.float32)
-    frame.to_parquet(shop)
-    monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
-    assert read_interactions(shop, **COLUMNS).fingerprint() == plain
-    numbers = pd.DataFrame({"user": [2, 1, 2], "item": [5, 5, 6], "rating": [1, 2, 3]})
-    numbers.to_parquet(shop)
-    assert read_interactions(shop).user_ids.tolist() == [1, 2]

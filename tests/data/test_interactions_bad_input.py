@@ -1,10 +1,7 @@
 """Files that cannot be meant: one message with file, line, value and what to do."""
 
 import gzip
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -66,12 +63,6 @@ def test_a_missing_id_is_nobody(tmp_path: Path, word: str, column: str) -> None:
     assert message.endswith("leave them out with --csv.skip-bad")
 
 
-def test_minus_1_among_negative_ids_or_text_is_an_id(tmp_path: Path) -> None:
-    for other in ("-2", "x"):
-        path = write(tmp_path / "x.csv", (*GOOD, f"1,{other},4,5", "1,-1,4,6"))
-        assert "-1" in read_interactions(path).item_ids.astype(str)
-
-
 def test_all_kinds_of_faults_are_counted_in_one_message(tmp_path: Path) -> None:
     rows = ("ann,tea,3", "ann,milk,-2", ",tea,1", "bob,tea,x", "bob,,1", "bob,milk,-7", "bob,tea")
     path = write(tmp_path / "x.csv", rows, header="customer,item,quantity")
@@ -94,18 +85,6 @@ def test_lines_are_counted_over_line_breaks_in_fields(tmp_path: Path) -> None:
     assert_refused(path, r"x.csv:6: rating must be a number, value 'x' \(2 rows\)")
 
 
-def test_advice_for_json_works(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    rows = [{"user": "007", "item": n, "rating": n % 5 + 1} for n in range(6)]
-    rows += [{**row, "user": "008"} for row in rows]
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    with pytest.raises(DataError, match="is JSON, not a table; convert it: python -c") as caught:
-        read_interactions(path)
-    code = str(caught.value).split('python -c "')[1].removesuffix('"')
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert read_interactions(tmp_path / "x.jsonl.csv").user_ids.tolist() == ["007", "008"]
-
-
 def test_two_columns_are_events(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", ("1,1", "1,2", "2,1"), header="user,item")
     assert_refused(path, "'rating': no such column; .*add --csv.feedback events; there are 'user'")
@@ -118,6 +97,7 @@ BAD_FILES = {
     "only a header": (b"user,item,rating\n", "no rows; at least two users"),
     "one user": (b"user,item,rating\n1,1,1\n1,2,2\n", "ratings of 1 user only"),
     "one rating each": (b"user,item,rating\n1,1,1\n2,2,2\n", "no user has two ratings"),
+    "JSON": (b'{"user": 1, "item": 2}', "is JSON, not a table; convert it to CSV"),
     "no delimiter": (b"user item rating\n1 1 1\n", ":1: no tab, comma, .* --csv.delimiter"),
     "open quote": (b'user,item,rating\n1,"1,1\n1,2,2\n', ":2: unexpected end of data"),
     "utf-16": ("user,item,rating\n1,1,1\n".encode("utf-16"), ":1: NUL byte"),
@@ -202,14 +182,6 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     assert_refused(tmp_path, r"cannot be read \(Is a directory\)")
 
 
-def test_a_pipe_instead_of_a_file_does_not_block(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "x.csv")
-    assert_refused(tmp_path / "x.csv", "is a pipe or device; give a file")
-    titles = "is a pipe or device"
-    with pytest.raises(DataError, match=titles):
-        read_interactions(write(tmp_path / "y.csv", GOOD), titles=tmp_path / "x.csv")
-
-
 def test_parquet_rows_are_named(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"user": [1, 1, 2], "item": [1, 2, None], "rating": [1.0, None, 3.0]})
@@ -217,3 +189,8 @@ def test_parquet_rows_are_named(tmp_path: Path) -> None:
     assert_refused(tmp_path / "x.parquet", r"row 2: rating must .* row 3: item id is missing")
     frame.fillna({"item": 7}).to_parquet(tmp_path / "x.parquet")
     assert_refused(tmp_path / "x.parquet", r"x.parquet, row 2: rating must be a number, value ''")
+
+
+def test_a_pipe_instead_of_a_file_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    assert_refused(tmp_path / "x.csv", "is a pipe or device; give a file")

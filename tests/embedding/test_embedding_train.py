@@ -1,8 +1,5 @@
 """`embedding.fit` and `python -m embedding.train`."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,18 +13,6 @@ from embedding.table import EmbeddingTable
 def test_fit_dispatches(random_ratings, kind):
     table = embedding.fit(EmbeddingConfig(kind=kind, dim=6), random_ratings(), 0)
     assert (table.kind, table.k, table.n_items) == (kind, 6, 20)
-
-
-def test_random_vectors_repeat_and_have_unit_length():
-    ratings = train.load_dataset("synthetic", seed=1)
-    tables = [embedding.random_table(ratings, 50, seed) for seed in (1, 1, 2)]
-    assert tables[0].items.tobytes() == tables[1].items.tobytes() != tables[2].items.tobytes()
-    assert np.square(tables[0].items).sum(axis=1).mean() == pytest.approx(1, abs=0.05)
-
-
-def test_tensorflow_stays_out_of_the_numpy_kinds():
-    code = "import embedding, embedding.train, sys; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_order_probability_counts_pairs():

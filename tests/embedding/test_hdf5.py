@@ -94,11 +94,3 @@ REFUSED: dict[str, tuple[Fill, str]] = {
 def test_what_files_of_weights_do_not_hold_is_refused(tmp_path, fill: Fill, message: str) -> None:
     with pytest.raises(HDF5Error, match=message):
         read_hdf5(written(tmp_path / "a.h5", fill))
-
-
-def test_every_shorter_file_is_refused(tmp_path: Path) -> None:
-    content = written(tmp_path / "a.h5", weights).read_bytes()
-    for size in range(0, len(content), 397):
-        (tmp_path / "a.h5").write_bytes(content[:size])
-        with pytest.raises(HDF5Error):
-            read_hdf5(tmp_path / "a.h5")
