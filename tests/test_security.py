@@ -13,7 +13,7 @@ from test_imports import ROOT, imports, sources
 from weight_files import ACTOR_SHAPES, actor, arrays, own_actor
 
 from embedding.table import EmbeddingError, EmbeddingTable
-from recommender.saved_run import WeightsError, load_weights
+from recommender.weights import WeightsError, load_weights
 
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp"}
 MAY_NETWORK = {

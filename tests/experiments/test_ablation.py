@@ -97,17 +97,6 @@ def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
     assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
 
 
-def test_rows_by_name_are_only_printed(arguments, trained, capsys):
-    ablation.main(replace(arguments, study=(), rows=("no noise",), seeds=1))
-    assert trained == [(BASE, 0), ("no noise", 0)]
-    assert "| no noise | 0.2500: +0.0000 |" in capsys.readouterr().out
-    assert not list(arguments.output_root.glob("*.png"))
-    with pytest.raises(SystemExit, match="'slow' is unknown; choose from: the preset; "):
-        ablation.main(AblationArguments(rows=("slow",)))
-    with pytest.raises(SystemExit, match="give one of them"):
-        ablation.main(replace(arguments, rows=("no noise",)))
-
-
 def cells(*values):
     return [ablation.Cell(dict.fromkeys(ablation.KEYS, value), []) for value in values]
 
