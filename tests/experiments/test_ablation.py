@@ -13,7 +13,7 @@ from data.splits import split_users
 from evaluation.intervals import over_seeds
 from experiments import ablation
 from experiments.ablation import AblationArguments
-from experiments.ablation_rows import BASE, ROWS
+from experiments.ablation_rows import BASE
 from training import loop, tasks
 from training.monitor import Diverged
 
@@ -75,19 +75,6 @@ def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(argum
     for content in ({"precision@5": 0.4}, {"config": {"replay": {"kind": other}}}):
         path.write_text(json.dumps(content))
         assert ablation.read_cell(UNIFORM, 1, arguments) is None
-
-
-def test_no_two_cells_share_a_file():
-    options = [
-        AblationArguments(),
-        AblationArguments(preset="paper"),
-        AblationArguments(steps=10),
-        AblationArguments(dataset="x"),
-    ]
-    files = {
-        ablation.cell_file(row, seed, one) for one in options for row in ROWS for seed in (0, 1)
-    }
-    assert len(files) == len(options) * len(ROWS) * 2
 
 
 def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
