@@ -2,7 +2,6 @@
 
     python -m experiments.ablation --study replay
     python -m experiments.ablation --preset paper --dataset ml-100k
-    python -m experiments.ablation --rows "discount 0" "no noise" --seeds 1
 
 Every cell (row, seed) trains at a third of the default's steps on four fifths of the training users and
 is measured on the held-out fifth; test users are cut off before anything else happens. Finished cells
@@ -31,7 +30,7 @@ from data.observation import FloatArray
 from evaluation.intervals import over_seeds
 from evaluation.plots import CurveRow, save, strategies
 from evaluation.report import markdown_table
-from experiments.ablation_rows import BASE, ROWS, SLOW, STUDIES, Study, changed, row_config, rows_of
+from experiments.ablation_rows import BASE, SLOW, STUDIES, Study, changed, row_config, rows_of
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
 MEASURED = {"loop.validation_share": 0.2, "loop.evaluations": 5, "loop.checkpoints": 0}
@@ -43,8 +42,6 @@ class AblationArguments:
 
     study: tuple[Study, ...] = ()
     """Comparisons to make. Default: all but `updates`, whose rows have many times the updates."""
-    rows: tuple[str, ...] = ()
-    """Instead of a study, any rows, by name; their table is only printed."""
     dataset: Literal["ml-1m", "ml-100k", "synthetic"] = "ml-1m"
     """Data set, as train.py takes it."""
     data_root: str | None = None
@@ -71,11 +68,9 @@ class Cell:
 
 
 def main(arguments: AblationArguments) -> None:
-    """One cell, or chosen rows, or study after study."""
+    """One cell, or study after study."""
     if arguments.cell is not None:
         train_cell(*arguments.cell, arguments)
-    elif arguments.rows:
-        print(as_markdown(finished(chosen_rows(arguments), arguments)))
     else:
         for study in arguments.study or [name for name in STUDIES if name not in SLOW]:
             compare(study, arguments)
@@ -90,16 +85,6 @@ def compare(study: Study, arguments: AblationArguments) -> None:
     curves = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
     name = f"{arguments.dataset}-{arguments.preset}-{study}.png"
     save(strategies(curves, highlight=BASE), arguments.output_root / name)
-
-
-def chosen_rows(arguments: AblationArguments) -> tuple[str, ...]:
-    """The preset and the rows asked for; SystemExit where that cannot be."""
-    if arguments.study:
-        raise SystemExit("--study and --rows are both given: give one of them")
-    for row in arguments.rows:
-        if row not in ROWS:
-            raise SystemExit(f"row {row!r} is unknown; choose from: {'; '.join(ROWS)}")
-    return tuple(dict.fromkeys((BASE, *arguments.rows)))
 
 
 def finished(rows: Sequence[str], arguments: AblationArguments) -> dict[str, list[Cell]]:

@@ -69,7 +69,9 @@ class LeaderboardArguments:
 def main(arguments: LeaderboardArguments) -> None:
     """The curves alone; or every data set: train what is missing, then one table after another."""
     if arguments.curves:
-        draw_curves(arguments.curves, arguments.output_root / "curves.png")
+        picture = arguments.output_root / "curves.png"
+        save(strategies([read_curve(run) for run in arguments.curves]), picture)
+        print(picture)
         return
     for dataset in arguments.datasets:
         for name in arguments.tables:
@@ -115,13 +117,18 @@ def run_group(dataset: str, protocol: Protocol, preset: Preset) -> str:
 
 def train_missing(root: Path, name: str, options: Sequence[str], data_root: str | None) -> Path:
     """The folder of a run, trained in a process of its own unless it is finished; goes on where it
-    stopped. SystemExit for one that `check_settings` refuses."""
+    stopped. SystemExit for one whose settings are not what the options mean today."""
     folder = root / name
     command = [sys.executable, "train.py", *options, "--run-name", name]
     command += ["--output-root", str(root)]
     begun = (folder / "config.json").exists()
-    if begun:
-        check_settings(folder, command[2:])
+    if begun:  # defaults may have changed since
+        saved = settings.load(folder / "config.json")
+        if changed := contradictions(parse(command[2:]), saved):
+            raise SystemExit(
+                f"{folder}: trained with other settings, {', '.join(changed)}; remove it, or choose "
+                "another --output-root"
+            )
     if (folder / "metrics.json").exists():
         return folder
     if data_root is not None:
@@ -131,16 +138,6 @@ def train_missing(root: Path, name: str, options: Sequence[str], data_root: str 
     print(" ".join(command[1:]), flush=True)
     subprocess.run(command, check=True)
     return folder
-
-
-def check_settings(folder: Path, flags: Sequence[str]) -> None:
-    """SystemExit if a run's settings are not what the flags mean today: defaults may have changed."""
-    changed = contradictions(parse(flags), settings.load(folder / "config.json"))
-    if changed:
-        raise SystemExit(
-            f"{folder}: trained with other settings, {', '.join(changed)}; remove it, or choose "
-            "another --output-root"
-        )
 
 
 def finished(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> tuple[str, ...]:
@@ -178,25 +175,20 @@ def for_docs(report: Report) -> Report:
 
 def stability(arguments: LeaderboardArguments, dataset: str) -> str:
     """How much the seeds of the first preset differ: a table; their curves go to a plot."""
-    trained = [finished_seed(arguments, dataset, seed) for seed in range(arguments.seeds)]
-    runs = [run for run in trained if run is not None]
+    runs = []
+    for seed in range(arguments.seeds):
+        try:
+            runs.append(train(arguments, dataset, "catalog", arguments.presets[0], seed))
+        except subprocess.CalledProcessError as error:
+            if error.returncode != DIVERGED:
+                raise
+            print(f"seed {seed} did not finish", file=sys.stderr)
     if len(runs) < 2:
         raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")
     curves = [read_curve(f"{dataset}={run}") for run in runs]
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
         save(strategies(curves, highlight=dataset), folder / f"stability-{dataset}.png")
-    return stability_table(runs, [curve for _, curve in curves], len(trained) - len(runs))
-
-
-def finished_seed(arguments: LeaderboardArguments, dataset: str, seed: int) -> Path | None:
-    """The run of a seed, trained if it is not finished; None where train.py stopped itself."""
-    try:
-        return train(arguments, dataset, "catalog", arguments.presets[0], seed)
-    except subprocess.CalledProcessError as error:
-        if error.returncode != DIVERGED:
-            raise
-        print(f"seed {seed} did not finish", file=sys.stderr)
-        return None
+    return stability_table(runs, [curve for _, curve in curves], arguments.seeds - len(runs))
 
 
 def stability_table(
@@ -215,8 +207,10 @@ def stability_table(
         ["largest \\|Q\\|, median of the last quarter, highest of all seeds", f"{at_end:.2f}"],
         ["largest \\|Q\\| in any iteration of the last quarter", f"{highest:.2f}"],
     ]
+    results = [json.loads((run / "metrics.json").read_text("utf-8"))["results"] for run in runs]
     for protocol, key in STABLE:
-        values = np.array([test_mean(run, protocol, key) for run in runs])
+        means = [found[protocol]["policies"]["drr"][key]["mean"] for found in results]
+        values = np.array(means, float)
         spread = f"{values.mean():.4f}, {values.std(ddof=1):.4f}, {values.min():.4f}"
         rows.append([f"{key}: mean, standard deviation, lowest", spread])
     return markdown_table([["", ""], *rows])
@@ -233,18 +227,6 @@ def has_diverged(curve: Sequence[CurveRow], discount: float) -> bool:
     except monitor.Diverged:
         return True
     return False
-
-
-def test_mean(run: Path, protocol: str, key: str) -> float:
-    """A result of the run on the test users, from its metrics.json."""
-    results = json.loads((run / "metrics.json").read_text("utf-8"))["results"]
-    return float(results[protocol]["policies"]["drr"][key]["mean"])
-
-
-def draw_curves(runs: Sequence[str], picture: Path) -> None:
-    """The learning curves of several runs over one another."""
-    save(strategies([read_curve(run) for run in runs]), picture)
-    print(picture)
 
 
 def read_curve(run: str) -> tuple[str, list[CurveRow]]:

@@ -155,13 +155,8 @@ def main(arguments: PaperArguments) -> None:
             save(draw(report), folder / "paper-figure-7.png")
 
 
-def show(arguments: PaperArguments, name: str, table: str) -> None:
-    """Print a table, and put it between its markers if asked to."""
-    print(table)
-    write(arguments, name, table)
-
-
 def write(arguments: PaperArguments, name: str, table: str) -> None:
+    """Put a table between its markers if asked to."""
     if arguments.write_docs:
         write_table("paper.md", name, table)
 
@@ -184,7 +179,9 @@ def saturation(arguments: PaperArguments) -> None:
         for name, (state, changes) in cells.items()
     }
     ratings = load_dataset("ml-100k", arguments.data_root)
-    show(arguments, "saturation", paper_readings.saturation(ratings, runs))
+    text = paper_readings.saturation(ratings, runs)
+    print(text)
+    write(arguments, "saturation", text)
 
 
 def splits(arguments: PaperArguments) -> None:
@@ -193,7 +190,8 @@ def splits(arguments: PaperArguments) -> None:
         if table.dataset in arguments.datasets:
             ratings = load_dataset(table.dataset, arguments.data_root)
             text = paper_readings.readings(ratings, table.paper, seed=0)
-            show(arguments, f"splits {table.dataset}", text)
+            print(text)
+            write(arguments, f"splits {table.dataset}", text)
 
 
 STUDIES: dict[PaperStudy, Callable[[PaperArguments], None]] = {
@@ -275,13 +273,15 @@ def as_markdown(report: Report, table: PaperTable, keys: Sequence[str]) -> str:
         for place, key in enumerate(keys):
             cells.append(report.markdown_cell(rows[name], key))
             if place < printed:
-                cells.append(beside(rows[name].users[key].mean, table.paper.get(name), place))
+                cells.append(
+                    papers_number(rows[name].users[key].mean, table.paper.get(name), place)
+                )
         lines.append(cells)
     title = f"{report.dataset}, {report.protocol}, {report.n_users:,} users; mean [95% interval]"
     return f"{title}\n\n{markdown_table(lines)}"
 
 
-def beside(ours: float, paper: Sequence[float] | None, place: int) -> str:
+def papers_number(ours: float, paper: Sequence[float] | None, place: int) -> str:
     """The paper's number and the difference to it, where it has one."""
     if paper is None:
         return ""

@@ -1,13 +1,11 @@
 """Restart and run all: evaluation.ipynb on a tiny run, in a kernel of its own."""
 
-import io
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from PIL import Image
 
 from experiments import notebook as helpers
 
@@ -78,25 +76,9 @@ def test_a_missing_run_names_the_variable_that_chooses_it(monkeypatch):
 
 
 def test_more_baselines_are_those_of_the_protocol(monkeypatch, tiny_data, tmp_path):
-    from evaluation.protocols.new_users import Catalog
+    from evaluation.protocols.new_users import CatalogProtocol
 
     monkeypatch.setattr(helpers, "CACHE", tmp_path)
     monkeypatch.setenv("DRR_POLICIES", "linucb, popularity-mean")
-    found = helpers.fitted(Catalog(tiny_data), "random", "popularity")
+    found = helpers.fitted(CatalogProtocol(tiny_data), "random", "popularity")
     assert [policy.name for policy in found] == ["random", "popularity", "popularity-mean"]
-
-
-def test_a_picture_keeps_the_colours_of_the_lines():
-    from evaluation.plots import CYCLE, new_figure
-
-    figure, (axes,) = new_figure(1, 1, (4, 3))
-    for colour in CYCLE:
-        axes.plot([0, 1], [0, CYCLE.index(colour)], color=colour, lw=4)
-    shown = Image.open(io.BytesIO(helpers.picture(figure, "lines").data)).convert("RGB")
-    pixels = {pixel for _, pixel in shown.getcolors(1 << 20)}
-    for colour in CYCLE:
-        wanted = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
-        distances = [
-            max(abs(a - b) for a, b in zip(wanted, pixel, strict=True)) for pixel in pixels
-        ]
-        assert min(distances) < 12, colour

@@ -5,7 +5,6 @@ paper's `rerank` and `simulator`: everybody's last ratings are.
 """
 
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,34 +32,12 @@ CUTS = (0.5, 0.6, 0.7, 0.8)
 MOST_HELD_OUT = 2_000  # enough for a learning curve, and all that a large data set has time for
 
 
-class Task(Protocol):
-    """What the training loop asks of a task."""
-
-    visible: Ratings  # what may be fitted on
-    summary: str  # one line for people
-    catalogue: Ratings  # items, and the demographics of the environment's users
-    environment: VectorOfflineEnv
-    users: NDArray[np.int32]  # the environment's, whose episodes are played
-
-    def prepare(self, table: EmbeddingTable) -> None:
-        """Give the environment its users' vectors, if the state needs them."""
-        ...
-
-    def begin(self, rng: np.random.Generator, count: int) -> Observation:
-        """First states of `count` episodes."""
-        ...
-
-    def validation(self) -> list[EvaluationProtocol]:
-        """The learning curve's protocols, over held-out training data."""
-        ...
-
-    def test(self, name: str) -> EvaluationProtocol:
-        """The protocol over its test part."""
-        ...
-
-
 class NewUserTask:
-    """`catalog` and `session`: episodes with four fifths of the users, less those of validation."""
+    """`catalog` and `session`: episodes with four fifths of the users, less those of validation.
+
+    Of every task, `visible` is what may be fitted on, `catalogue` has items and the demographics of
+    the environment's users, `users` [U] are those whose episodes are played.
+    """
 
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
         self._config, self._ratings = config, ratings
@@ -81,17 +58,17 @@ class NewUserTask:
         )
 
     def prepare(self, table: EmbeddingTable) -> None:
-        """New users have no vectors."""
+        """Give the environment its users' vectors, if the state needs them: new users have none."""
 
     def begin(self, rng: np.random.Generator, count: int) -> Observation:
-        """See Task."""
+        """First states of `count` episodes."""
         env = self._config.env
         known = min(env.window, self._config.known)  # as the protocols begin: the rest has room
         users, starts = draw_starts(rng, self.visible, self.users, known, env.random_start, count)
         return self.environment.reset(users, starts)
 
     def validation(self) -> list[EvaluationProtocol]:
-        """See Task."""
+        """The learning curve's protocols, over held-out training data."""
         users, known = (self._fit_users, self.validation_users), self._config.known
         return [
             NEW_USER_PROTOCOLS[name](self._ratings, *users, window=known)
@@ -99,7 +76,7 @@ class NewUserTask:
         ]
 
     def test(self, name: str) -> EvaluationProtocol:
-        """See Task."""
+        """The protocol over its test part."""
         return NEW_USER_PROTOCOLS[name](self._ratings, window=self._config.known)
 
 
@@ -156,14 +133,14 @@ class KnownUserTask:
         )
 
     def prepare(self, table: EmbeddingTable) -> None:
-        """See Task."""
+        """See NewUserTask."""
         if self._config.agent.user_vector == "pretrained":
             known = self._known
             vectors = table.fold_in_rows(known.offsets, known.items, known.values)
             self.environment.set_profiles(vectors)
 
     def begin(self, rng: np.random.Generator, count: int) -> Observation:
-        """See Task; the window holds the latest positives."""
+        """See NewUserTask; the window holds the latest positives."""
         chosen = self.users[rng.integers(len(self.users), size=count)]
         known = observation_of(
             self._known,
@@ -174,11 +151,11 @@ class KnownUserTask:
         return self.environment.begin(chosen, known.window_items, known.window_ratings)
 
     def validation(self) -> list[EvaluationProtocol]:
-        """See Task."""
+        """See NewUserTask."""
         return [self._protocol(self._train, self.validation_users)]
 
     def test(self, name: str) -> EvaluationProtocol:
-        """See Task."""
+        """See NewUserTask."""
         return self._protocol(self._ratings, None)
 
     def _protocol(self, ratings: Ratings, users: NDArray[np.int32] | None) -> EvaluationProtocol:
@@ -188,7 +165,7 @@ class KnownUserTask:
         return SimulatorProtocol(ratings, RatingModel(ratings), users, window=window)
 
 
-def make_task(config: Config, ratings: Ratings, seed: int) -> Task:
+def make_task(config: Config, ratings: Ratings, seed: int) -> NewUserTask | KnownUserTask:
     """The task of the settings' protocols; `seed` draws the validation users."""
     if config.new_users:
         return NewUserTask(config, ratings, seed)

@@ -13,7 +13,7 @@ from data.splits import split_users
 from evaluation.intervals import over_seeds
 from experiments import ablation
 from experiments.ablation import AblationArguments
-from experiments.ablation_rows import BASE, ROWS
+from experiments.ablation_rows import BASE
 from training import loop, tasks
 from training.monitor import Diverged
 
@@ -77,35 +77,11 @@ def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(argum
         assert ablation.read_cell(UNIFORM, 1, arguments) is None
 
 
-def test_no_two_cells_share_a_file():
-    options = [
-        AblationArguments(),
-        AblationArguments(preset="paper"),
-        AblationArguments(steps=10),
-        AblationArguments(dataset="x"),
-    ]
-    files = {
-        ablation.cell_file(row, seed, one) for one in options for row in ROWS for seed in (0, 1)
-    }
-    assert len(files) == len(options) * len(ROWS) * 2
-
-
 def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
     made = []
     monkeypatch.setattr(ablation, "compare", lambda study, _: made.append(study))
     ablation.main(AblationArguments())
     assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
-
-
-def test_rows_by_name_are_only_printed(arguments, trained, capsys):
-    ablation.main(replace(arguments, study=(), rows=("no noise",), seeds=1))
-    assert trained == [(BASE, 0), ("no noise", 0)]
-    assert "| no noise | 0.2500: +0.0000 |" in capsys.readouterr().out
-    assert not list(arguments.output_root.glob("*.png"))
-    with pytest.raises(SystemExit, match="'slow' is unknown; choose from: the preset; "):
-        ablation.main(AblationArguments(rows=("slow",)))
-    with pytest.raises(SystemExit, match="give one of them"):
-        ablation.main(replace(arguments, rows=("no noise",)))
 
 
 def cells(*values):

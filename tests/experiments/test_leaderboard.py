@@ -44,13 +44,6 @@ def test_new_users_share_a_run_and_known_users_have_their_own(arguments, command
     assert own.endswith("--protocol rerank --run-name ml-1m-rerank-best-seed3")
 
 
-def test_a_small_data_set_has_its_own_number_of_steps(arguments, commands):
-    for protocol, preset in (("session", "best"), ("session", "paper"), ("rerank", "best")):
-        leaderboard.train(arguments, "ml-100k", protocol, preset, 0)
-    steps = f"--steps {leaderboard.STEPS['ml-100k']}"
-    assert [steps in options(command) for command in commands] == [True, False, False]
-
-
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_run_of_an_earlier_default_is_neither_taken_nor_gone_on_with(
     arguments, commands, finished
@@ -99,7 +92,11 @@ def test_the_docs_have_the_best_rows_and_those_that_are_always_shown():
     assert shown == [*"abcde", "drr", "popularity", "oracle (bound)"]
 
 
-def write_run(root, seed, precision, q_max=(30.0, 6.0, 2.0, 1.0, 1.5, 1.0, 1.2, 1.4)):
+HEALTHY = (30.0, 6.0, 2.0, 1.0, 1.5, 1.0, 1.2, 1.4)
+STOPPED_TODAY = (30, 2, 1, 1, 1, 11 * BOUND, 1, 1)
+
+
+def write_run(root, seed, precision, q_max=HEALTHY):
     """A finished run of eight iterations."""
     folder = root / f"ml-1m-best-seed{seed}"
     folder.mkdir(parents=True)
@@ -161,42 +158,20 @@ def test_the_docs_are_written_when_asked_for(arguments, tmp_path, monkeypatch):
         markers.write_table("results.md", "ml-100k stability", "new")
 
 
-def test_a_run_that_would_be_stopped_today_has_diverged(arguments, commands):
-    for seed in range(2):
-        write_run(arguments.output_root, seed, 0.5)
-    write_run(arguments.output_root, 2, 0.5, q_max=(30, 2, 1, 1, 1, 11 * BOUND, 1, 1))
-    assert cells(leaderboard.stability(arguments, "ml-1m"))["diverged"] == "1"
-
-
-def test_missing_seeds_are_trained_and_those_that_stop_are_counted(arguments, monkeypatch, capsys):
+def test_seeds_that_stopped_or_would_be_stopped_today_have_diverged(arguments, monkeypatch, capsys):
     trained = []
 
     def train(_, dataset, protocol, preset, seed):
         trained.append((dataset, protocol, preset, seed))
         if seed == 1:
             raise subprocess.CalledProcessError(1, "train.py")
-        return write_run(arguments.output_root, seed, 0.5)
+        return write_run(arguments.output_root, seed, 0.5, STOPPED_TODAY if seed else HEALTHY)
 
     monkeypatch.setattr(leaderboard, "train", train)
     found = cells(leaderboard.stability(arguments, "ml-1m"))
     assert trained == [("ml-1m", "catalog", "best", seed) for seed in range(3)]
-    assert (found["seeds"], found["diverged"]) == ("3", "1")
+    assert (found["seeds"], found["diverged"]) == ("3", "2")
     assert "seed 1 did not finish" in capsys.readouterr().err
-
-
-def test_what_is_no_divergence_ends_the_command(arguments, monkeypatch):
-    def train(*_):
-        raise subprocess.CalledProcessError(130, "train.py")
-
-    monkeypatch.setattr(leaderboard, "train", train)
-    with pytest.raises(subprocess.CalledProcessError):
-        leaderboard.main(arguments)
-
-
-def test_one_run_has_no_spread(arguments, commands):
-    write_run(arguments.output_root, 0, 0.5)
-    with pytest.raises(SystemExit, match="1 finished run"):
-        leaderboard.main(replace(arguments, seeds=1))
 
 
 def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, tmp_path, capsys):
@@ -216,8 +191,6 @@ def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, 
     ("content", "message"),
     [
         (None, "no such file; give the folder of a finished run"),
-        ("{", "no learning curve in it"),
-        ('{"curve": [1]}', "no learning curve in it"),
         ('{"curve": [{"step": "x"}]}', "no learning curve in it"),
     ],
 )

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import evaluate
-from data.splits import split_by_time
 from evaluation.intervals import Estimate, SeedEstimate
 from evaluation.report import Report, Row
 from experiments import leaderboard, markers, paper, paper_readings
@@ -88,13 +87,6 @@ def test_a_table_trains_every_state_and_seed_once(trained, asked, page):
     assert len(asked[-1].weights) == 12 and asked[-1].agent_mode == "frozen"
 
 
-def test_an_unfinished_run_goes_on(trained, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_text('{"seed": 1}')
-    leaderboard.train_missing(tmp_path, "run", ["--seed", "1"], "data-root")
-    assert trained[0][-1] == "--resume" and value(trained[0], "--data-root") == "data-root"
-
-
 def test_the_tables_stand_between_their_markers_beside_the_papers_numbers(
     trained, asked, page, capsys
 ):
@@ -156,11 +148,6 @@ def test_variants_change_one_setting_each_and_share_the_cell_of_table_2(trained,
     assert len(trained) == len(paper.VARIANTS) + 3
 
 
-def test_without_a_choice_there_is_nothing_to_do(page):
-    with pytest.raises(SystemExit, match="give --table 2, 4 or 6, --figure 7 or --study NAME"):
-        paper.main(arguments(page))
-
-
 def test_a_log_in_random_order_holds_the_same_ratings_user_by_user(tiny):
     mixed = paper_readings.with_random_order(tiny, np.random.default_rng(0))
     for user in range(tiny.n_users):
@@ -169,13 +156,6 @@ def test_a_log_in_random_order_holds_the_same_ratings_user_by_user(tiny):
         after = sorted(zip(mixed.items[row].tolist(), mixed.values[row].tolist(), strict=True))
         assert before == after
     assert (mixed.items != tiny.items).mean() > 0.5
-
-
-def test_users_are_chosen_by_their_hidden_ratings(tiny):
-    hidden = split_by_time(tiny)[1].lengths
-    assert paper_readings.with_hidden(tiny, 5).tolist() == np.flatnonzero(hidden >= 5).tolist()
-    assert 0 < len(paper_readings.with_hidden(tiny, 5)) < tiny.n_users
-    assert len(paper_readings.with_hidden(tiny, 0)) == (tiny.lengths > 0).sum()
 
 
 def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
@@ -194,15 +174,15 @@ def test_overlap_is_the_mean_over_all_pairs_of_lists():
     assert paper_readings.overlap(lists[[0, 3]], n_items=10) == 1
 
 
-def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not(monkeypatch):
+def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not():
     agent = SimpleNamespace(table=SimpleNamespace(items=np.eye(20)[:, :4]))
-    states = SimpleNamespace(n_items=20)
-    corner = np.array([[1.0, -1, 1, 0.9995]] * 2)
-    moving = np.array([[0.5, 0, 1, 0], [-0.5, 0, 1, 0]])
-    monkeypatch.setattr(paper_readings, "first_actions", lambda *_: corner)
-    assert paper_readings.alikeness(agent, states) == (1.0, 0.0, 1.0)
-    monkeypatch.setattr(paper_readings, "first_actions", lambda *_: moving)
-    saturated, spread, _ = paper_readings.alikeness(agent, states)
+
+    def alikeness(actions):
+        policy = SimpleNamespace(agent=agent, actions=lambda _: np.array(actions))
+        return paper_readings.alikeness(policy, None)
+
+    assert alikeness([[1.0, -1, 1, 0.9995]] * 2) == (1.0, 0.0, 1.0)
+    saturated, spread, _ = alikeness([[0.5, 0, 1, 0], [-0.5, 0, 1, 0]])
     assert (saturated, spread) == (0.25, 0.125)
 
 

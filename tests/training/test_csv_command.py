@@ -104,7 +104,7 @@ BAD: dict[str, tuple[Flags, str]] = {
     "delimiter": (("--dataset", "csv", "--csv.delimiter", ";"), "semicolon"),
     "scale": (
         (*flags(Path("BOOKS")), "--csv.scale", "1", "4"),
-        "rating is outside 1 to 4, value 5",
+        "rating is outside the scale of 1 to 4 (--csv.scale)",
     ),
 }
 

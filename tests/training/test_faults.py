@@ -11,7 +11,7 @@ import pytest
 
 from data.files import leftovers
 from embedding.table import EmbeddingTable
-from recommender.saved_run import save_weights
+from recommender.weights import save_weights
 from training.checkpoint import CheckpointError
 from training.loop import Training
 from training.monitor import Progress

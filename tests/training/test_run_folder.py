@@ -20,7 +20,6 @@ from training.run_folder import (
     RunFolderError,
     contradictions,
     git_commit,
-    origin_of,
     read_origin,
     record_origin,
 )
@@ -175,16 +174,6 @@ def test_what_changes_is_said_every_time_and_recorded_once(folder):
     assert record_origin(folder, other) == record_origin(folder, other) == words
     assert record_origin(folder, FACTS) == []  # equal: back to where it began, but what was, was
     assert read_origin(folder) == {"facts": FACTS, "changed": words}
-
-
-def test_the_facts_tell_data_and_settings_apart(folder, tiny_data):
-    found = origin_of(folder, tiny_data)
-    assert {"python", "tensorflow", "keras", "numpy", "git_commit"} <= found.keys()
-    fewer = tiny_data.keep(np.arange(tiny_data.n_ratings) > 0)
-    folder.config_file.write_text(folder.config_file.read_text() + " ")
-    again = origin_of(folder, fewer)
-    changed = {name for name in found if found[name] != again[name]}
-    assert changed == {"data", "settings"}
 
 
 def test_only_code_makes_a_checkout_dirty(tmp_path, monkeypatch):
