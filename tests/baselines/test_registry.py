@@ -135,12 +135,6 @@ def test_an_adaptive_form_is_the_same_policy_asked_again(ratings, answered):
     np.testing.assert_array_equal(static.scores(answered, None), adaptive.scores(answered, None))
 
 
-def test_catalog_has_no_adaptive_forms_and_bandits_live_in_the_simulator():
-    assert not [name for name in registry.names("catalog") if name.endswith("-adaptive")]
-    assert "linucb" not in registry.names("rerank")
-    assert {"linucb", "hlinucb"} <= set(registry.names("simulator"))
-
-
 def test_what_is_tuned_exists():
     for name, chosen in TUNED.items():
         assert set(chosen) <= set(registry.PROTOCOLS)

@@ -171,23 +171,6 @@ def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
     assert f"--weights 'seeds={again}': the folder is given twice" in message
 
 
-def test_the_progress_is_counted(monkeypatch):
-    seen = []
-    monkeypatch.setattr("rich.status.Status.update", lambda _, text: seen.append(text))
-    assert evaluate.main([*SYNTHETIC, "--policies", "oracle", "random", "popularity"]) == 0
-    assert seen == ["1 of 3: random", "2 of 3: popularity", "3 of 3: oracle"]
-
-
-def test_the_help_names_the_policies_and_wraps_where_the_terminal_ends(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "70")
-    with pytest.raises(SystemExit):
-        evaluate.main(["--help"])
-    lines = capsys.readouterr().out.splitlines()[4:]  # after the usage and what it is for
-    assert max(map(len, lines)) <= 70
-    words = " ".join(" ".join(line.strip("│ ") for line in lines).split())
-    assert "popularity, popularity-mean, item-knn" in words and "oracle, the bound" in words
-
-
 def test_unknown_policies_get_a_suggestion(capsys):
     assert "did you mean 'popularity'?" in failure(capsys, "--policies", "popularty")
     assert "'zzz' is unknown here; choose from all, random" in failure(capsys, "--policies", "zzz")
@@ -218,20 +201,6 @@ def test_what_cannot_be_written_is_said_before_the_work(capsys, monkeypatch, tmp
     file = tmp_path / "out.json"
     message = failure(capsys, "--json", str(file))
     assert message == f"evaluate: cannot write {file}: no permission in {tmp_path}\n"
-
-
-def test_a_failed_write_keeps_the_earlier_table(capsys, monkeypatch, tmp_path):
-    file = tmp_path / "out.json"
-    file.write_text("earlier")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    asked = [*SYNTHETIC, "--policies", "popularity", "--json", str(file)]
-    assert evaluate.main(asked) == 2
-    assert capsys.readouterr().err == f"evaluate: cannot write {file}: No space left on device\n"
-    assert file.read_text() == "earlier" and list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize(
@@ -275,20 +244,16 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
         (["--data-root", "nowhere"], "nowhere"),
         (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
         (["--mode", "transductive", "--weights", "run"], "trained without the test users"),
-        (["--protocol", "simulator", "--policies", "drr"], "add --weights DIR"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--json", "."], "cannot write .: it is a folder"),
-        (["--markdown", "."], "cannot write .: it is a folder"),
         (["--show-users", "-1"], "got -1"),
         (["--policies"], "nothing to evaluate: name --policies"),
         (["--ks", "5", "1000000000"], "--ks 1000000000: the catalogue has 1000 items"),
         (["--cache-dir", __file__], "is, or lies below, a file"),
-        (["--cache-dir", f"{__file__}/deeper/still"], "is, or lies below, a file"),
         (["--known", "0"], "--known must be at least 1, got 0"),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
         (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),
         (["--agent-mode", "online"], "for --protocol simulator only, not catalog"),
-        (["--agent-mode", "online", "--protocol", "rerank"], "simulator only, not rerank"),
         (["--agent-mode", "online", "--protocol", "simulator"], "only: add --weights DIR"),
         (["--ks", "0"], "--ks must be at least 1"),
         (["--json", "nowhere/out.json"], "no folder nowhere"),
@@ -296,9 +261,3 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
 )
 def test_impossible_requests_are_refused(capsys, arguments, expected):
     assert expected in failure(capsys, *arguments)
-
-
-def test_the_command_line_parser_exits_with_2(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        evaluate.main(["--protocol", "nope"])
-    assert stopped.value.code == 2

@@ -45,12 +45,6 @@ def test_an_actor_is_its_formula(output):
     np.testing.assert_allclose(model(state), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_tanh_bounds_the_action_and_the_skip_does_not():
-    state = 100 * normal(5, S)
-    assert np.abs(randomised(Actor(K, H, state_dim=S))(state)).max() <= 1
-    assert np.abs(randomised(Actor(K, H, state_dim=S, output="linear-skip"))(state)).max() > 1
-
-
 def test_the_papers_critic_is_its_formula():
     model = randomised(Critic(K, H, state_dim=S))
     state, action = normal(5, S), normal(5, K, seed=2)
@@ -78,21 +72,3 @@ def test_q_of_many_items_is_the_q_of_each(kind):
     for place in range(6):
         of_one = model(state, items[:, place])[:, 0]
         np.testing.assert_allclose(together[:, place], of_one, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", CRITICS.values(), ids=CRITICS.keys())
-def test_q_depends_on_state_and_action_through_every_weight(kind):
-    model = randomised(kind(K, H, state_dim=S))
-    state, action = tf.constant(normal(64, S)), tf.constant(normal(64, K, seed=2))
-    with tf.GradientTape() as tape:
-        tape.watch([state, action])
-        loss = tf.reduce_sum(tf.square(model(state, action)))
-    gradients = tape.gradient(loss, [state, action, *model.trainable_variables])
-    assert all(np.any(gradient.numpy() != 0) for gradient in gradients)
-
-
-@pytest.mark.parametrize("make", [Actor, Critic, BilinearCritic])
-def test_models_are_built_in_their_constructors(make):
-    model = make(K, H, state_dim=S)
-    assert model.built and len(model.weights) >= 6
-    assert make(K, H).state_dim == 3 * K  # DRR-ave

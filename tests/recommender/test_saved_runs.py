@@ -184,14 +184,6 @@ def test_a_run_that_is_not_whole_says_what_is_wrong(run: Path, change, error, sa
     assert str(run) in message and "\n" not in message and len(message) < len(str(run)) + 500
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "absent", Path(__file__)):
-        with pytest.raises(
-            RunError, match=r"no config\.json; give the folder that train\.py wrote"
-        ):
-            DRRAgent.load(place)
-
-
 # --- files that would fit ------------------------------------------------------------------------
 
 

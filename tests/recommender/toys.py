@@ -11,8 +11,8 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
 from recommender.agent import as_tensors
-from recommender.update import Learner
 from recommender.state import Features
+from recommender.update import Learner
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
 SCALE = (1.0, 5.0)

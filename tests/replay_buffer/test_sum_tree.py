@@ -89,10 +89,6 @@ def test_load_rebuilds_every_parent_to_the_last_bit():
     assert copy.total == tree.total
 
 
-def test_memory_is_two_numbers_per_leaf():
-    assert SumTree(1_000_000).nbytes == 2 * 2**20 * 8
-
-
 @pytest.mark.parametrize("bad", [-0.5, np.nan, np.inf])
 def test_bad_priorities_are_refused_and_quoted(bad):
     tree = SumTree(8)
