@@ -6,10 +6,9 @@ from scipy.sparse import csr_matrix
 
 from baselines.bandits import HLinUCB, LinUCB
 from baselines.ensemble import Blend
-from baselines.factors import MF, PMF
+from baselines.factors import MF, PMF, SVDpp
 from baselines.ials import IALS
 from baselines.profile import History, as_matrix
-from baselines.svdpp import SVDpp
 
 
 def known_ratings(observation, b):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from baselines import registry
+from baselines.factors import SVDpp
 from baselines.registry import TUNED
-from baselines.svdpp import SVDpp
 from data.policy import Policy
 from data.ratings import Ratings
 
