@@ -49,7 +49,7 @@ ENTRIES = {
     "ridge": Entry("item_based", "Ridge", ("session",), seeded=True),
     "pmf": Entry("factors", "PMF", ("rerank", "simulator"), seeded=True),
     "mf": Entry("factors", "MF", SEQUENTIAL, seeded=True),
-    "svd++": Entry("svdpp", "SVDpp", ("rerank", "simulator"), seeded=True, cached=True),
+    "svd++": Entry("factors", "SVDpp", ("rerank", "simulator"), seeded=True, cached=True),
     "blend": Entry("ensemble", "Blend", SEQUENTIAL, seeded=True, cached=True),
     "ials": Entry("ials", "IALS", ("session",), seeded=True, cached=True),
     "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True, cached=True),
@@ -60,7 +60,7 @@ ENTRIES = {
     "hlinucb": Entry("bandits", "HLinUCB", only_in=("simulator",), seeded=True),
 }
 
-# Tuned hyper-parameters by protocol, found by `experiments.tune_baselines`; docs/baselines.md says how
+# Tuned hyper-parameters by protocol, found by `experiments.tune_baselines`; docs/evaluation.md says how
 # each was chosen. catalog and session were tuned on 960 held-out training users, rerank and simulator
 # on held-out training time; the part a protocol tests on played no role. What is not listed is the
 # class's own default.

@@ -26,9 +26,7 @@ def draw_starts(
     uniform = rng.random(count)
     lengths = ratings.lengths[chosen]
     starts = default_start(lengths, known)
-    if (
-        random_start
-    ):  # uniform, given uniform < random_start, is a fresh random number when rescaled
+    if random_start:  # a number below it, rescaled, is a fresh random number
         place = known + (uniform / random_start * (lengths - known)).astype(np.int64)
         starts = np.where((uniform < random_start) & (lengths > known), place, starts)
     return chosen, starts
@@ -39,7 +37,7 @@ def draw_start(
     ratings: Ratings,
     users: NDArray[np.integer],
     known: int,
-    random_start: float = False,
+    random_start: float = 0.0,
 ) -> tuple[int, int]:
     """One episode's user and start: `draw_starts` with E = 1."""
     chosen, starts = draw_starts(rng, ratings, users, known, random_start, 1)

@@ -72,11 +72,8 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         simulator: RatingModel | None = None,
         render_mode: str | None = None,
     ) -> None:
-        for name, value in {
-            "window": window,
-            "episode_length": episode_length,
-            "top_k": top_k,
-        }.items():
+        sizes = {"window": window, "episode_length": episode_length, "top_k": top_k}
+        for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 <= random_start <= 1:
@@ -89,7 +86,10 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
         self.simulator, self.render_mode = simulator, render_mode
         self.users = self._playable(users)
-        self.action_space = self._action_space()
+        n_items = ratings.n_items
+        self.action_space = (
+            spaces.Discrete(n_items) if top_k == 1 else spaces.MultiDiscrete([n_items] * top_k)
+        )
         self.observation_space = self._observation_space()
         self._user = -1  # no episode yet
 
@@ -217,11 +217,6 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             raise ValueError(f"no user of {self.ratings.name} has enough ratings for an episode")
         return chosen
 
-    def _action_space(self) -> spaces.Space[Any]:
-        if self.top_k == 1:
-            return spaces.Discrete(self.ratings.n_items)
-        return spaces.MultiDiscrete([self.ratings.n_items] * self.top_k)
-
     def _observation_space(self) -> spaces.Dict:
         low, high = min(0.0, self.ratings.scale[0]), self.ratings.scale[1]
         return spaces.Dict(
@@ -238,8 +233,5 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         return {"action_mask": self._legal.astype(np.int8), "rewards": self._rewards.copy()}
 
     def _title(self, item: int) -> str:
-        return (
-            self.ratings.titles[item]
-            if self.ratings.titles
-            else f"item {self.ratings.item_ids[item]}"
-        )
+        titles = self.ratings.titles
+        return titles[item] if titles else f"item {self.ratings.item_ids[item]}"

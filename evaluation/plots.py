@@ -66,10 +66,9 @@ def leaderboard(
     return figure
 
 
-def by_length(
-    report: Report, metrics: Sequence[str] = ("precision", "ndcg"), highlight: str = "drr"
-) -> Figure:
+def by_length(report: Report, highlight: str = "drr") -> Figure:
     """Metrics against the length of the list k, for every k of the report; bands: 95% intervals."""
+    metrics = ("precision", "ndcg")
     figure, panels = new_figure(1, len(metrics), (4.6 * len(metrics), 3.6))
     names = [row.name for row in report.rows]
     for axes, metric in zip(panels, metrics, strict=True):
@@ -264,7 +263,7 @@ def add_legend(axes: Axes) -> None:
 def _intervals(axes: Axes, rows: Sequence[Row], key: str, highlight: str) -> None:
     """Mean and interval of every row, one below the other, with the mean in figures."""
     for place, row in enumerate(rows):
-        estimate, colour = row.users[key], _colour(row.name, highlight)
+        estimate, colour = row.users[key], ACCENT if row.name.startswith(highlight) else PLAIN
         axes.plot([estimate.low, estimate.high], [place, place], color=colour, lw=2.2, alpha=0.6)
         axes.plot(estimate.mean, place, "o", color=colour, ms=5)
         text = f"{estimate.mean:,.0f}" if abs(estimate.mean) >= 1000 else f"{estimate.mean:.3f}"
@@ -286,10 +285,6 @@ def _policy_names(axes: Axes, names: Sequence[str], highlight: str) -> None:
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         if name.startswith(highlight):
             label.set(color=ACCENT, weight="bold")
-
-
-def _colour(name: str, highlight: str) -> str:
-    return ACCENT if name.startswith(highlight) else PLAIN
 
 
 def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:

@@ -15,9 +15,9 @@ from data.ratings import Ratings
 from evaluation import metrics
 from evaluation.intervals import Estimate, over_users, paired_difference
 from evaluation.metrics import top_k
-from evaluation.plots import add_legend, coloured, new_figure
+from evaluation.plots import add_legend, coloured, draw_band, new_figure
 from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.report import Report, summarise
+from evaluation.report import Report, markdown_table, summarise
 
 PARTS = 4  # of a session, in the table of rewards
 NOVELTY, GENRES = "novelty of an item, bits", "distance of genres"
@@ -199,8 +199,7 @@ def by_step(
         for row, colour in coloured(names, highlight):
             line, last = found[row][title], results[row].items.shape[1]
             steps = np.arange(last + 1 - len(line.mean), last + 1)
-            axes.plot(steps, line.mean, color=colour, label=names[row], lw=1.8)
-            axes.fill_between(steps, line.low, line.high, color=colour, alpha=0.13, lw=0)
+            draw_band(axes, steps, line.mean, line.low, line.high, colour, names[row])
         axes.set(title=title, xlabel="step t")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if place < 3:
@@ -227,7 +226,7 @@ def reward_table(results: Mapping[str, Result], agent: str) -> str:
         for name, parts in rewards.items()
         if name != agent
     ]
-    return _markdown([head, *rows, *leads])
+    return markdown_table([head, *rows, *leads])
 
 
 def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
@@ -241,7 +240,7 @@ def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
         [name, *(f"{values.mean():,.4g}" for values in row.values())]
         for name, row in measured.items()
     ]
-    return _markdown([head, *rows])
+    return markdown_table([head, *rows])
 
 
 def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
@@ -257,8 +256,3 @@ def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
 
 def _text(estimate: Estimate, sign: str) -> str:
     return f"{estimate.mean:{sign}.3f} ({estimate.low:{sign}.3f}, {estimate.high:{sign}.3f})"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

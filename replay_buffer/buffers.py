@@ -251,5 +251,5 @@ class PrioritizedReplay(UniformReplay):
         if not 0 < largest < np.inf:
             raise ValueError(f"max_priority must be positive, got {largest}")
         super().load_state_dict(state)
-        self._tree.load(np.pad(priorities, (0, self.capacity - size)))
+        self._tree.set(np.arange(self.capacity), np.pad(priorities, (0, self.capacity - size)))
         self._max_priority = largest

@@ -92,20 +92,6 @@ class SumTree:
             node += right
         return self._skip_empty(node - self.width)
 
-    def load(self, leaves: ArrayLike) -> None:
-        """Replace all priorities [capacity] and rebuild every parent."""
-        value = np.asarray(leaves, dtype=np.float64)
-        if value.shape != (self.capacity,):
-            raise ValueError(f"expected priorities of shape ({self.capacity},), got {value.shape}")
-        self._check(np.arange(self.capacity), value)
-        self._nodes[self.width : self.width + self.capacity] = value
-        self._cumulative = None
-        width = self.width
-        while width > self._top:
-            width //= 2
-            children = self._pairs[width : 2 * width]
-            np.add(children[:, 0], children[:, 1], out=self._nodes[width : 2 * width])
-
     def _prefix(self) -> FloatArray:
         """Cumulative sums [top + 1] of the top level, from 0; kept until the next `set`."""
         if self._cumulative is None:

@@ -6,7 +6,7 @@ only; what it may be fitted on is `visible`.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,7 +136,9 @@ class EvaluationProtocol(ABC):
         ratings = np.full((self.n_users, self.steps), np.nan, np.float32)
         most = max(1, SCORES_PER_BATCH // self.visible.n_items)
         size = min(getattr(policy, "users_per_batch", USERS_PER_BATCH), most)
-        for rows in batches(self._order(), size):
+        order = self._order()
+        for begin in range(0, len(order), size):
+            rows = order[begin : begin + size]
             items[rows], ratings[rows] = self._play(policy, rows)
         rewards = answer_rewards(items, ratings, self._scale)
         measured = self._measure(items, ratings, rewards)
@@ -320,12 +322,6 @@ def ask(
         )
     limits = np.finfo(scores.dtype)
     return np.clip(scores, limits.min, limits.max)
-
-
-def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
-    """rows in order, `size` at a time."""
-    for begin in range(0, len(rows), size):
-        yield rows[begin : begin + size]
 
 
 def check_ks(ks: Sequence[int]) -> tuple[int, ...]:

@@ -36,11 +36,6 @@ def dense_profile(observation, history):
 HISTORY = History(other=-0.25, refused=-0.5, accepted=0.75, decay=0.9)
 
 
-def test_history_weighs_every_kind_of_interaction(answered):
-    found = HISTORY.profile(answered, 4.0, 25).toarray()
-    np.testing.assert_allclose(found, dense_profile(answered, HISTORY), rtol=1e-6)
-
-
 def test_popularity_counts_positives(ratings, new_users):
     scores = Popularity().fit(ratings).scores(new_users, None)
     np.testing.assert_array_equal(scores[3], dense_positives(ratings).sum(axis=0))
@@ -72,14 +67,6 @@ def test_item_knn_is_shrunk_cosine(ratings, answered):
                 similarity[i, j] = liked[:, i] @ liked[:, j] / (norms + 7)
     scores = ItemKNN(shrink=7, history=HISTORY).fit(ratings).scores(answered, None)
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ similarity, atol=1e-5)
-
-
-def test_item_knn_keeps_the_nearest_only(ratings):
-    model = ItemKNN(shrink=7, neighbours=3).fit(ratings)
-    full = ItemKNN(shrink=7).fit(ratings).weights
-    for kept, row in zip(model.weights, full, strict=True):
-        cut = np.sort(row)[-3]
-        np.testing.assert_array_equal(kept, np.where(row >= cut, row, 0))
 
 
 def test_ease_solves_the_constrained_regression(ratings, answered):

@@ -67,10 +67,6 @@ def test_same_seed_same_network(make, fitted, ratings, new_users):
     assert (other.scores(new_users, None) != fitted.scores(new_users, None)).any()
 
 
-def test_answers_change_the_scores(fitted, new_users, answered):
-    assert (fitted.scores(new_users, None) != fitted.scores(answered, None)).any()
-
-
 def test_two_tower_orders_within_the_rated(ratings, new_users):
     model = SMALL["two-tower"](among="rated", positive_window=True).fit(ratings)
     assert np.isfinite(model.scores(new_users, None)).all()

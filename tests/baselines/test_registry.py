@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from baselines import registry
+from baselines.factors import SVDpp
 from baselines.registry import TUNED
-from baselines.svdpp import SVDpp
 from data.policy import Policy
 from data.ratings import Ratings
 
@@ -133,12 +133,6 @@ def test_an_adaptive_form_is_the_same_policy_asked_again(ratings, answered):
     static, adaptive = (registry.build(n, "session", ratings) for n in ("ease", "ease-adaptive"))
     assert (adaptive.name, adaptive.adaptive) == ("ease-adaptive", True)
     np.testing.assert_array_equal(static.scores(answered, None), adaptive.scores(answered, None))
-
-
-def test_catalog_has_no_adaptive_forms_and_bandits_live_in_the_simulator():
-    assert not [name for name in registry.names("catalog") if name.endswith("-adaptive")]
-    assert "linucb" not in registry.names("rerank")
-    assert {"linucb", "hlinucb"} <= set(registry.names("simulator"))
 
 
 def test_what_is_tuned_exists():

@@ -40,14 +40,6 @@ def test_a_share_of_the_starts_is_random():
     assert set(users) == {0}
 
 
-@pytest.mark.parametrize("random_start", [0.0, 0.5, 1.0])
-def test_the_random_numbers_taken_do_not_depend_on_the_mode(random_start):
-    rng, reference = np.random.default_rng(3), np.random.default_rng(3)
-    draw_start(rng, log([10, 20]), np.array([0, 1]), WINDOW, random_start)
-    draw_start(reference, log([10, 20]), np.array([0, 1]), WINDOW)
-    assert rng.random() == reference.random()
-
-
 def test_windows_hold_what_was_rated_before_the_start_padded_on_the_left():
     items, stars = windows(log([9, 3, 0]), np.array([0, 1, 2]), np.array([6, 2, 0]), WINDOW)
     assert items.tolist() == [[2, 3, 4, 5], [-1, -1, 0, 1], [-1] * 4]

@@ -104,13 +104,6 @@ def test_the_window_shifts_on_positive_reward_only():
     assert env.step(7)[1] == 1.0
 
 
-def test_earlier_ratings_answer_too_when_the_start_is_later():
-    env = OfflineEnv(one_user([5, 1, 3, 4, 2, 3, 4, 5]), window=3)
-    observation, _ = started(env, start=6)
-    assert observation["items"].tolist() == [3, 4, 5]
-    assert env.step(0)[1] == 1.0
-
-
 def test_no_item_twice_and_none_of_the_starting_window_even_once_it_has_left_the_window():
     env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3)
     started(env)
@@ -122,25 +115,6 @@ def test_no_item_twice_and_none_of_the_starting_window_even_once_it_has_left_the
             env.step(item)
     with pytest.raises(ValueError, match="action 18 is not in Discrete"):
         env.step(18)
-
-
-def test_the_step_limit_truncates_and_an_empty_list_of_candidates_terminates():
-    env = OfflineEnv(one_user([5] * 8), window=3, episode_length=2)
-    started(env)
-    assert env.step(3)[2:4] == (False, False)
-    assert env.step(4)[2:4] == (False, True)
-    rated = OfflineEnv(one_user([5] * 5), window=3, candidates="rated")
-    started(rated)
-    assert rated.step(3)[2:4] == (False, False)
-    assert rated.step(4)[2:4] == (True, False)
-
-
-def test_rated_candidates_are_the_users_own_hidden_items():
-    env = OfflineEnv(one_user([5, 4, 3, 1, 2]), window=3, candidates="rated")
-    _, info = started(env)
-    assert np.flatnonzero(info["action_mask"]).tolist() == [3, 4]
-    with pytest.raises(ValueError, match="item 9 is no candidate"):
-        env.step(9)
 
 
 def test_a_list_is_judged_item_by_item():

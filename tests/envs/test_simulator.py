@@ -31,15 +31,6 @@ def test_answers_are_clipped_predictions_of_the_published_model():
     assert answers.min() >= 1 and answers.max() <= 5
 
 
-def test_unrated_items_are_answered_by_taste():
-    ratings = toy()
-    rated = np.zeros((40, 30), bool)
-    rated[ratings.users, ratings.items] = True
-    answers = Simulator(ratings).rating(np.arange(40), np.tile(np.arange(30), (40, 1)))
-    own = np.arange(40)[:, None] % 2 == np.arange(30) % 2
-    assert answers[own & ~rated].mean() > answers[~own & ~rated].mean() + 0.6
-
-
 def test_equal_data_give_equal_answers_and_every_rating_counts():
     users, items = np.arange(40), np.tile(np.arange(30), (40, 1))
     first, again, other = (Simulator(toy(flip)).rating(users, items) for flip in (None, None, 3))

@@ -107,19 +107,6 @@ def test_where_nobody_likes_anything_there_is_no_positive():
     assert set(drawn.ravel()) == {-1}
 
 
-def test_a_step_remembers_what_was_shown_and_how_it_was_received():
-    start = ENV.reset(np.array([3, 0]), np.array([2, 2]))
-    assert start.known_items.numpy().tolist() == [[7, 1], [4, 2]]
-    assert start.known_ratings.numpy().tolist() == [[3, 2], [5, 1]]
-    after, rewards, _, truncated = ENV.step(start, tf.constant([8, 0]))
-    assert rewards.numpy().tolist() == [0.5, -0.5] and not truncated.numpy().any()
-    assert after.shown_items.numpy().tolist() == [[8, -1, -1], [0, -1, -1]]
-    assert after.shown_rewards.numpy().tolist() == [[0.5, 0, 0], [-0.5, 0, 0]]
-    np.testing.assert_array_equal(after.shown_ratings, [[4, 0, 0], [np.nan, 0, 0]])
-    assert after.window_items.numpy().tolist() == [[1, 8], [4, 2]]
-    np.testing.assert_array_equal(after.known_items, start.known_items)
-
-
 def test_a_stored_observation_comes_back_with_what_is_known_of_its_user():
     env = VectorOfflineEnv(toys.log(), window=2, episode_length=3)
     vectors = np.random.default_rng(0).normal(size=(toys.N_USERS, 5)).astype(np.float32)

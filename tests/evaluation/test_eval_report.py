@@ -104,19 +104,6 @@ def test_table_and_markdown_mark_the_best(report):
     assert "**" not in lines[-1]
 
 
-def test_the_table_says_how_many_users_have_nothing_to_find(toy):
-    catalog = CatalogProtocol(toy, window=12, ks=(3,))
-    caption = summarise("toy", catalog, {"low": [catalog.run(Shifted("low"))]}).as_table().caption
-    assert catalog.n_without_relevant > 0
-    assert f"nothing left to find, who count 0: {catalog.n_without_relevant}" in caption
-
-
-def test_same_seed_same_report(catalog):
-    results = {"low": [catalog.run(Shifted("low"))]}
-    first, second = (summarise("toy", catalog, results, seed=3) for _ in range(2))
-    assert first.as_json() == second.as_json()
-
-
 def test_an_episode_shows_history_and_what_was_liked(toy):
     session = SessionProtocol(toy, window=4, ks=(5,))
     result = session.run(session.oracle())
@@ -137,8 +124,3 @@ def test_titles_cannot_command_the_terminal(toy):
     session = SessionProtocol(hostile, window=4, ks=(5,))
     text = episode(hostile, session, session.run(session.oracle()), 0)
     assert "\ufffd[2J\ufffd\ufffd31m" in text and text.replace("\n", "").isprintable()
-
-
-def test_describe_names_title_and_genres(toy):
-    assert describe(toy, 0) == "Film 0 (Drama)"
-    assert describe(toy, 9) == "Film 9"

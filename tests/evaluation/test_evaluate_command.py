@@ -171,23 +171,6 @@ def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
     assert f"--weights 'seeds={again}': the folder is given twice" in message
 
 
-def test_the_progress_is_counted(monkeypatch):
-    seen = []
-    monkeypatch.setattr("rich.status.Status.update", lambda _, text: seen.append(text))
-    assert evaluate.main([*SYNTHETIC, "--policies", "oracle", "random", "popularity"]) == 0
-    assert seen == ["1 of 3: random", "2 of 3: popularity", "3 of 3: oracle"]
-
-
-def test_the_help_names_the_policies_and_wraps_where_the_terminal_ends(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "70")
-    with pytest.raises(SystemExit):
-        evaluate.main(["--help"])
-    lines = capsys.readouterr().out.splitlines()[4:]  # after the usage and what it is for
-    assert max(map(len, lines)) <= 70
-    words = " ".join(" ".join(line.strip("│ ") for line in lines).split())
-    assert "popularity, popularity-mean, item-knn" in words and "oracle, the bound" in words
-
-
 def test_unknown_policies_get_a_suggestion(capsys):
     assert "did you mean 'popularity'?" in failure(capsys, "--policies", "popularty")
     assert "'zzz' is unknown here; choose from all, random" in failure(capsys, "--policies", "zzz")
@@ -220,20 +203,6 @@ def test_what_cannot_be_written_is_said_before_the_work(capsys, monkeypatch, tmp
     assert message == f"evaluate: cannot write {file}: no permission in {tmp_path}\n"
 
 
-def test_a_failed_write_keeps_the_earlier_table(capsys, monkeypatch, tmp_path):
-    file = tmp_path / "out.json"
-    file.write_text("earlier")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    asked = [*SYNTHETIC, "--policies", "popularity", "--json", str(file)]
-    assert evaluate.main(asked) == 2
-    assert f"{file}: cannot be written (No space left on device)" in capsys.readouterr().err
-    assert file.read_text() == "earlier" and list(tmp_path.iterdir()) == [file]
-
-
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
@@ -263,14 +232,21 @@ def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
     assert "protocol is ()" in failure(capsys, "--weights", str(run_folder))
 
 
+def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatch, run_folder):
+    monkeypatch.setattr(evaluate, "baseline", lambda *_: pytest.fail("fitted too early"))
+    message = failure(capsys, "--policies", "popularity", "--weights", str(run_folder))
+    assert message.startswith(f"evaluate: --weights {run_folder}: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--data-root", "nowhere"], "nowhere"),
         (["--protocol", "rerank", "--mode", "transductive"], "catalog and session only"),
         (["--mode", "transductive", "--weights", "run"], "trained without the test users"),
-        (["--protocol", "simulator", "--policies", "drr"], "add --weights DIR"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--json", "."], "cannot write .: it is a folder"),
+        (["--show-users", "-1"], "got -1"),
         (["--policies"], "nothing to evaluate: name --policies"),
         (["--ks", "5", "1000000000"], "--ks 1000000000: the catalogue has 1000 items"),
         (["--cache-dir", __file__], "is, or lies below, a file"),
@@ -279,6 +255,7 @@ def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
         (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),
         (["--agent-mode", "online"], "for --protocol simulator only, not catalog"),
         (["--agent-mode", "online", "--protocol", "simulator"], "only: add --weights DIR"),
+        (["--ks", "0"], "--ks must be at least 1"),
         (["--json", "nowhere/out.json"], "no folder nowhere"),
     ],
 )

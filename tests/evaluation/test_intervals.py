@@ -31,22 +31,10 @@ def test_bootstrap_resamples_whole_users(values):
     assert twice[:, 0].std() == pytest.approx(spread, rel=0.15)
 
 
-def test_bootstrap_is_a_function_of_the_seed(values):
-    table = values[:, None]
-    np.testing.assert_array_equal(bootstrap_means(table, 3), bootstrap_means(table, 3))
-    assert (bootstrap_means(table, 3) != bootstrap_means(table, 4)).any()
-
-
 def test_many_users_are_resampled_a_few_draws_at_a_time(values, monkeypatch):
     expected = bootstrap_means(values[:, None], seed=2, resamples=60)
     monkeypatch.setattr(intervals, "CELLS", 7 * len(values))
     np.testing.assert_allclose(bootstrap_means(values[:, None], 2, 60), expected, rtol=1e-12)
-
-
-def test_constant_values_have_no_width():
-    estimate = over_users({"x": np.full(7, 0.25)})["x"]
-    assert (estimate.mean, estimate.low, estimate.high) == (0.25, 0.25, 0.25)
-    assert estimate.as_json() == {"mean": 0.25, "ci95": [0.25, 0.25]}
 
 
 def test_no_users_is_an_error():

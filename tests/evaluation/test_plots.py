@@ -35,12 +35,6 @@ def test_the_leaderboard_shows_every_policy_but_the_bound(toy, policies):
     assert f"{mean:.3f}" in [text.get_text() for text in panels[0].texts]
 
 
-def test_the_leaderboard_takes_other_keys(toy, policies):
-    report, _ = probes.compare(toy.name, CatalogProtocol(toy), policies)
-    (axes,) = drawn(plots.leaderboard(report, ["recall@5"]))
-    assert axes.get_xlabel() == "recall@5"
-
-
 def test_by_length_draws_every_k(toy, policies):
     report, results = probes.compare(toy.name, CatalogProtocol(toy, ks=range(1, 8)), policies)
     precision, ndcg = drawn(plots.by_length(report))
@@ -60,17 +54,6 @@ def test_the_map_has_a_panel_for_each_common_genre():
     assert [text.get_text() for text in panels[0].texts] == ["u", "w"]  # v is too close to u
     assert [text.get_text() for text in panels[1].texts] == ["v"]  # u was shown before
     np.testing.assert_array_equal(panels[1].collections[1].get_offsets(), points[:2])
-
-
-def test_the_map_of_a_single_genre_without_titles():
-    panels = drawn(plots.item_map(np.zeros((3, 2)), np.ones((3, 1), bool), ("Drama",)))
-    assert len(panels) == 1
-    assert not panels[0].texts
-
-
-def test_the_map_of_items_without_genres_has_them_all():
-    (axes,) = drawn(plots.item_map(np.zeros((3, 2)), np.zeros((3, 0), bool), (), "uvw"))
-    assert axes.get_title() == "all (3)"
 
 
 def test_rank_changes_join_what_both_lists_hold():
@@ -96,11 +79,6 @@ def test_contributions_are_sorted_signed_and_summed_up():
     )
 
 
-def test_shorten_keeps_short_texts():
-    assert plots.shorten("abc", 3) == "abc"
-    assert plots.shorten("abcd", 3) == "ab…"
-
-
 def panels_of(figure):
     return {axes.get_title(): axes for axes in drawn(figure)}
 
@@ -122,14 +100,6 @@ def test_learning_curves_leave_out_what_is_missing():
     assert not panels["Losses"].lines and not panels["Mean action"].lines
 
 
-def test_positive_losses_have_a_logarithmic_axis():
-    rows = [{"step": 1.0, "critic_loss": 2.0, "action": -1.0}, {"step": 2.0, "critic_loss": 1.0}]
-    panels = panels_of(plots.learning_curves(rows))
-    assert panels["Losses"].get_yscale() == "log" and panels["Mean action"].get_yscale() == "linear"
-    rows[1]["critic_loss"] = -1.0
-    assert panels_of(plots.learning_curves(rows))["Losses"].get_yscale() == "linear"
-
-
 def test_seeds_of_a_strategy_are_averaged_where_all_were_measured():
     runs = [("a", curve(1.0)), ("a", curve(3.0, (80, 160, 320))), ("b", curve(-1.0))]
     panels = panels_of(plots.strategies(runs, highlight="b"))
@@ -144,21 +114,3 @@ def test_seeds_of_a_strategy_are_averaged_where_all_were_measured():
     precision = lines(panels["Precision@5, held-out users"], "a (2 seeds)")
     np.testing.assert_allclose(precision.get_ydata(), [0.2])
     assert not panels["Mean Q"].lines
-
-
-def test_a_reward_goes_by_the_name_that_its_protocol_gives_it():
-    runs = [("new users", [{"step": 1.0, "session_reward@10": 1.5, "reward@10": 9.0}])]
-    runs.append(("simulator", [{"step": 1.0, "reward@10": 2.5}]))
-    axes = panels_of(plots.strategies(runs))["Reward of 10 recommendations, held-out users"]
-    assert [line.get_ydata().tolist() for line in axes.lines] == [[1.5], [2.5]]
-
-
-def test_the_legend_of_long_names_lies_within_the_figure():
-    names = [f"{place}: a row of some forty characters (paper)" for place in range(6)]
-    figure = plots.strategies([(name, curve(1.0)) for name in names for _ in range(3)])
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    (legend,) = figure.legends
-    box = legend.get_window_extent(canvas.get_renderer())
-    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
-    assert len(legend.get_texts()) == len(names)

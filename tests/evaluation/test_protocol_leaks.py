@@ -133,16 +133,6 @@ def test_no_array_within_reach_holds_the_truth(toy, name, adaptive):
     assert not holds_any(secret, reachable_arrays(protocol.visible, everybody(protocol), spy.given))
 
 
-def test_new_users_are_known_by_their_first_ratings_alone(toy):
-    catalog = CatalogProtocol(toy, window=WINDOW)
-    start = everybody(catalog)
-    assert start.known_items.shape[1] <= WINDOW
-    for row, user in enumerate(catalog.eval_users):
-        known, mine = start.known_items[row] >= 0, toy.row(user)
-        assert start.known_items[row][known].tolist() == toy.items[mine][:WINDOW].tolist()
-        assert start.known_ratings[row][known].tolist() == toy.values[mine][:WINDOW].tolist()
-
-
 def test_a_policy_cannot_write_into_what_it_is_given(toy):
     class Vandal:
         name, adaptive = "vandal", True

@@ -5,7 +5,6 @@ import pytest
 
 from data.errors import DataError
 from data.observation import Observation
-from data.policy import Adaptive
 from data.splits import split_users
 from evaluation import metrics
 from evaluation.protocols import base
@@ -120,11 +119,6 @@ def test_the_simulator_plays_as_the_loop_does(toy, tied, adaptive):
     assert simulator.headline_keys == ("total_reward", "precision@6")
 
 
-def test_simulated_users_may_be_shown_what_they_rated_in_training(toy, tied):
-    result = SimulatorProtocol(toy, HalfStars(), ks=(toy.n_items,)).run(tied())
-    assert (np.sort(result.items, axis=1) == np.arange(toy.n_items)).all()
-
-
 def test_users_with_nothing_to_find_are_counted(toy):
     for known in (1, 4, 12):
         catalog = CatalogProtocol(toy, window=known)
@@ -177,19 +171,6 @@ def test_a_policy_with_a_longer_window_keeps_what_was_known(toy, tied):
         known = start.window_items[user][start.window_items[user] >= 0].tolist()
         window = last.window_items[user][last.window_items[user] >= 0].tolist()
         assert window[: len(known)] == known and len(window) == len(known) + count
-
-
-def test_the_adaptive_twin_of_a_constant_policy_changes_nothing(toy):
-    class Constant:
-        name, adaptive = "constant", False
-
-        def scores(self, observation, candidates):
-            return np.tile(np.arange(40) % 3, (observation.n_users, 1))  # whole numbers will do
-
-    session = SessionProtocol(toy, window=WINDOW)
-    static, adaptive = session.run(Constant()), session.run(Adaptive(Constant()))
-    np.testing.assert_array_equal(static.items, adaptive.items)
-    np.testing.assert_array_equal(static.rewards, adaptive.rewards)
 
 
 def test_a_catalogue_that_runs_out(make_toy, tied):

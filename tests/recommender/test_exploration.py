@@ -67,12 +67,6 @@ def test_among_legal_items_the_softmax_draws_by_score_and_gambles_evenly():
     assert_shares(played("softmax", 1.0, 1.0, legal)[1], legal)
 
 
-def test_gaussian_noise_is_on_the_action():
-    noise = played("gaussian", 0.5, 0.0)[0] - SCORES
-    assert noise.mean() == pytest.approx(0, abs=0.02)
-    assert noise.std() == pytest.approx(0.5, rel=0.02)
-
-
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
 def test_a_gaussian_action_always_is_the_one_that_chose_the_item(epsilon):
     """Also when it gambles: the critic is told of the action that earned the reward."""
@@ -85,13 +79,6 @@ def test_a_gaussian_action_always_is_the_one_that_chose_the_item(epsilon):
 def test_an_illegal_item_is_never_shown(kind, epsilon):
     items = played(kind, 10.0, epsilon, (True, False, False, True, True))[1]
     assert set(items) == {0, 3, 4}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_seed_draws_the_same_and_another_something_else(kind):
-    first, again = played(kind, 1.0, 0.3)[1], played(kind, 1.0, 0.3)[1]
-    np.testing.assert_array_equal(first, again)
-    assert np.any(first != played(kind, 1.0, 0.3, seed=(1, 6))[1])
 
 
 def test_schedules_start_and_end_where_the_settings_say():

@@ -40,19 +40,6 @@ def test_candidates_are_scored_as_in_the_whole_catalogue(config):
     assert np.ptp(found[0]) > 0.01
 
 
-def test_a_window_of_another_size_is_fitted_to_the_agents():
-    policy = DRRPolicy(agent(toys.BEST))
-    expected = policy.scores(known(), None)
-    np.testing.assert_array_equal(policy.scores(known(5), None), expected)  # the latest ones
-    short = known(2)
-    wide = short._replace(
-        window_items=np.pad(short.window_items, [(0, 0), (1, 0)], constant_values=-1),
-        window_ratings=np.pad(short.window_ratings, [(0, 0), (1, 0)]),
-    )
-    np.testing.assert_array_equal(policy.scores(short, None), policy.scores(wide, None))
-    assert not np.allclose(policy.scores(short, None), expected)
-
-
 def test_a_pretrained_user_is_the_factorisations_by_all_that_is_known_at_the_start():
     table = toys.table()
     fitted = DRRPolicy(agent()).fitted(known())
@@ -112,13 +99,6 @@ def test_learning_changes_the_weights_and_a_new_session_begins_with_the_trained_
     assert_equal(arrays(policy.agent.networks.variables), trained)
     assert_equal(play(policy), session)
     assert_equal(arrays(policy.learner.variables), learned)  # targets and Adam as well
-
-
-def test_the_given_agent_is_not_changed():
-    given = agent()
-    before = arrays(given.networks.variables)
-    play(OnlinePolicy(given, toys.environment(), STEPS))
-    assert_equal(arrays(given.networks.variables), before)
 
 
 @pytest.mark.parametrize("config", [PRETRAINED, toys.BEST], ids=["paper", "best"])

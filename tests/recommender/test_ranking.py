@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from recommender import ranking
-from recommender.ranking import best_item, mask_scores, reduce_blocks, scorer
+from recommender.ranking import best_item, scorer
 
 N_ITEMS = 13
 
@@ -32,22 +32,6 @@ def test_the_best_item_is_found_as_a_loop_finds_it(block, monkeypatch):
     np.testing.assert_array_equal(best_item(of(scores), N_ITEMS), expected)
 
 
-@pytest.mark.parametrize(("block", "widths"), [(4, [5, 4, 4]), (6, [7, 6]), (7, [13]), (13, [13])])
-def test_every_item_is_in_one_block(block, widths, monkeypatch):
-    monkeypatch.setattr(ranking, "BLOCK", block)
-    visited = []
-
-    def note(seen_block):
-        visited.append(seen_block)
-        return tf.constant(0)
-
-    reduce_blocks(N_ITEMS, note, lambda _, seen_block: note(seen_block))
-    assert [b.width for b in visited] == widths
-    assert [int(b.number) for b in visited] == list(range(len(widths)))
-    places = [int(b.start) + i for b in visited for i in range(b.width)]
-    assert places == list(range(N_ITEMS))
-
-
 @pytest.mark.parametrize("block", [4, 100])
 def test_scores_are_inner_products_and_illegal_items_never_win(block, monkeypatch):
     monkeypatch.setattr(ranking, "BLOCK", block)
@@ -57,10 +41,3 @@ def test_scores_are_inner_products_and_illegal_items_never_win(block, monkeypatc
     found = best_item(scorer(tf.constant(action), tf.constant(items), of(legal)), N_ITEMS)
     expected = np.where(legal, action @ items.T, -np.inf).argmax(axis=1)
     np.testing.assert_array_equal(found, expected)
-
-
-def test_an_illegal_item_has_no_probability_and_makes_no_nan():
-    scores = mask_scores(tf.constant([[50.0, -80.0, 0.0]]), tf.constant([[False, True, True]]))
-    probability = tf.nn.softmax(scores).numpy()[0]
-    assert probability[0] == 0 and np.isfinite(tf.nn.log_softmax(scores)).all()
-    assert probability.sum() == 1

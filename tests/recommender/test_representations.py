@@ -15,7 +15,6 @@ from recommender.representations import REPRESENTATIONS
 from recommender.state import StateRepresentation
 
 NAMES = tuple(REPRESENTATIONS)
-SHAPES = [(1, 2), (2, 3), (10, 3)]  # n, k
 
 
 def inputs(batch: int, n: int, k: int) -> list[np.ndarray]:
@@ -28,16 +27,20 @@ def inputs(batch: int, n: int, k: int) -> list[np.ndarray]:
     return [items * mask[..., None], weights, users, mask]
 
 
-@pytest.mark.parametrize(("n", "k"), SHAPES)
-@pytest.mark.parametrize("name", NAMES)
-def test_they_agree_with_loops_over_the_formulas(name, n, k):
-    items, weights, users, mask = inputs(7, n, k)
-    represent = REPRESENTATIONS[name]()
-    states = represent(*map(tf.constant, (items, weights[:, None] * items, users, mask))).numpy()
-    assert states.shape == (7, represent.size(n, k))
-    for row, state in enumerate(states):
-        expected = toys.state_by_loops(name, items[row], weights, users[row], mask[row])
-        np.testing.assert_allclose(state, expected, rtol=1e-5, atol=1e-6)
+def test_drr_ave_by_hand():
+    """u = (1, 2); items (1, 0), (3, 4), and an empty place; weights 1, .5 -> g = (1.25, 1)."""
+    items = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]])
+    weights, user = tf.constant([[0.0, 1.0, 0.5]]), tf.constant([[1.0, 2.0]])
+    mask = tf.constant([[0.0, 1.0, 1.0]])
+    state = REPRESENTATIONS["drr-ave"]()(items, weights[..., None] * items, user, mask)
+    np.testing.assert_array_equal(state, [[1, 2, 1.25, 2, 1.25, 1]])
+
+
+@pytest.mark.parametrize(("n", "k"), [(5, 100), (10, 100), (1, 2)])
+def test_sizes(n, k):
+    sizes = {name: represent().size(n, k) for name, represent in REPRESENTATIONS.items()}
+    pairs = k * (n + n * (n - 1) // 2)
+    assert sizes == {"drr-n": n * k, "drr-p": pairs, "drr-u": pairs, "drr-ave": 3 * k}
 
 
 @pytest.mark.parametrize("name", NAMES)

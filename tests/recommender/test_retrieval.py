@@ -32,19 +32,6 @@ def test_nearly_all_of_the_best_items_are_found(vectors, k):
     assert recall(found, actions, items) > 0.99
 
 
-@needs_faiss
-def test_the_same_items_make_the_same_index(vectors):
-    items, actions = vectors
-    first, again = (Retrieval(items).nearest(actions, 20) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-
-
-@needs_faiss
-def test_more_than_there_are_leaves_empty_places(vectors):
-    found = Retrieval(vectors[0][:5]).nearest(vectors[1], 8)
-    assert sorted(found[0]) == [-1, -1, -1, 0, 1, 2, 3, 4]
-
-
 def test_recall_is_the_share_of_the_exact_best_and_ties_are_as_good():
     items = np.array([[3.0], [2.0], [2.0], [1.0], [0.0]], np.float32)
     actions = np.ones((1, 1), np.float32)

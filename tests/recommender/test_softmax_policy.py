@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.stats import chisquare
 
 from recommender import ranking
-from recommender.softmax_policy import SoftmaxPolicy, draw, running_sums
+from recommender.softmax_policy import SoftmaxPolicy, draw
 
 B, N_ITEMS, K, P = 5, 23, 4, 3
 RNG = np.random.default_rng(0)
@@ -90,14 +90,6 @@ def test_items_are_drawn_from_the_softmax_of_the_legal_ones(block, temperature):
         assert_drawn_from(counts, expected)
 
 
-def test_one_seed_draws_the_same_and_another_something_else(block):
-    policy = SoftmaxPolicy(ACTION, ITEMS, legal)
-    drawn = policy.sample(50, SEED).numpy()
-    np.testing.assert_array_equal(policy.sample(50, SEED), drawn)
-    assert np.any(policy.sample(50, SEED + [0, 16]) != drawn)
-    assert np.any(drawn[0] != drawn[0, 0])  # users draw each on their own, and more than one item
-
-
 def test_a_draw_is_the_column_where_a_share_of_the_sum_falls():
     weights = np.random.default_rng(1).integers(0, 4, (6, 150)).astype(np.float32)
     weights[0, :140], weights[1, 3:] = 0, 0  # nothing but the last ones, and the first ones
@@ -109,19 +101,3 @@ def test_a_draw_is_the_column_where_a_share_of_the_sum_falls():
         near = np.abs(np.cumsum(row)[expected] - share[1] * row.sum()) < 1e-3  # rounding decides
         np.testing.assert_array_equal(np.where(near, expected, share[0]), expected)
         assert (row[share[0]] > 0).all()
-
-
-def test_what_is_next_to_impossible_is_not_drawn():
-    weights = np.zeros((1, 200), np.float32)
-    weights[0, [5, 70, 199]] = [1e-30, 1, 1e-30]
-    columns = draw(tf.constant(weights), 4000, SEED)[0].numpy()
-    assert set(columns[0]) == {70}
-
-
-@pytest.mark.parametrize("width", [1, 63, 64, 65, 200])
-def test_running_sums_are_numpys(width):
-    weights = np.random.default_rng(width).random((3, width)).astype(np.float32)
-    sums = running_sums(tf.constant(weights)).numpy()
-    np.testing.assert_allclose(sums, np.cumsum(weights.astype(float), axis=1), rtol=1e-5)
-    whole = np.round(9 * weights)  # exact
-    np.testing.assert_array_equal(running_sums(tf.constant(whole)), np.cumsum(whole, axis=1))

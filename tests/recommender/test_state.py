@@ -9,7 +9,7 @@ import toys
 
 from config import AgentConfig, Config, ConfigError
 from recommender.representations import REPRESENTATIONS
-from recommender.state import Features, StateRepresentation, fold_in, solve
+from recommender.state import Features, StateRepresentation, fold_in
 
 NAMES = tuple(REPRESENTATIONS)
 
@@ -90,32 +90,6 @@ def test_fold_in_is_the_tables(fields, window):
     features = Features(table, toys.SCALE, 0)
     solved = fold_in(features, observation, mask)
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("n", [1, 5, 12])
-def test_solve_is_numpys(n):
-    rng = np.random.default_rng(n)
-    factors, right = rng.normal(size=(7, n, n)), rng.normal(size=(7, n))
-    matrix = factors @ factors.transpose(0, 2, 1) + 0.1 * np.eye(n)
-    expected = np.linalg.solve(matrix, right[..., None])[..., 0]
-    solved = solve(tf.constant(matrix, tf.float32), tf.constant(right, tf.float32))
-    np.testing.assert_allclose(solved, expected, rtol=1e-2, atol=1e-3)
-
-
-@pytest.mark.parametrize("user_vector", ["learned", "fold-in"])
-@pytest.mark.parametrize("name", NAMES)
-def test_gradients_reach_every_weight_that_there_is(name, user_vector):
-    model = module(name, user_vector=user_vector)
-    randomise(model)
-    observation = toys.observation([[3, 4, 7]] * 5, [[r] * 3 for r in (1, 2, 3, 4, 5)])
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(model(observation)))
-    for weight, gradient in zip(
-        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
-    ):
-        assert gradient is not None, weight.path
-        if weight.name != "kernel":  # the toy's demographics are zero for most
-            assert np.all(tf.convert_to_tensor(gradient).numpy() != 0)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from weight_files import (
 from recommender.actor import Actor
 from recommender.critic import BilinearCritic, Critic
 from recommender.saved_run import Bundle
-from recommender.weights import WeightsError, load_weights, save_weights
+from recommender.weights import load_weights, save_weights
 
 
 def relu_layers(x: np.ndarray, layers: list[Dense]) -> np.ndarray:
@@ -212,15 +212,3 @@ def test_real_legacy_critic(legacy_folder: Path) -> None:
     state, action = (rng.normal(size=(64, n)).astype(np.float32) for n in (300, 100))
     expected = numpy_critic(legacy_layers(path), state, action)
     np.testing.assert_allclose(model(state, action), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("new, name", [
-    (Actor, "critic_5000_fixed.h5"), (Critic, "actor_5000_fixed.h5"),
-    (Actor, "user_movie_embedding_case4.h5"), (Critic, "user_movie_embedding_case4.h5"),
-    (lambda: Actor(50), "actor_5000_fixed.h5"),
-    (lambda: Critic(hidden_dim=64), "critic_5000_fixed.h5"),
-])  # fmt: skip
-def test_real_legacy_files_in_the_wrong_model(legacy_folder: Path, new, name: str) -> None:
-    with pytest.raises(WeightsError, match=rf"{name}: layer .*expected .*found "):
-        load_weights(new(), legacy_folder / name)

@@ -50,7 +50,6 @@ def bilinear() -> keras.Model:
 
 
 SMALL_K_ACTOR = [(6, H), (H, H), (H, 3)]
-SMALL_K_CRITIC = [(6, 3), (6, H), (H, H), (H, 1)]
 NAN = np.full((H, H), np.nan, np.float32)
 
 # id: (model, file, what the message must say besides the path, parts separated by |)
@@ -65,16 +64,12 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     ),
     # our own files
     "own critic into actor": (actor, own_critic, "actor/action/kernel|critic's weights"),
-    "own actor into critic": (critic, own_actor, "critic/|actor's weights"),
     "own critic into bilinear": (bilinear, own_critic, "bilinear_critic/direction|nothing"),
     "own, other k": (
         actor, sized(own_actor, SMALL_K_ACTOR), "hidden_1/kernel|[8, 8]|[6, 8]|embedding_dim",
     ),
     "own, equal layers swapped": (
         actor, edit(own_actor, swap("hidden_1", "hidden_2")), "actor/hidden_1|hidden_2|shuffled",
-    ),
-    "own, other layers swapped": (
-        critic, edit(own_critic, swap("hidden_1", "layers/dense_3")), "q_value|shuffled",
     ),
     "own, one layer twice": (
         critic, edit(own_critic, twice("layers/dense_3", "layers/dense")), "expected nothing",
@@ -85,9 +80,6 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "own, layer too many": (
         actor, edit(own_actor, put("more/vars/0", NAN)), "more/vars/0|expected nothing|[8, 8]",
     ),
-    "own, array too many": (
-        actor, edit(own_actor, put("action/vars/2", NAN)), "action/vars/2|expected nothing",
-    ),
     "own, NaN": (actor, edit(own_actor, put("hidden_2/vars/0", NAN)), "actor/hidden_2/kernel|NaN"),
     "own, too large for float32": (
         actor, edit(own_actor, put("action/vars/1", [1e300] * K)), "actor/action/bias|infinity",
@@ -96,35 +88,16 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
         actor, edit(own_actor, put("action/vars/1", [1] * K)), "actor/action/bias|int64",
     ),
     # earlier repositories, Keras 3
-    "earlier critic into actor": (
-        actor, earlier_critic, "actor/hidden_1/kernel|[8, 8]|[8, 4]|critic's weights",
-    ),
     "earlier actor into skip": (skip, earlier_actor, "actor/skip/kernel|nothing"),
-    "earlier critic into bilinear": (bilinear, earlier_critic, "BilinearCritic"),
-    "earlier critic, other k": (
-        critic, sized(earlier_critic, SMALL_K_CRITIC), "hidden_state/kernel|[6, 3]",
-    ),
     "earlier actor, swapped": (
         actor, edit(earlier_actor, swap("fc/layers/dense", "fc/layers/dense_1")), "shuffled",
     ),
     "earlier critic, swapped": (critic, edit(earlier_critic, swap("fc2", "fc3")), "shuffled"),
-    "earlier critic, first missing": (
-        critic, edit(earlier_critic, drop("fc1")), "hidden_state/kernel|nothing",
-    ),
-    "earlier critic, layer too many": (
-        critic, edit(earlier_critic, put("fc4/vars/0", NAN)), "fc4/vars/0|expected nothing",
-    ),
     # earlier repositories, Keras 2
     "legacy actor into critic": (
         critic, legacy_actor, "critic/hidden_state/kernel|[8, 4]|[8, 8]|actor's weights",
     ),
     "legacy critic into bilinear": (bilinear, legacy_critic, "BilinearCritic"),
-    "legacy actor, other k": (
-        actor, sized(legacy_actor, SMALL_K_ACTOR), "hidden_1/kernel|[8, 8]|[6, 8]",
-    ),
-    "legacy actor, equal layers shuffled": (
-        actor, legacy(legacy_actor, 1, 0, 2), "dense_9|dense_10|[8, 8]|shuffled",
-    ),
     "legacy critic, equal layers shuffled": (
         critic, legacy(legacy_critic, 0, 2, 1, 3), "dense_7|dense_8|shuffled",
     ),
@@ -137,14 +110,8 @@ WRONG: dict[str, tuple[Callable[[], keras.Model], Write, str]] = {
     "legacy actor, bias missing": (
         actor, edit(legacy_actor, drop("sequential/dense_10/bias:0")), "hidden_2/bias|[8]|nothing",
     ),
-    "legacy critic, layer missing": (
-        critic, edit(legacy_critic, drop("dense_8")), "hidden_2/kernel|[8, 8]|nothing",
-    ),
     "legacy critic, layer not listed": (
         critic, legacy(legacy_critic, 0, 1, 3), "hidden_2/kernel|[8, 8]|[8, 1]",
-    ),
-    "legacy critic, array too many": (
-        critic, edit(legacy_critic, put("dense_8/more", NAN)), "dense_8/more|expected nothing",
     ),
     "legacy layer_names a number": (
         actor, edit(legacy_actor, name_nothing), "hidden_1/kernel|nothing",
@@ -197,8 +164,3 @@ def test_a_failed_write_keeps_the_earlier_file(tmp_path: Path, monkeypatch, step
     with pytest.raises(OSError, match=r"actor\.weights\.h5: cannot be written .*No space left"):
         save_weights(model, path)
     assert path.read_bytes() == good and list(tmp_path.iterdir()) == [path]
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"nowhere/actor\.weights\.h5: cannot be written"):
-        save_weights(actor(), tmp_path / "nowhere" / "actor.weights.h5")

@@ -40,26 +40,6 @@ def test_the_oldest_transitions_are_overwritten(replay):
     np.testing.assert_array_equal(drawn["reward"], drawn["user"] / 2)
 
 
-@pytest.mark.parametrize("replay", both(20))
-def test_shapes_and_types(replay):
-    replay.add(transitions(0, 20))
-    one = replay.sample(4, np.random.default_rng(0))
-    many = replay.sample_many(6, 4, np.random.default_rng(0))
-    assert one.indices.shape == one.weights.shape == (4,)
-    assert one.data["window"].shape == (4, 3) and one.data["window"].dtype == np.int32
-    assert many.indices.shape == many.weights.shape == many.data["user"].shape == (6, 4)
-    assert many.data["window"].shape == (6, 4, 3)
-    assert one.weights.dtype == many.weights.dtype == np.float32
-
-
-@pytest.mark.parametrize("replay", both(20))
-def test_equal_generators_draw_equal_batches(replay):
-    replay.add(transitions(0, 20))
-    first, second = (replay.sample_many(3, 8, np.random.default_rng(7)) for _ in range(2))
-    np.testing.assert_array_equal(first.indices, second.indices)
-    np.testing.assert_array_equal(first.data["window"], second.data["window"])
-
-
 def test_frequencies_are_proportional_to_the_priorities():
     errors = np.linspace(0, 3, 50) ** 2
     replay = filled(errors, alpha=0.7, eps=0.01)
@@ -103,12 +83,6 @@ def test_alpha_is_applied_once_also_to_new_transitions():
     assert replay._tree.leaves.tolist() == [2.0, 1.0, 4.0, 4.0]
 
 
-def test_the_later_update_of_a_transition_counts():
-    replay = filled(np.ones(5), alpha=1.0, eps=0.5)
-    replay.update_priorities([[1, 2], [1, 1]], [[8.0, 3.0], [9.0, 2.0]])
-    assert replay._tree.leaves.tolist() == [1.5, 2.5, 3.5, 1.5, 1.5]
-
-
 @pytest.mark.parametrize("size", [6, 25])
 def test_state_round_trip_continues_bit_for_bit(size):
     rng = np.random.default_rng(5)
@@ -132,14 +106,6 @@ def test_state_round_trip_continues_bit_for_bit(size):
     np.testing.assert_array_equal(replay._tree._nodes, copy._tree._nodes)
     for key, value in before.items():  # a state is a copy: what followed did not reach it
         np.testing.assert_array_equal(state[key], value)
-
-
-def test_uniform_state_round_trip():
-    replay, copy = UniformReplay(20, SPEC), UniformReplay(20, SPEC)
-    replay.add(transitions(0, 15))
-    copy.load_state_dict(replay.state_dict())
-    first, second = (one.sample(9, np.random.default_rng(0)) for one in (replay, copy))
-    np.testing.assert_array_equal(first.data["user"], second.data["user"])
 
 
 @pytest.mark.parametrize("replay", both(8))
