@@ -60,7 +60,7 @@ ENTRIES = {
     "hlinucb": Entry("bandits", "HLinUCB", only_in=("simulator",), seeded=True),
 }
 
-# Tuned hyper-parameters by protocol, found by `experiments.tune_baselines`; docs/baselines.md says how
+# Tuned hyper-parameters by protocol, found by `experiments.tune_baselines`; docs/evaluation.md says how
 # each was chosen. catalog and session were tuned on 960 held-out training users, rerank and simulator
 # on held-out training time; the part a protocol tests on played no role. What is not listed is the
 # class's own default.
