@@ -5,6 +5,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
+import pytest
 from serving import Caller
 
 from benchmarks.demo_load import running_demo
@@ -13,6 +14,7 @@ from demo.__main__ import main
 from demo.app import PAGE
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_answer_and_the_answers_train(flags, train, tmp_path, capsys):
     database, file = ("--database", str(tmp_path / "demo.sqlite")), tmp_path / "answers.csv"
     start = partial(running_demo, "--port", "0", *database, *flags)
@@ -42,6 +44,7 @@ def test_what_cannot_be_served_is_one_line(tmp_path, capsys):
     assert len(lines) == 2 and "use" in lines[0] and "nothing was rated" in lines[1]
 
 
+@pytest.mark.slow
 def test_without_data_a_small_run_is_trained_once(tmp_path, tiny_flags, monkeypatch):
     small = ("--dataset", "synthetic", *tiny_flags[2:])
     monkeypatch.setattr(runs, "RUNS", tmp_path)
