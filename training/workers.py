@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import Config, ConfigError, DRRError
+from config.command_line import quiet_stderr
 from training import checkpoint
 from training.checkpoint import CheckpointError
-from training.process import quiet_stderr, select_device, signals_handled_by
+from training.process import select_device, signals_handled_by
 
 
 class ClusterError(DRRError):
