@@ -11,7 +11,7 @@ from recommender import DRRAgent
 from recommender.history import parse
 
 
-def fresh(config: AgentConfig = toys.BEST, seed: int = 0) -> DRRAgent:
+def fresh(config: AgentConfig = toys.PAPER, seed: int = 0) -> DRRAgent:
     return DRRAgent(config, toys.table(), toys.shop(), window=toys.WINDOW, seed=seed)
 
 
