@@ -34,7 +34,8 @@ class Contribution(NamedTuple):
 class Explanation(NamedTuple):
     """The item's score, that of an empty history, and what makes the difference between the two.
 
-    `base` and the contributions, one for each pair of the history in its order, add up to `score`.
+    `base` and the contributions, one for each item that the state holds, oldest first, add up to
+    `score`.
     """
 
     item_id: int | str

@@ -8,8 +8,7 @@ Its signature `serving_default` speaks the data set's own item ids, int64 or tex
     demographics [B, D]: 1 in the columns that assets.extra/catalogue.json names, 0 where unknown
     k -> item_ids, scores [B, k], best first; ties go to the lower id
 
-w, t and m may be 0. Any id that the catalogue lacks is an empty place, so -1, or "" among texts;
-`item_ids` holds these where fewer than k items are left.
+w, t and m may be 0. An unknown id is an empty place; where fewer than k are left, -1 or "" comes.
 """
 
 import shutil
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+import tyro
 
 from config import DRRError
 from recommender.agent import DRRAgent
@@ -77,7 +77,6 @@ class ServedAgent(tf.Module):
         demographics: tf.Tensor,
         k: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """See the module."""
         known, shown, n = self._numbers[window_items], self._numbers[shown_items], self._window
         items, scores = self._rank(
             tf.pad(known, [[0, 0], [n, 0]], constant_values=-1)[:, -n:],
@@ -107,8 +106,6 @@ def export(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
-    import tyro  # deferred: only the command needs it
-
     arguments = tyro.cli(Arguments, args=argv, prog="python -m recommender.export")
     try:
         export(arguments)

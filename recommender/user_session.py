@@ -95,7 +95,8 @@ class UserSession:
         """
         left = len(self._catalogue.item_ids) - len(self._known) - len(self._answers)
         if not (is_number(k) and k in range(1, left + 1)):
-            raise SessionError(f"k is {k!r}: choose 1 to {left}, the items that are left")
+            possible = f"choose 1 to {left}, the items that are left" if left else "no item is left"
+            raise SessionError(f"k is {reprlib.repr(k)}: {possible}")
         items, scores = self._ranked(int(k), retrieval)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         named = ((*self._agent.named(item), score) for item, score in pairs)

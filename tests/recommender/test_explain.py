@@ -61,24 +61,28 @@ def test_contributions_are_those_of_the_definition_and_add_up(name):
     made = agent(CONFIGS[name])
     found = made.explain(HISTORY, 170)
     shares = [part.contribution for part in found.contributions]
-    assert shares[0] == 0  # has left the window
-    np.testing.assert_allclose(shares[1:], by_definition(made, HISTORY[1:], 170), atol=2e-4)
-    assert min(np.abs(shares[1:])) > 1e-3
+    np.testing.assert_allclose(shares, by_definition(made, HISTORY[1:], 170), atol=2e-4)
+    assert min(np.abs(shares)) > 1e-3
     assert found.score == pytest.approx(score(made, HISTORY[1:], 170), rel=1e-4)
     assert found.base == pytest.approx(score(made, [], 170), rel=1e-4)
     assert found.base + sum(shares) == pytest.approx(found.score, rel=1e-5)
 
 
-@pytest.mark.parametrize("titled", [True, False])
-def test_a_recommendation_is_explained_by_its_score_and_the_history_by_its_names(titled):
-    made = agent(titled=titled)
-    for item in made.recommend(HISTORY, k=3):
+def test_the_score_is_the_one_of_the_recommendation():
+    made = agent()
+    for item in made.recommend(HISTORY, k=8):
         found = made.explain(HISTORY, item.item_id)
         assert (found.item_id, found.title) == (item.item_id, item.title)
         assert found.score == pytest.approx(item.score, rel=1e-5)
-    parts, ids = found.contributions, [item for item, _ in HISTORY]
-    assert [(part.item_id, part.rating) for part in parts] == HISTORY
-    assert [part.title for part in parts] == [f"Film {item}" if titled else None for item in ids]
+
+
+def test_names_and_ratings_are_those_of_the_history():
+    named = agent().explain(HISTORY, 170)
+    assert [(part.item_id, part.rating) for part in named.contributions] == HISTORY[1:]
+    assert [part.title for part in named.contributions] == [f"Film {i}" for i, _ in HISTORY[1:]]
+    assert named.title == "Film 170"
+    nameless = agent(titled=False).explain(HISTORY, 170)
+    assert {nameless.title, *(part.title for part in nameless.contributions)} == {None}
 
 
 def test_where_the_score_is_linear_the_contributions_are_its_terms():
@@ -90,7 +94,7 @@ def test_where_the_score_is_linear_the_contributions_are_its_terms():
     found = made.explain(HISTORY, 170)
     items, k = made.table.items, made.table.k
     skip = actor.skip.kernel.numpy().reshape(made.window, k, k)  # [n, k of the item, k]
-    for place, part in enumerate(found.contributions[1:]):
+    for place, part in enumerate(found.contributions):
         term = items[(part.item_id - 100) // 10] @ skip[place] @ items[7]
         assert part.contribution == pytest.approx(term, abs=1e-5)
 
@@ -147,12 +151,15 @@ def test_where_the_whole_history_counts_older_items_contribute_too():
     assert made.explain(HISTORY, best.item_id).score == pytest.approx(best.score, rel=1e-5)
 
 
-def test_what_cannot_be_explained_is_said_with_the_value():
-    """As `recommend` says it of its history."""
-    made = agent()
-    for history, item, message in (
+@pytest.mark.parametrize(
+    ("history", "item", "message"),
+    [
+        ([(101, 5)], 170, "item 101 is not among the 12 items"),
         ([(110, 6)], 170, "rating 6 of item 110 is not in 1 to 5"),
         (HISTORY, 171, "item 171 is not among the 12 items"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            made.explain(history, item)
+        (HISTORY, 10**9, "item 1000000000 is not among"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_with_the_value(history, item, message):
+    with pytest.raises(ValueError, match=message):
+        agent().explain(history, item)

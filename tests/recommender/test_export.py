@@ -32,15 +32,17 @@ PEOPLE = (("gender", "F"), ("gender", "M"))
 def trained(folder: Path, config: AgentConfig = toys.BEST, texts: bool = False) -> DRRAgent:
     """A run in `folder` with random weights, whose items 7 and 8 are equal."""
     ids = toys.shop().item_ids
-    table = toys.table()
-    table.items[8] = table.items[7]
+    items = toys.table().items.copy()
+    items[8] = items[7]
     shop = toys.Shop(ids.astype(str) if texts else ids, (), toys.PEOPLE, PEOPLE)
-    agent = DRRAgent(config, table, shop, window=toys.WINDOW)
+    agent = DRRAgent(config, toys.table(items=items), shop, window=toys.WINDOW)
     rng = np.random.default_rng(1)
     for variable in agent.networks.variables:
         variable.assign(rng.normal(size=variable.shape))
     folder.mkdir()
-    settings = replace(Config(), agent=config, env=EnvConfig(window=toys.WINDOW))
+    protocol = ("rerank",) if agent.needs_profile else ("catalog", "session")
+    env = EnvConfig(window=toys.WINDOW)
+    settings = replace(Config(), agent=config, env=env, protocol=protocol)
     (folder / "config.json").write_text(to_json(settings))
     agent.save(folder)
     return agent
@@ -93,6 +95,8 @@ def test_it_serves_what_the_agent_recommends(tmp_path, texts):
         check=False,
     )
     assert process.returncode == 0, process.stderr
+    extra = json.loads((outs[0] / "assets.extra" / "catalogue.json").read_text())
+    assert extra["demographics"] == [["gender", "F"], ["gender", "M"]]
     for out, session, k in zip(outs, sessions, (7, 12, 11), strict=True):
         found, left = np.load(f"{out}-found.npz"), {7: 5}.get(k, k)
         expected = session.recommend(left)
@@ -102,13 +106,6 @@ def test_it_serves_what_the_agent_recommends(tmp_path, texts):
             found["scores"][0][:left], [item.score for item in expected], rtol=1e-5, atol=1e-5
         )
         assert ids.index("180") == ids.index("170") + 1  # equal scores: the lower id first
-
-
-def test_it_carries_the_names_of_its_inputs(tmp_path):
-    trained(tmp_path / "run")
-    assert command(tmp_path / "run", tmp_path / "out") == 0
-    catalogue = json.loads((tmp_path / "out" / "assets.extra" / "catalogue.json").read_text())
-    assert catalogue["demographics"] == [["gender", "F"], ["gender", "M"]]
 
 
 def test_what_cannot_be_exported_is_one_line(tmp_path, capsys):

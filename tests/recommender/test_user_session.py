@@ -16,6 +16,7 @@ from recommender.drr_policy import DRRPolicy
 from recommender.user_session import SessionError, UserSession
 
 RELEASED = Path(__file__).parents[2] / "save_weights" / "ml-1m"
+SCALE = (1.0, 5.0)
 PEOPLE = (("gender", "F"), ("gender", "M"))
 HISTORY = [(110, 5), (200, 1), (120, 4)]
 
@@ -34,54 +35,41 @@ def agent() -> DRRAgent:
 # --- the protocols, played through the API -------------------------------------------------------
 
 
-def person(agent: DRRAgent, ratings: Ratings, user: int, known: int) -> UserSession:
-    """A session that begins with a user's first ratings and demographics, all by original id."""
+def ratings_of(ratings: Ratings, user: int) -> list[tuple[int, float]]:
+    """One user's (original item id, rating), oldest first."""
     row = ratings.row(user)
-    pairs = zip(ratings.item_ids[ratings.items[row]], ratings.values[row], strict=True)
-    columns = np.flatnonzero(ratings.demographics[user])
-    return agent.session(list(pairs)[:known], dict(ratings.demographic_columns[c] for c in columns))
+    ids, values = ratings.item_ids[ratings.items[row]], ratings.values[row]
+    return list(zip(ids.tolist(), values.tolist(), strict=True))
 
 
-def replay(agent: DRRAgent, ratings: Ratings, user: int, known: int, steps: int) -> list[float]:
+def played(session: UserSession, log: dict[int, float], steps: int) -> list[float]:
     """The rewards of one user's steps."""
-    row, session, rewards = ratings.row(user), person(agent, ratings, user, known), []
-    items = ratings.item_ids[ratings.items[row]].tolist()
-    log = dict(zip(items, ratings.values[row].tolist(), strict=True))
+    rewards = []
     for _ in range(steps):
-        (best,) = session.recommend(1)
-        if best.item_id in log:
-            session.feedback(best.item_id, log[best.item_id])
-            rewards.append(rating_to_reward(log[best.item_id], ratings.scale))
-        else:
-            session.refuse(best.item_id)
-            rewards.append(UNRATED_REWARD)
+        item = session.recommend(1)[0].item_id
+        session.feedback(item, log[item]) if item in log else session.refuse(item)
+        rewards.append(rating_to_reward(log[item], SCALE) if item in log else UNRATED_REWARD)
     return rewards
 
 
 def check_protocols(agent: DRRAgent, ratings: Ratings, users: int, known: int) -> None:
+    """`catalog` and `session` of the first evaluated users: the tables' numbers to the third digit."""
     chosen = CatalogProtocol(ratings).eval_users[:users]
-    catalog = CatalogProtocol(ratings, eval_users=chosen, window=known)
-    expected = catalog.evaluate(DRRPolicy(agent))
-    relevant = [
-        set(
-            ratings.item_ids[
-                ratings.items[ratings.row(u)][ratings.positive[ratings.row(u)]]
-            ].tolist()
-        )
-        for u in chosen
-    ]
-    lists = [person(agent, ratings, u, known).recommend(10) for u in chosen]
+    expected, hits, rewards = {}, [], []
+    for kind in (SessionProtocol, CatalogProtocol):
+        expected |= kind(ratings, eval_users=chosen, window=known).evaluate(DRRPolicy(agent))
+    for user in chosen:
+        said, columns = ratings_of(ratings, user), np.flatnonzero(ratings.demographics[user])
+        demographics = dict(ratings.demographic_columns[column] for column in columns)
+        session, log = agent.session(said[:known], demographics), dict(said[known:])
+        hits.append([log.get(item.item_id, 0) >= 4 for item in session.recommend(10)])
+        rewards.append(played(session, log, 20))
     for k in (5, 10):
-        hits = [
-            sum(i.item_id in wanted for i in found[:k]) / k
-            for found, wanted in zip(lists, relevant, strict=True)
-        ]
-        assert np.mean(hits) == pytest.approx(expected[f"precision@{k}"].mean(), abs=5e-4)
-    played = SessionProtocol(ratings, eval_users=chosen, window=known).evaluate(DRRPolicy(agent))
-    rewards = np.array([replay(agent, ratings, u, known, 20) for u in chosen])
+        precision = np.mean(hits, axis=0)[:k].mean()
+        assert precision == pytest.approx(expected[f"precision@{k}"].mean(), abs=5e-4)
     for steps in (10, 20):
-        total = rewards[:, :steps].sum(axis=1).mean()
-        assert total == pytest.approx(played[f"reward@{steps}"].mean(), abs=5e-4)
+        total = np.mean(rewards, axis=0)[:steps].sum()
+        assert total == pytest.approx(expected[f"reward@{steps}"].mean(), abs=5e-4)
 
 
 @pytest.mark.parametrize("known", [0, 6])
@@ -167,10 +155,9 @@ def test_a_stored_state_goes_on_where_it_stopped(agent):
 
 
 def test_demographics_count(agent):
-    stranger, woman = agent.session(), agent.session(demographics={"gender": "F"})
-    assert len(stranger.recommend(12)) == 12  # of everything: nothing is known
-    assert stranger.recommend(12) != woman.recommend(12)
-    assert agent.recommend(k=12, demographics={"gender": "F"}) == woman.recommend(12)
+    woman = agent.session(demographics={"gender": "F"}).recommend(12)
+    assert agent.recommend(k=12, demographics={"gender": "F"}) == woman
+    assert len(agent.recommend(k=12)) == 12 and agent.recommend(k=12) != woman
 
 
 def test_an_explanation_in_a_session_adds_up(agent):
