@@ -78,8 +78,7 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         "items drawn by score (recipe)": recipe(*GAUSSIAN, SHOWN),
     },
     "critics": {
-        "one critic (paper)": paper("agent.critics"),
-        "twin critics (recipe)": recipe("agent.critics"),
+        "twin critics": {"agent.critics": 2},
         "targets not clipped (paper)": paper("agent.clip_target"),
         "targets clipped (recipe)": recipe("agent.clip_target"),
     },
@@ -115,6 +114,8 @@ STUDIES: dict[Study, dict[str, Changes]] = {
         "bilinear critic (recipe)": recipe("agent.critic"),
         "tanh actor (paper)": paper("agent.actor_output"),
         "linear actor with skip (recipe)": recipe("agent.actor_output"),
+        "last layers begin at random (paper)": paper("agent.start_at_zero"),
+        "last layers begin at zero (recipe)": recipe("agent.start_at_zero"),
         "user vector folded in (paper)": paper("agent.user_vector"),
         "user vector learned (recipe)": recipe("agent.user_vector"),
         f"layers of {PAPER.agent.actor_hidden} (paper)": paper(*WIDTHS),

@@ -150,7 +150,7 @@ def test_what_is_asked_for_is_divided_among_the_workers():
     assert part.loop.parallel_users * 2 == config.loop.parallel_users
     assert part.replay.capacity * 2 == config.replay.capacity
     assert part.loop.jit == "off" and part.steps == config.steps
-    with pytest.raises(ConfigError, match=r"must be multiples of 3, found \(128, 256, 200000\)"):
+    with pytest.raises(ConfigError, match=r"must be multiples of 3, found \(128, 128, 200000\)"):
         Workers(3).share(config)
     parts = [Workers(3, index).part(np.arange(7)).tolist() for index in range(3)]
     assert parts == [[0, 3, 6], [1, 4], [2, 5]]
