@@ -20,13 +20,7 @@ from config import ConfigError, Dataset, DRRError
 from data.files import write_text
 from demo.store import Store
 
-COLUMNS = (
-    "user",
-    "item",
-    "rating",
-    "timestamp",
-    "dataset",
-)  # the first four as train.py --dataset csv expects them
+COLUMNS = ("user", "item", "rating", "timestamp", "dataset")  # what train.py expects, and more
 DATA = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
 DATABASE = DATA / "drr" / "demo.sqlite"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")  # names that a server of this machine only goes by
@@ -98,6 +92,7 @@ def serve(arguments: DemoArguments) -> None:
     from demo.app import create_app
     from demo.runs import open_run
 
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else replies wait 40 ms
     with listener:
         store = Store(arguments.database)
         opened = open_run(arguments.weights, arguments.dataset, arguments.data_root)

@@ -2,18 +2,20 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
+from fastapi import Body, FastAPI, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config import DRRError
 from demo.runs import OpenedRun
@@ -23,20 +25,22 @@ from demo.views import Film, Library, Scored
 
 PAGE = Path(__file__).parent / "page"
 LARGEST_BODY = 1 << 16  # bytes
-HEADERS = {
-    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; object-src 'none'; base-uri 'none'; "
+        b"form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 
 Text = Annotated[str, Field(max_length=256)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
 Name = Annotated[str, InPath(max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 Search = Annotated[str, Query(max_length=100)]
 Count = Annotated[int, Field(ge=1, le=100)]
-Next = Callable[[Request], Awaitable[Response]]
 
 
 class Problem(BaseModel):
@@ -46,6 +50,9 @@ class Problem(BaseModel):
 class NewSession(BaseModel, extra="forbid"):
     demographics: Annotated[dict[Text, Id], Field(max_length=16)] = {}
     user_id: Annotated[Id | None, Field(description="a test user, to play")] = None
+
+
+NOBODY = NewSession()
 
 
 class Feedback(BaseModel, extra="forbid"):
@@ -67,19 +74,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
         )
-
-    @app.middleware("http")
-    async def guarded(request: Request, answer: Next) -> Response:
-        """No foreign name that points here, no large body; a page that keeps to itself."""
-        asked = request.headers
-        if hosts and re.sub(r":\d+$", "", asked.get("host", "")) not in hosts:
-            return problem(400, "this host name is not served here")
-        length = asked.get("content-length", "0")
-        if "transfer-encoding" in asked or int(length) > LARGEST_BODY:
-            return problem(413, f"a body has a length, and at most {LARGEST_BODY} bytes")
-        response = await answer(request)
-        response.headers.update(HEADERS)
-        return response
+    app.add_middleware(Guard, hosts=hosts)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -101,9 +96,8 @@ def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
     """Everything under /sessions."""
 
     @app.post("/sessions", status_code=201)
-    def begin(asked: NewSession | None = None) -> dict[str, str]:
+    def begin(asked: NewSession = NOBODY) -> dict[str, str]:
         """Begin a session: of somebody unknown, or of a test user, with their history."""
-        asked = asked or NewSession()
         if asked.user_id is not None and asked.demographics:
             raise HTTPException(422, "give demographics or user_id, not both")
         with values_checked():
@@ -115,7 +109,7 @@ def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
         return sessions.profile(name)
 
     @app.post("/sessions/{name}/recommend")
-    def recommend(
+    async def recommend(  # short: a thread would cost more
         name: Name, k: Annotated[Count, Body(embed=True)] = 10
     ) -> dict[str, list[Scored]]:
         """The best items by what is known now; fewer where fewer are left."""
@@ -127,7 +121,7 @@ def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
         return sessions.compare(name, k)
 
     @app.post("/sessions/{name}/feedback", status_code=204)
-    def feedback(name: Name, answer: Feedback) -> None:
+    async def feedback(name: Name, answer: Feedback) -> None:
         """Rate any item, or refuse it. Once acknowledged it is kept; again, it counts once."""
         with values_checked():
             sessions.answer(name, answer.item_id, answer.rating)
@@ -148,22 +142,21 @@ def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
 
 def _add_views(app: FastAPI, library: Library, opened: OpenedRun) -> None:
     """What is the same for everybody."""
-    ratings = library.ratings
-    about = {
-        "run": opened.folder.name,
-        "dataset": ratings.name,
-        "users": ratings.n_users,
-        "items": ratings.n_items,
-        "since": time.time(),
-        "stars": library.stars(),
-        "genres": sorted(ratings.genre_names),
-        "demographics": library.demographics(),
-    }
+    ratings, began = library.ratings, time.time()
 
     @app.get("/health")
     def health() -> dict[str, Any]:
         """The run, its data set, since when it is served, and what the page must know."""
-        return about
+        return {
+            "run": opened.folder.name,
+            "dataset": ratings.name,
+            "users": ratings.n_users,
+            "items": ratings.n_items,
+            "since": began,
+            "scale": ratings.scale,
+            "genres": sorted(ratings.genre_names),
+            "demographics": library.columns,
+        }
 
     @app.get("/about")
     def metrics() -> dict[str, Any]:
@@ -198,6 +191,29 @@ def values_checked(status: int = 422) -> Iterator[None]:
         raise
     except ValueError as error:
         raise HTTPException(status, str(error)) from error
+
+
+class Guard:
+    """No foreign name that points here, no large body; a page that keeps to itself (ASGI)."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        answer = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send_with_headers)
+
+    def _refusal(self, asked: Headers) -> JSONResponse | None:
+        if self._hosts and re.sub(r":\d+$", "", asked.get("host", "")) not in self._hosts:
+            return problem(400, "this host name is not served here")
+        if "transfer-encoding" in asked or int(asked.get("content-length", 0)) > LARGEST_BODY:
+            return problem(413, f"a body has a length, and at most {LARGEST_BODY} bytes")
+        return None
 
 
 def problem(status: int, detail: str) -> JSONResponse:

@@ -50,8 +50,7 @@ def _folder_for(dataset: str) -> Path:
         return folder
     if dataset != "synthetic":
         raise ConfigError(
-            f"there is no released run for {dataset}; train one with python train.py --dataset "
-            f"{dataset}, then give its folder with --weights"
+            f"no released run for {dataset}: train one with train.py, and give --weights"
         )
     print("training a small run on the synthetic set, half a minute ...", flush=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{SYNTHETIC}") as parent:

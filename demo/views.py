@@ -12,7 +12,6 @@ from data.splits import split_users
 
 DAY = 86_400
 FOUND = 24  # most films or people that a search shows
-STARS = 5  # on the page, whatever the scale
 
 # What the codes of MovieLens-1M mean.
 CODES = json.loads(Path(__file__).with_name("codes.json").read_text("utf-8"))
@@ -38,7 +37,7 @@ class Library:
         self.titles = ratings.titles or tuple(str(name) for name in ratings.item_ids)
         self.train_users, test_users = split_users(ratings.n_users)
         self.test_users = {str(ratings.user_ids[user]): user for user in test_users.tolist()}
-        self._columns = [
+        self.columns = [
             (name, code, str(CODES.get(name, {}).get(str(code), code)))
             for name, code in ratings.demographic_columns
         ]
@@ -81,7 +80,7 @@ class Library:
     def person(self, user: int) -> dict[str, Any]:
         """A user, by number: id, codes and their meaning, how many items they rated."""
         ratings = self.ratings
-        columns = [self._columns[place] for place in np.flatnonzero(ratings.demographics[user])]
+        columns = [self.columns[place] for place in np.flatnonzero(ratings.demographics[user])]
         return {
             "user_id": ratings.user_ids[user].item(),
             "demographics": {name: code for name, code, _ in columns},
@@ -98,16 +97,3 @@ class Library:
             if all(any(word.startswith(each) for word in words) for each in wanted):
                 found.append(person)
         return found[:FOUND]
-
-    def demographics(self) -> dict[str, list[Any]]:
-        """The values that each name can have, and their meaning."""
-        found: dict[str, list[Any]] = {}
-        for name, *code_and_label in self._columns:
-            found.setdefault(name, []).append(code_and_label)
-        return found
-
-    def stars(self) -> list[float]:
-        """The ratings that one to five stars stand for: fifths of the scale, if it has no minus."""
-        low, high = self.ratings.scale
-        below = low if low < 0 else 0.0
-        return [max(low, below + (high - below) * star / STARS) for star in range(1, STARS + 1)]

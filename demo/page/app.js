@@ -3,7 +3,7 @@ import { $, bar, card, curve, make, parted } from "./parts.js";
 
 const SHOWN = 10;
 const VIEWS = ["session", "trending", "people", "about"];
-let health, films = [], counted = 0;
+let health, stars, films = [], counted = 0;
 
 // ---- what every view needs ----
 
@@ -79,7 +79,7 @@ function showFilms(items, profile) {
   let fresh = 0;
   items.forEach((film, place) => {
     const key = String(film.item_id);
-    const item = cards.get(key) ?? card(film, health.stars, answer, why);
+    const item = cards.get(key) ?? card(film, stars, answer, why);
     cards.delete(key);
     item.style.viewTransitionName = `film-${CSS.escape(key)}`.replace(/[^\w-]/g, "_");
     item.querySelector(".rank").textContent = place + 1;
@@ -112,9 +112,9 @@ function showHistory({ history, user_id, demographics }) {
     return make("li", {}, make("span", {}, `${title} ${year}`), make("b", {}, stars));
   }));
   $("playing").hidden = user_id === null;
-  $("self").hidden = user_id !== null || !Object.keys(health.demographics).length;
+  $("self").hidden = user_id !== null || !health.demographics.length;
   const known = Object.entries(demographics).map(([name, value]) =>
-    (health.demographics[name] ?? []).find(([code]) => String(code) === String(value))?.[1]);
+    health.demographics.find((each) => each[0] === name && String(each[1]) === String(value))[2]);
   $("playing").firstElementChild.textContent = `You play user ${user_id}: ${known.join(", ")}.`;
   for (const field of $("person").querySelectorAll("select")) {
     field.value = demographics[field.name] ?? "";
@@ -172,7 +172,7 @@ const search = newest(async (isNewest) => {
   const { items } = query ? await get(`items?query=${encodeURIComponent(query)}`) : { items: [] };
   if (!isNewest()) return;
   const rows = items.slice(0, 4).map((film) =>
-    card(film, health.stars, (...given) => {
+    card(film, stars, (...given) => {
       $("add").value = "";
       $("found").replaceChildren();
       return answer(...given);
@@ -190,10 +190,19 @@ function begin(person) {
   });
 }
 
+// [name, code, label] of every demographic value, by name
+const choices = () => Object.groupBy(health.demographics, ([name]) => name);
+
+// The ratings that one to five stars stand for: fifths of the scale, if it has no minus.
+function starred([low, high]) {
+  const below = Math.min(low, 0);
+  return [1, 2, 3, 4, 5].map((star) => Math.max(low, below + ((high - below) * star) / 5));
+}
+
 function askWho() {
-  const fields = Object.entries(health.demographics).map(([name, choices]) => make("label", {},
+  const fields = Object.entries(choices()).map(([name, known]) => make("label", {},
     name, make("select", { name }, make("option", { value: "" }, "not said"),
-      ...choices.map(([code, label]) => make("option", { value: code }, label)))));
+      ...known.map(([, code, label]) => make("option", { value: code }, label)))));
   $("person").replaceChildren(...fields, make("button", {}, "Begin anew as this person"));
   $("person").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -212,7 +221,7 @@ const trending = newest(async (isNewest) => {
   const day = (second) => new Date(second * 1000).toLocaleDateString("en", { dateStyle: "long" });
   $("period").textContent = `What was rated most from ${day(found.since)} to ` +
     `${day(found.until)}, when the data end.`;
-  $("trends").replaceChildren(...found.items.map((film) => card(film, health.stars, answer)));
+  $("trends").replaceChildren(...found.items.map((film) => card(film, stars, answer)));
   const counts = Object.entries(found.genres);
   const largest = Math.max(...counts.map(([, count]) => count), 0);
   $("genres").replaceChildren(...counts.map(([name, count]) =>
@@ -306,6 +315,7 @@ function later(action) {
 
 async function start() {
   health = await get("health");
+  stars = starred(health.scale);
   $("made-up").hidden = health.dataset !== "synthetic";
   $("genre").append(...health.genres.map((name) => make("option", {}, name)));
   askWho();

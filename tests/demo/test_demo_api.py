@@ -97,7 +97,7 @@ def test_searches_and_what_is_served(caller, opened):
     assert users and all(each["demographics"]["gender"] == "F" for each in users)
     health = caller.get("/health")
     assert (health["run"], health["dataset"]) == (opened.folder.name, "ml-1m")
-    assert (health["users"], health["items"], health["stars"]) == (60, 80, [1, 2, 3, 4, 5])
+    assert (health["users"], health["items"], health["scale"]) == (60, 80, [1, 5])
     assert set(caller.get("/about")["results"]) == {"catalog", "session"}
 
 
