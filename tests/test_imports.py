@@ -37,7 +37,7 @@ LIBRARIES = {
 }
 TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
-    *("recommender/", "training/", "benchmarks/", "envs/vector.py"),
+    *("recommender/", "training/", "benchmarks/", "demo/", "envs/vector.py"),
     "embedding/pair_network.py",
     *("baselines/network_baselines.py", "baselines/sasrec.py"),
 )
