@@ -18,6 +18,8 @@ from recommender.weights import WeightsError, load_weights
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp"}
 MAY_NETWORK = {
     "data/download.py",  # the archives
+    "demo/__main__.py",  # serves
+    "benchmarks/demo_load.py",  # asks it
 }
 # Ruff finds the rest: its rules S, and banned-api in pyproject.toml.
 UNSAFE = re.compile(r"allow_pickle(?!=False)|custom_objects|safe_mode|shell=(?!False)|noqa: S[13]0")
@@ -33,7 +35,7 @@ def test_nothing_unpickles_or_runs_what_a_file_says() -> None:
     )
 
 
-def test_only_the_download_and_the_cluster_use_the_network() -> None:
+def test_only_the_download_and_the_demo_use_the_network() -> None:
     users = {s for s in sources() if {module.split(".")[0] for module in imports(s)} & NETWORK}
     assert users == MAY_NETWORK
 

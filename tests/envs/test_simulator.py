@@ -9,7 +9,7 @@ import pytest
 from data import Ratings, load_dataset
 from data.observation import rating_to_reward
 from data.splits import split_by_time
-from embedding.table import EmbeddingTable
+from embedding.factorise import fit_mf
 from envs.simulator import SETTINGS, Simulator
 
 
@@ -25,7 +25,7 @@ def test_answers_are_clipped_predictions_of_the_published_model():
     ratings = toy()
     users, items = np.arange(40), np.tile(np.arange(30), (40, 1))
     answers = Simulator(ratings).rating(users, items)
-    predicted = EmbeddingTable.factorise(ratings, **SETTINGS).predict(users, items)
+    predicted = fit_mf(ratings, **SETTINGS).predict(users, items)
     np.testing.assert_array_equal(answers, np.clip(predicted, 1, 5))
     assert answers.shape == (40, 30) and answers.dtype == np.float32
     assert answers.min() >= 1 and answers.max() <= 5
