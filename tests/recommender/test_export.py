@@ -33,10 +33,7 @@ def trained(folder: Path, config: AgentConfig = toys.BEST, texts: bool = False) 
     items = toys.table().items.copy()
     items[8] = items[7]
     shop = toys.Shop(ids.astype(str) if texts else ids, (), toys.PEOPLE, PEOPLE)
-    agent = DRRAgent(config, toys.table(items=items), shop, window=toys.WINDOW)
-    rng = np.random.default_rng(1)
-    for variable in agent.networks.variables:
-        variable.assign(rng.normal(size=variable.shape))
+    agent = toys.randomised(DRRAgent(config, toys.table(items=items), shop, window=toys.WINDOW))
     folder.mkdir()
     protocol = ("rerank",) if agent.needs_profile else ("catalog", "session")
     env = EnvConfig(window=toys.WINDOW)

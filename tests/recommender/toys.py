@@ -10,7 +10,7 @@ from data.observation import Observation, answer_rewards
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
-from recommender.agent import as_tensors
+from recommender.agent import DRRAgent, as_tensors
 from recommender.learner import Learner
 from recommender.state import Features
 
@@ -67,6 +67,14 @@ class Shop:
 def shop(n_items: int = N_ITEMS, first: int = 100) -> Shop:
     ids = np.arange(n_items) * 10 + first
     return Shop(ids, tuple(f"Film {i}" for i in ids), PEOPLE)
+
+
+def randomised(agent: DRRAgent) -> DRRAgent:
+    """The agent, with random weights everywhere, so that every part of the state matters."""
+    rng = np.random.default_rng(1)
+    for variable in agent.networks.variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return agent
 
 
 def environment() -> VectorOfflineEnv:
