@@ -19,12 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 assert importlib.util.find_spec("recommender") is None
-for folder in sys.argv[1:]:
-    signature = tf.saved_model.load(folder).signatures["serving_default"]
-    given = np.load(folder + ".npz")
-    found = signature(**{name: tf.constant(value) for name, value in given.items()})
-    np.savez(folder + "-found.npz", **{name: each.numpy().astype(
-        each.dtype.as_numpy_dtype if name == "scores" else "U") for name, each in found.items()})
+signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+for path in sys.argv[2:]:
+    found = signature(**{name: tf.constant(value) for name, value in np.load(path).items()})
+    np.savez(path, scores=found["scores"], item_ids=found["item_ids"].numpy().astype("U"))
 """
 PEOPLE = (("gender", "F"), ("gender", "M"))
 
@@ -35,10 +33,7 @@ def trained(folder: Path, config: AgentConfig = toys.BEST, texts: bool = False) 
     items = toys.table().items.copy()
     items[8] = items[7]
     shop = toys.Shop(ids.astype(str) if texts else ids, (), toys.PEOPLE, PEOPLE)
-    agent = DRRAgent(config, toys.table(items=items), shop, window=toys.WINDOW)
-    rng = np.random.default_rng(1)
-    for variable in agent.networks.variables:
-        variable.assign(rng.normal(size=variable.shape))
+    agent = toys.randomised(DRRAgent(config, toys.table(items=items), shop, window=toys.WINDOW))
     folder.mkdir()
     protocol = ("rerank",) if agent.needs_profile else ("catalog", "session")
     env = EnvConfig(window=toys.WINDOW)
@@ -57,13 +52,12 @@ ANSWERS = [(130, 5), (140, None), (160, 2)]
 
 
 def requests(kind: type) -> list[dict[str, np.ndarray]]:
-    """The session of HISTORY and ANSWERS, and one of nothing at all, as the signature wants them."""
-    nothing = -1 if kind is int else ""
-    window = [(200, 1), (120, 4), (150, 5), (130, 5)][-toys.WINDOW :]
+    """What is known after HISTORY and ANSWERS, nothing at all, and one rating."""
+    window = [(200, 1), (120, 4), (150, 5), (130, 5)]  # one more than the agent's window holds
     full = {
         "window_items": [[kind(item) for item, _ in window]],
         "window_ratings": np.float32([[stars for _, stars in window]]),
-        "shown_items": [[*(kind(item) for item, _ in ANSWERS), nothing]],
+        "shown_items": [[*(kind(item) for item, _ in ANSWERS), kind(-1)]],
         "shown_rewards": np.float32([[1, -0.5, -0.5, np.nan]]),
         "exclude": [[kind(999), *(kind(item) for item, _ in HISTORY)]],
         "demographics": np.float32([[1, 0]]),
@@ -74,38 +68,30 @@ def requests(kind: type) -> list[dict[str, np.ndarray]]:
     return [{**each, "k": np.int32(k)} for each, k in ((full, 7), (empty, 12), (short, 11))]
 
 
-@pytest.mark.parametrize("texts", [False, True], ids=["numbers", "texts"])
-def test_it_serves_what_the_agent_recommends(tmp_path, texts):
-    agent = trained(tmp_path / "run", texts=texts)
+@pytest.mark.parametrize(("kind", "nothing"), [(int, "-1"), (str, "")])
+def test_it_serves_what_the_agent_recommends(tmp_path, kind, nothing):
+    agent = trained(tmp_path / "run", texts=kind is str)
     full = agent.session(HISTORY, {"gender": "F"})
     for item, stars in ANSWERS:
         full.refuse(item) if stars is None else full.feedback(item, stars)
-    sessions = full, agent.session(), agent.session(HISTORY[:1])
-    outs = [tmp_path / f"served-{number}" for number in range(3)]
-    for out, request in zip(outs, requests(str if texts else int), strict=True):
-        assert command(tmp_path / "run", out) == 0
-        np.savez(f"{out}.npz", **request)
+    assert command(tmp_path / "run", tmp_path / "out") == 0
+    paths = [tmp_path / f"{number}.npz" for number in range(3)]
+    for path, request in zip(paths, requests(kind), strict=True):
+        np.savez(path, **request)
     isolated = tmp_path / "elsewhere"
     isolated.mkdir()
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", SERVE, *map(str, outs)],
-        cwd=isolated,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    extra = json.loads((outs[0] / "assets.extra" / "catalogue.json").read_text())
-    assert extra["demographics"] == [["gender", "F"], ["gender", "M"]]
-    for out, session, k in zip(outs, sessions, (7, 12, 11), strict=True):
-        found, left = np.load(f"{out}-found.npz"), {7: 5}.get(k, k)
-        expected = session.recommend(left)
+    program = [sys.executable, "-I", "-c", SERVE, tmp_path / "out", *paths]
+    subprocess.run(program, cwd=isolated, check=True)
+    sessions = ((full, 5), (agent.session(), 12), (agent.session(HISTORY[:1]), 11))
+    for path, (session, left) in zip(paths, sessions, strict=True):
+        found, expected = np.load(path), session.recommend(left)
         ids = [str(item.item_id) for item in expected]
-        assert found["item_ids"][0].tolist() == ids + [("" if texts else "-1")] * (k - left)
-        np.testing.assert_allclose(
-            found["scores"][0][:left], [item.score for item in expected], rtol=1e-5, atol=1e-5
-        )
         assert ids.index("180") == ids.index("170") + 1  # equal scores: the lower id first
+        served, scores = found["item_ids"][0].tolist(), found["scores"][0]
+        assert served == ids + [nothing] * (len(scores) - left)
+        np.testing.assert_allclose(scores[:left], [i.score for i in expected], rtol=1e-5, atol=1e-5)
+    extra = json.loads((tmp_path / "out" / "assets.extra" / "catalogue.json").read_text())
+    assert extra["demographics"] == [["gender", "F"], ["gender", "M"]]
 
 
 def test_what_cannot_be_exported_is_one_line(tmp_path, capsys):

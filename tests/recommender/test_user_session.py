@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from recommender.user_session import SessionError, UserSession
 RELEASED = Path(__file__).parents[2] / "save_weights" / "ml-1m"
 SCALE = (1.0, 5.0)
 PEOPLE = (("gender", "F"), ("gender", "M"))
+needs_data = pytest.mark.skipif("DRR_DATA_ROOT" not in os.environ, reason="needs ml-1m")
 HISTORY = [(110, 5), (200, 1), (120, 4)]
 
 
@@ -25,14 +27,7 @@ HISTORY = [(110, 5), (200, 1), (120, 4)]
 def agent() -> DRRAgent:
     """Random weights everywhere; do not change it."""
     shop = toys.Shop(toys.shop().item_ids, (), toys.PEOPLE, PEOPLE)
-    made = DRRAgent(toys.BEST, toys.table(), shop, window=toys.WINDOW)
-    rng = np.random.default_rng(1)
-    for variable in made.networks.variables:
-        variable.assign(rng.normal(size=variable.shape))
-    return made
-
-
-# --- the protocols, played through the API -------------------------------------------------------
+    return toys.randomised(DRRAgent(toys.BEST, toys.table(), shop, window=toys.WINDOW))
 
 
 def ratings_of(ratings: Ratings, user: int) -> list[tuple[int, float]]:
@@ -79,13 +74,13 @@ def test_the_api_plays_what_the_tables_show(tiny_run, tiny_data, known):
 
 @pytest.mark.slow
 @pytest.mark.realdata
-@pytest.mark.skipif(not os.environ.get("DRR_DATA_ROOT"), reason="DRR_DATA_ROOT is not set")
+@needs_data
 def test_the_released_run_plays_what_its_table_shows():
     check_protocols(DRRAgent.load(RELEASED), load_dataset("ml-1m"), users=200, known=10)
 
 
 @pytest.mark.realdata
-@pytest.mark.skipif(not os.environ.get("DRR_DATA_ROOT"), reason="DRR_DATA_ROOT is not set")
+@needs_data
 def test_the_released_run_needs_no_data_to_serve():
     known = [(260, 5), (1196, 4)], {"age": 25, "gender": "F", "occupation": 12}
     ratings = load_dataset("ml-1m")
@@ -93,9 +88,6 @@ def test_the_released_run_needs_no_data_to_serve():
     titled = DRRAgent.load(RELEASED, ratings).session(*known).recommend(10)
     assert found == [item._replace(title=None) for item in titled]
     assert found != DRRAgent.load(RELEASED).session(known[0]).recommend(10)
-
-
-# --- answers -------------------------------------------------------------------------------------
 
 
 def test_a_session_is_compiled_once(agent):
@@ -110,17 +102,17 @@ def test_a_session_is_compiled_once(agent):
 
 
 def test_recommending_changes_nothing_and_answers_do(agent):
-    session = agent.session(HISTORY)
-    first = session.recommend(5)
-    assert session.recommend(5) == first
-    session.refuse(first[0].item_id)
-    refused = session.recommend(5)
-    session.feedback(first[1].item_id, 5)  # liked: it moves the window
-    liked = session.recommend(5)
-    scores = [{i.item_id: i.score for i in each} for each in (first, refused, liked)]
-    assert first[0].item_id not in scores[1] and first[1].item_id not in scores[2]
-    assert all(scores[0][i] != scores[1][i] for i in scores[0].keys() & scores[1].keys())
-    assert all(scores[1][i] != scores[2][i] for i in scores[1].keys() & scores[2].keys())
+    session, scores = agent.session(HISTORY), []
+    for answer in ((lambda item: None), session.refuse, lambda item: session.feedback(item, 5)):
+        first = session.recommend(5)
+        assert session.recommend(5) == first
+        scores.append({item.item_id: item.score for item in first})
+        answer(first[0].item_id)
+    scores.append({item.item_id: item.score for item in session.recommend(5)})
+    assert scores[0] == scores[1]
+    for before, after in pairwise(scores[1:]):  # refused, then liked: it moves the window
+        assert next(iter(before)) not in after
+        assert all(before[item] != after[item] for item in before.keys() & after.keys())
 
 
 def test_the_same_answer_again_changes_nothing_and_another_is_an_error(agent):
@@ -172,9 +164,6 @@ def test_an_explanation_in_a_session_adds_up(agent):
     assert found.score == pytest.approx(best.score, rel=1e-4)
     empty = agent.session().explain(130)
     assert empty.contributions == () and empty.score == empty.base
-
-
-# --- what is refused -----------------------------------------------------------------------------
 
 
 def test_what_a_session_refuses_leaves_it_as_it_was(agent):

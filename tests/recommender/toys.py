@@ -10,9 +10,9 @@ from data.observation import Observation, answer_rewards
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
-from recommender.agent import as_tensors
+from recommender.agent import DRRAgent, as_tensors
+from recommender.learner import Learner
 from recommender.state import Features
-from recommender.update import Learner
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
 SCALE = (1.0, 5.0)
@@ -20,8 +20,7 @@ PEOPLE = np.eye(N_USERS, 2, dtype=np.float32)  # demographics
 PROFILES = np.random.default_rng(9).normal(size=(N_USERS, K)).astype(np.float32)
 
 SMALL = {"actor_hidden": 8, "critic_hidden": 8, "batch_size": 8}
-# a random start, so that an untrained agent tells items apart
-BEST = replace(AgentConfig(), **SMALL, counterfactual=3, start_at_zero=False)
+BEST = replace(AgentConfig(), **SMALL, counterfactual=3)
 PAPER = replace(preset("paper").agent, **SMALL)
 
 
@@ -68,6 +67,14 @@ class Shop:
 def shop(n_items: int = N_ITEMS, first: int = 100) -> Shop:
     ids = np.arange(n_items) * 10 + first
     return Shop(ids, tuple(f"Film {i}" for i in ids), PEOPLE)
+
+
+def randomised(agent: DRRAgent) -> DRRAgent:
+    """The agent, with random weights everywhere, so that every part of the state matters."""
+    rng = np.random.default_rng(1)
+    for variable in agent.networks.variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return agent
 
 
 def environment() -> VectorOfflineEnv:
