@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("data", "embedding", "envs", "recommender", "replay_buffer", "baselines", "evaluation")
-EVERYTHING = ("training", "train", "evaluate", "experiments", "benchmarks")
+EVERYTHING = ("training", "train", "evaluate", "experiments", "benchmarks", "demo")
 OURS = {*PACKAGES, *EVERYTHING, "config"}
 
 # package -> what of ours it may import; a package's name stands for all its modules
