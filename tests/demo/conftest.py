@@ -1,7 +1,7 @@
 """A tiny run, on data with a hostile title and genres; all demo tests skip without FastAPI."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,3 @@ def store(tmp_path: Path) -> Store:
 def caller(opened: OpenedRun, store: Store) -> Iterator[Caller]:
     with in_thread(create_app(opened, store)) as caller:
         yield caller
-
-
-@pytest.fixture
-def refused() -> Callable[[Any, int], str]:
-    """The sentence with which a reply refuses."""
-
-    def sentence(reply: Any, status: int) -> str:
-        assert reply.status_code == status, reply.text
-        assert set(reply.json()) == {"detail"}
-        return str(reply.json()["detail"])
-
-    return sentence

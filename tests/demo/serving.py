@@ -23,26 +23,25 @@ class Caller:
     def ask(self, method: str, path: str, json: Any = None, **more: Any) -> requests.Response:
         return requests.request(method, self.url + path, json=json, timeout=60, **more)
 
-    def get(self, path: str, **more: Any) -> Any:
-        return self._good(self.ask("GET", path, **more))
-
-    def post(self, path: str, json: Any = None) -> Any:
-        return self._good(self.ask("POST", path, json))
+    def get(self, path: str, **query: Any) -> Any:
+        return self.ask("GET", path, params=query).json()
 
     def begin(self, **person: Any) -> str:
         """The path of a new session."""
-        return f"/sessions/{self.post('/sessions', person)['id']}"
+        return f"/sessions/{self.ask('POST', '/sessions', person).json()['id']}"
 
     def best(self, session: str, k: int = 10) -> list[int]:
-        return [item["item_id"] for item in self.post(f"{session}/recommend", {"k": k})["items"]]
+        reply = self.ask("POST", f"{session}/recommend", {"k": k}).json()
+        return [item["item_id"] for item in reply["items"]]
 
     def rate(self, session: str, item_id: Any, rating: float | None) -> requests.Response:
         return self.ask("POST", f"{session}/feedback", {"item_id": item_id, "rating": rating})
 
-    @staticmethod
-    def _good(reply: requests.Response) -> Any:
-        assert reply.ok, (reply.status_code, reply.text)
-        return reply.json()
+
+def refused(reply: requests.Response, status: int, words: str) -> bool:
+    """Whether a reply has the status, and is a sentence with these words."""
+    sentence = reply.json()["detail"]
+    return reply.status_code == status and words in sentence and len(reply.json()) == 1
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import given, settings
-from serving import HOSTILE, HOSTILE_ID, in_thread
+from serving import HOSTILE, HOSTILE_ID, in_thread, refused
 
 from baselines import registry
 from data.observation import observation_of
@@ -17,13 +17,13 @@ from demo.store import Store
 
 
 def test_a_session_is_that_of_the_agent_and_follows_every_answer(caller, opened):
-    session, own = caller.begin(demographics={"gender": "F", "age": 25}), None
+    session = caller.begin(demographics={"gender": "F", "age": 25})
     own = opened.agent.session((), {"gender": "F", "age": 25})
     for rating in (5.0, 1.0, None):
         item = caller.best(session)[0]
         assert caller.rate(session, item, rating).status_code == 204
         own.refuse(item) if rating is None else own.feedback(item, rating)
-        reply = caller.post(f"{session}/recommend", {"k": 7})["items"]
+        reply = caller.ask("POST", f"{session}/recommend", {"k": 7}).json()["items"]
         assert [(each["item_id"], each["score"]) for each in reply] == [
             (each.item_id, pytest.approx(each.score, rel=1e-5)) for each in own.recommend(7)
         ]
@@ -37,17 +37,17 @@ def test_a_session_is_that_of_the_agent_and_follows_every_answer(caller, opened)
     assert found["base"] + added == pytest.approx(found["score"], rel=1e-4)
 
 
-def test_the_same_answer_counts_once_and_another_contradicts(caller, refused):
+def test_the_same_answer_counts_once_and_another_contradicts(caller):
     session = caller.begin()
     for _ in range(2):
         assert caller.rate(session, 3, 4).status_code == 204
-    assert "rated 4 before" in refused(caller.rate(session, 3, 2), 409)
-    assert "rated 4 before" in refused(caller.rate(session, 3, None), 409)
+    assert refused(caller.rate(session, 3, 2), 409, "rated 4 before")
+    assert refused(caller.rate(session, 3, None), 409, "rated 4 before")
     assert [each["rating"] for each in caller.get(session)["history"]] == [4.0]
 
 
-def test_playing_a_test_user_begins_with_their_history(caller, opened, refused):
-    user = caller.get("/users", params={"query": "female"})["users"][0]
+def test_playing_a_test_user_begins_with_their_history(caller, opened):
+    user = caller.get("/users", query="female")["users"][0]
     session, ratings = caller.begin(user_id=user["user_id"]), opened.ratings
     row = ratings.row(int(np.flatnonzero(ratings.user_ids == user["user_id"])[0]))
     ids, stars = ratings.item_ids[ratings.items[row]].tolist(), ratings.values[row].tolist()
@@ -59,15 +59,14 @@ def test_playing_a_test_user_begins_with_their_history(caller, opened, refused):
     own = opened.agent.session(zip(ids, stars, strict=True), user["demographics"])
     assert caller.best(session) == [each.item_id for each in own.recommend(10)]
     train_user = int(ratings.user_ids[split_users(ratings.n_users)[0][0]])
-    assert "no test user" in refused(caller.ask("POST", "/sessions", {"user_id": train_user}), 422)
+    assert refused(caller.ask("POST", "/sessions", {"user_id": train_user}), 422, "no test user")
 
 
 def test_baselines_answer_for_the_same_person(caller, opened):
     ratings = opened.ratings
     train, test = split_users(ratings.n_users)
-    found = caller.get(
-        f"{caller.begin(user_id=int(ratings.user_ids[test[0]]))}/compare", params={"k": 5}
-    )
+    session = caller.begin(user_id=int(ratings.user_ids[test[0]]))
+    found = caller.get(f"{session}/compare", k=5)
     for name, items in found.items():
         policy = registry.build(name, "session", ratings.of_users(train))
         asked = observation_of(ratings, test[:1], window=6)._replace(users=np.array([-1]))
@@ -77,23 +76,23 @@ def test_baselines_answer_for_the_same_person(caller, opened):
         assert [each["item_id"] for each in items] == best.tolist(), name
 
 
-def test_trends_count_the_last_days_of_the_data(caller, opened, refused):
+def test_trends_count_the_last_days_of_the_data(caller, opened):
     ratings = opened.ratings
     recent = ratings.timestamps > ratings.timestamps.max() - 30 * 86_400
     counts = np.bincount(ratings.items[recent], minlength=ratings.n_items)
-    found = caller.get("/trending", params={"days": 30, "genre": "Sci-Fi"})
+    found = caller.get("/trending", days=30, genre="Sci-Fi")
     expected = np.sort(counts[ratings.genres[:, ratings.genre_names.index("Sci-Fi")]])[::-1]
     assert [each["ratings"] for each in found["items"]] == expected[expected > 0].tolist()[:24]
     assert {"Sci-Fi"} == set(found["items"][0]["genres"])
     assert found["genres"]["Drama"] == (counts @ ratings.genres)[ratings.genre_names.index("Drama")]
-    assert "'x' is unknown" in refused(caller.ask("GET", "/trending?genre=x"), 422)
+    assert refused(caller.ask("GET", "/trending?genre=x"), 422, "'x' is unknown")
 
 
 def test_searches_and_what_is_served(caller, opened):
     assert [each["item_id"] for each in caller.get("/items?query=SCRIPT")["items"]] == [HOSTILE_ID]
     assert caller.get("/items?query=script")["items"][0]["title"] == HOSTILE
     assert len(caller.get("/items")["items"]) == 24
-    users = caller.get("/users", params={"query": "female 25-34"})["users"]
+    users = caller.get("/users", query="female 25-34")["users"]
     assert users and all(each["demographics"]["gender"] == "F" for each in users)
     health = caller.get("/health")
     assert (health["run"], health["dataset"]) == (opened.folder.name, "ml-1m")
@@ -124,12 +123,12 @@ def test_a_catalogue_can_be_answered_to_its_end(caller):
     assert caller.get(f"{session}/compare")["popularity"] == []
 
 
-def test_an_answer_that_cannot_be_kept_is_not_taken(caller, store, monkeypatch, refused):
+def test_an_answer_that_cannot_be_kept_is_not_taken(caller, store, monkeypatch):
     session = caller.begin()
     with monkeypatch.context() as broken:
         full = sqlite3.OperationalError("disk is full")
         broken.setattr(store, "add", lambda *_: (_ for _ in ()).throw(full))
-        assert "log" in refused(caller.rate(session, 3, 5), 500)
+        assert refused(caller.rate(session, 3, 5), 500, "log")
     assert caller.get(session)["history"] == []
     assert caller.rate(session, 3, 2).status_code == 204
 
@@ -151,36 +150,36 @@ HOSTILE_BODIES = {
 
 
 @pytest.mark.parametrize("body", HOSTILE_BODIES)
-def test_hostile_answers_are_refused_in_a_sentence(caller, refused, body):
+def test_hostile_answers_are_refused_in_a_sentence(caller, body):
     session = caller.begin()
     reply = requests.post(f"{caller.url}{session}/feedback", body, headers=JSON, timeout=60)
-    assert HOSTILE_BODIES[body] in refused(reply, 422)
+    assert refused(reply, 422, HOSTILE_BODIES[body])
     assert caller.get(session)["history"] == []
 
 
-def test_other_refusals(caller, refused):
+def test_other_refusals(caller):
     person = {"demographics": {"age": 26}}
-    assert "age is 26" in refused(caller.ask("POST", "/sessions", person), 422)
+    assert refused(caller.ask("POST", "/sessions", person), 422, "age is 26")
     both = {"demographics": {"age": 25}, "user_id": 60}
-    assert "not both" in refused(caller.ask("POST", "/sessions", both), 422)
+    assert refused(caller.ask("POST", "/sessions", both), 422, "not both")
     session = caller.begin()
-    assert "k" in refused(caller.ask("POST", f"{session}/recommend", {"k": 0}), 422)
-    assert "'x'" in refused(caller.ask("GET", f"{session}/explain/x"), 404)
-    assert "no such session" in refused(caller.rate("/sessions/guess", 3, 3), 404)
+    assert refused(caller.ask("POST", f"{session}/recommend", {"k": 0}), 422, "k")
+    assert refused(caller.ask("GET", f"{session}/explain/x"), 404, "'x'")
+    assert refused(caller.rate("/sessions/guess", 3, 3), 404, "no such session")
     deep = requests.post(f"{caller.url}/sessions", "[" * 20_000, timeout=60, headers=JSON)
-    assert "parsing" in refused(deep, 400)
+    assert refused(deep, 400, "parsing")
     large = requests.post(f"{caller.url}/sessions", b" " * (LARGEST_BODY + 1), timeout=60)
-    assert "65536" in refused(large, 413)
+    assert refused(large, 413, "65536")
     endless = requests.post(f"{caller.url}/sessions", iter([b" "]), timeout=60)
-    assert "length" in refused(endless, 413)
+    assert refused(endless, 413, "length")
 
 
-def test_the_server_keeps_to_itself(opened, store, refused):
+def test_the_server_keeps_to_itself(opened, store):
     with in_thread(create_app(opened, store, ["127.0.0.1"], ["https://friend.example"])) as caller:
         page = caller.ask("GET", "/")
         assert "default-src 'self'" in page.headers["content-security-policy"]
         foreign = caller.ask("GET", "/health", headers={"host": "evil.example:80"})
-        assert "host" in refused(foreign, 400)
+        assert refused(foreign, 400, "host")
         for origin, allowed in {
             "https://friend.example": True,
             "https://evil.example": False,

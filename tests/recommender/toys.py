@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
+from recommender.learner import Learner
 
 from config import AgentConfig, preset
 from data.observation import Observation, answer_rewards
@@ -11,7 +12,6 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
 from recommender.agent import DRRAgent, as_tensors
-from recommender.learner import Learner
 from recommender.state import Features
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
