@@ -20,7 +20,8 @@ PEOPLE = np.eye(N_USERS, 2, dtype=np.float32)  # demographics
 PROFILES = np.random.default_rng(9).normal(size=(N_USERS, K)).astype(np.float32)
 
 SMALL = {"actor_hidden": 8, "critic_hidden": 8, "batch_size": 8}
-BEST = replace(AgentConfig(), **SMALL, counterfactual=3)
+# a random start, so that an untrained agent tells items apart
+BEST = replace(AgentConfig(), **SMALL, counterfactual=3, start_at_zero=False)
 PAPER = replace(preset("paper").agent, **SMALL)
 
 
