@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
-from recommender.learner import Learner
 
 from config import AgentConfig, preset
 from data.observation import Observation, answer_rewards
@@ -13,6 +12,7 @@ from embedding.table import EmbeddingTable
 from envs.vector import STORED, VectorOfflineEnv
 from recommender.agent import DRRAgent, as_tensors
 from recommender.state import Features
+from recommender.update import Learner
 
 N_ITEMS, N_USERS, K, WINDOW, T = 12, 6, 4, 3, 4
 SCALE = (1.0, 5.0)
