@@ -23,8 +23,10 @@ class AgentConfig:
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
-    refused: bool = True
-    """Add to the state what was refused in this episode, which equation 1 forgets (paper: no)."""
+    context: Literal["none", "refused", "session"] = "session"
+    """What the state has beside equations 5 to 9. none: nothing (the paper). refused: the sum of the
+    items that were refused in this episode, which equation 1 forgets. session: the same apart for
+    unrated and for low-rated items, their numbers, and the demographics."""
     separate_states: bool = True
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: Units = 256
@@ -32,9 +34,10 @@ class AgentConfig:
     residual: bool = False
     """Learn what to add to the pretrained factorisation: pi(s) = 50 u + actor(s), and Q(s, a) = the
     reward that u . a predicts + critic(s, a), both networks starting at zero (paper: no)."""
-    start_at_zero: bool = True
-    """The last layers of actor and critics start at zero, so that at first all items score alike;
-    otherwise every layer starts at random (not stated in the paper; its preset does)."""
+    start: Literal["random", "zero", "ridge"] = "ridge"
+    """Last layers of actor and critics. random: as Keras draws them (not stated in the paper; its
+    preset does). zero: all items score alike at first. ridge: the linear maps of the state start at
+    the ridge regression of rewards on states that its own policy visits."""
     actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
     """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
     critic: Literal["bilinear", "mlp"] = "bilinear"
@@ -111,6 +114,13 @@ class AgentConfig:
             "agent.counterfactual",
             self.counterfactual,
             "0 with --agent.critic-action proto: counterfactual actions are items",
+        )
+        require(
+            self.start != "ridge" or (self.actor_output, self.critic) == ("linear-skip", "bilinear"),
+            "agent.start",
+            self.start,
+            "random or zero without --agent.actor-output linear-skip and --agent.critic bilinear: "
+            "only a linear map of the state can start at a ridge regression",
         )
         require(
             not self.residual or self.user_vector == "pretrained",

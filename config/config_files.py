@@ -19,6 +19,12 @@ RETIRED: dict[str, dict[str, Any]] = {
     }
 }
 RENAMED = {"exploration": {"gumbel": "softmax"}}  # values of fields
+ADDED: dict[str, dict[str, Any]] = {"AgentConfig": {"start": "zero"}}  # where a file has no such field
+# fields by their new names, and their values
+REPLACED: dict[str, tuple[str, dict[Any, Any]]] = {
+    "refused": ("context", {True: "refused", False: "none"}),
+    "start_at_zero": ("start", {True: "zero", False: "random"}),
+}
 
 
 def to_json(config: Config) -> str:
@@ -106,11 +112,15 @@ def _of_today(name: str, values: dict[str, Any], source: str) -> dict[str, Any]:
             values[field],
             f"{retired[field]!r}: this setting is retired, load the run with an earlier version",
         )
-    return {
-        field: RENAMED.get(field, {}).get(value, value) if isinstance(value, str) else value
-        for field, value in values.items()
-        if field not in retired
-    }
+    today = dict(ADDED.get(name, {}))
+    for field, value in values.items():
+        if field in retired:
+            continue
+        if isinstance(value, str):
+            value = RENAMED.get(field, {}).get(value, value)
+        field, choices = REPLACED.get(field, (field, {}))
+        today[field] = choices.get(value, value) if isinstance(value, bool) else value
+    return today
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,5 +1,6 @@
 """Collector: plays episodes into the replay and lets the learner improve the agent from it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedding.table import EmbeddingTable
 from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
 from recommender.ranking import Block
+from recommender.ridge_start import RidgeStart
 from recommender.state import Features
 from recommender.update import Learner, Mean, own_values
 from replay_buffer.buffers import PrioritizedReplay, UniformReplay
@@ -61,6 +63,15 @@ class Collector:
         deployed = self.learner.target if config.average_actor else self.learner.online
         self.agent = DRRAgent(config, table, catalogue, window=window, networks=deployed)
         self.play = tf.function(self._play, jit_compile=xla.episodes)
+
+    def start(self, begin: Callable[[int], Observation], users: int) -> None:
+        """Start the networks in closed form, where the settings ask for it; see `RidgeStart.fit`."""
+        if self.config.start != "ridge":
+            return
+        online = self.learner.online
+        closed_form = RidgeStart(online, self.features, self.environment, self.learner.mean)
+        closed_form.apply(closed_form.fit(begin, users))
+        self.learner.target.copy_from(online)
 
     def collect(
         self, start: Observation, exploration: Exploration, seed: tuple[int, int]

@@ -55,7 +55,7 @@ class Networks:
             config.actor_hidden,
             state_dim=size,
             output=config.actor_output,
-            start_at_zero=config.start_at_zero or config.residual,
+            start_at_zero=config.start != "random",
         )
         kind = BilinearCritic if config.critic == "bilinear" else Critic
         self.critics = [
@@ -63,7 +63,7 @@ class Networks:
                 k,
                 config.critic_hidden,
                 state_dim=size,
-                start_at_zero=config.start_at_zero or config.residual,
+                start_at_zero=config.start != "random",
                 name=f"critic_{index + 1}",
             )
             for index in range(config.critics)

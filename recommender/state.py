@@ -10,11 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from config import AgentConfig
-from data.observation import FloatArray, Observation
+from data.observation import UNRATED_REWARD, FloatArray, Observation
 from embedding.table import EmbeddingTable
 from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
+# Weights of a window at first, by age and by rating: liked items count, and the latest most. Chosen for the
+# ridge regression on held-out training users; training goes on from here.
+AGE_DECAY, LEVELS = 0.9, (0.3, 0.3, 0.3, 1.0, 1.2)
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
 
 
@@ -66,10 +69,18 @@ def placeholder(window: int, features: Features) -> Observation:
 
 
 class ItemWeights(keras.layers.Layer):
-    """The scalars w_a of equations 5 to 9: one per position, optionally times one per rating."""
+    """The scalars w_a of equations 5 to 9: one per position, optionally times one per rating.
+
+    All are 1 at first, or, `graded`, fall with age and rise with the rating.
+    """
 
     def __init__(
-        self, window: int, by_rating: bool, scale: tuple[float, float], name: str = "item_weights"
+        self,
+        window: int,
+        by_rating: bool,
+        scale: tuple[float, float],
+        graded: bool = False,
+        name: str = "item_weights",
     ) -> None:
         super().__init__(name=name)
         self.scale = scale
@@ -80,6 +91,10 @@ class ItemWeights(keras.layers.Layer):
             else None
         )
         self.built = True
+        if graded:
+            self.position.assign(AGE_DECAY ** np.arange(window - 1, -1, -1))
+            if self.rating is not None:
+                self.rating.assign(LEVELS)
 
     def call(self, ratings: tf.Tensor) -> tf.Tensor:
         """ratings [B, n] -> w [B, n]; a rating falls in one of five equal steps of the scale."""
@@ -115,6 +130,24 @@ class Refused(keras.layers.Layer):
         return tf.concat([pooled, count / (2 * REFUSED_SCALE)], axis=1)
 
 
+def session_context(features: Features, observation: Observation) -> tf.Tensor:
+    """What a session tells beside the window (a deviation): [B, 2 k + D + 2].
+
+    Sums of the vectors of items that were shown and not rated, and of those rated low, which say
+    different things; their numbers; the demographics.
+    """
+    items, rewards = observation.shown_items, observation.shown_rewards
+    unrated = (items >= 0) & (rewards == UNRATED_REWARD)
+    low = (items >= 0) & (rewards <= 0) & ~unrated
+    vectors = features.vectors(items)  # [B, t, k]
+    sums, counts = [], []
+    for kind in (unrated, low):
+        weights = tf.cast(kind, tf.float32)
+        sums.append(tf.einsum("bt,btk->bk", weights, vectors) / REFUSED_SCALE)
+        counts.append(tf.reduce_sum(weights, axis=1, keepdims=True) / (2 * REFUSED_SCALE))
+    return tf.concat([*sums, *counts, observation.demographics], axis=1)
+
+
 class StateRepresentation(keras.Model):
     """Observation -> state vector, with the learned weights that belong to it.
 
@@ -131,16 +164,23 @@ class StateRepresentation(keras.Model):
         k = features.table.k
         self.window = window
         self.represent = REPRESENTATIONS[config.state]()
-        self.size = self.represent.size(window, k) + (k + 1 if config.refused else 0)
+        self.context = config.context
+        added = {"none": 0, "refused": k + 1, "session": 2 * k + 2 + features.n_demographics}
+        self.size = self.represent.size(window, k) + added[config.context]
         self._features, self._kind = features, config.user_vector
         learned = self.represent.needs_user and config.user_vector == "learned"
         self.item_weights = (
-            ItemWeights(window, config.item_weights == "position-rating", features.scale)
-            if self.represent.needs_weights or learned
+            ItemWeights(
+                window,
+                config.item_weights == "position-rating",
+                features.scale,
+                graded=config.context == "session",
+            )
+            if self.represent.needs_weights or learned or config.context == "session"
             else None
         )
         self.user_vector = keras.layers.Dense(k, name="user_vector") if learned else None
-        self.refused = Refused(features) if config.refused else None
+        self.refused = Refused(features) if config.context == "refused" else None
         self(placeholder(window, features))
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
@@ -155,10 +195,13 @@ class StateRepresentation(keras.Model):
             weighted = weights[..., None] * items
         user = self._user(observation, weighted, mask) if self.represent.needs_user else None
         state = self.represent(items, weighted, user, mask)
-        if self.refused is None:
+        if self.context == "none":
             return state
-        refused = self.refused(observation.shown_items, observation.shown_rewards)
-        return tf.concat([state, refused], axis=1)
+        if self.refused is not None:
+            more = self.refused(observation.shown_items, observation.shown_rewards)
+        else:
+            more = session_context(self._features, observation)
+        return tf.concat([state, more], axis=1)
 
     def _user(
         self, observation: Observation, weighted: tf.Tensor | None, mask: tf.Tensor

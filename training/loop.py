@@ -49,6 +49,7 @@ class Training:
         self.config, self.ratings, self.folder, self.workers = config, ratings, folder, workers
         seeds = iter(np.random.SeedSequence(config.seed).generate_state(6) >> 1)
         self.task = make_task(config, ratings, int(next(seeds)))
+        self._n_users = len(self.task.users)
         self.task.users = workers.part(self.task.users)
         self.table = self._embedding(int(next(seeds)))
         self.rng = np.random.default_rng(workers.seed(int(next(seeds))))
@@ -111,6 +112,7 @@ class Training:
         )
         try:
             if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
+                self._start()
                 self._advance(progress, [])
             with stop_later() as received:
                 while self.iteration < self.iterations:
@@ -119,6 +121,12 @@ class Training:
             progress.close()
         if self.best is not None:
             self.best.put_back(self.agent.networks.variables)
+
+    def _start(self) -> None:
+        if self.config.agent.start == "ridge":
+            print("fitting the linear start ...", flush=True)
+        users = self._n_users // self.workers.size  # the same number for every worker
+        self.training_agent.start(lambda count: self.task.begin(self.rng, count), users)
 
     def _advance(self, progress: Progress, received: list[int]) -> None:
         """One iteration with what is due after it; Interrupted where a signal was received."""

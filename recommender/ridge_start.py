@@ -1,0 +1,132 @@
+"""The closed-form start: a linear policy, fitted by ridge regression on states that it visits itself.
+
+Rewards are regressed on the state, for every item at once: with x the state and V the item vectors,
+A minimises |X A V' - Y|^2 + a penalty, where Y is reward + 0.5, so that an unrated item is 0. The states
+come from playing with the last A (dataset aggregation; Ross et al., 2011).
+Shapes: U users, B of them at once, T steps, S state size, k embedding size.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from scipy.sparse import csr_matrix
+
+from data.observation import UNRATED_REWARD, FloatArray, Observation, rating_to_reward
+from recommender.networks import Networks
+from recommender.ranking import best_item, mask_scores
+from recommender.state import Features
+from recommender.update import Mean, own_values
+
+ROUNDS = 3  # of playing and solving
+PENALTY = 0.03  # per row and per feature's mean square; chosen on held-out training users
+USERS_AT_ONCE = 512
+SHARPNESS = 12.0  # of the softmax policy at first, per unit of predicted reward
+
+
+class Linear(NamedTuple):
+    """A linear policy: action = state @ kernel + bias."""
+
+    kernel: Any  # [S, k]
+    bias: Any  # [k]
+
+
+class RidgeStart:
+    """Fits the linear part of actor and critics.
+
+    Args:
+        networks: their state module gives x; `apply` writes the fitted kernels into them.
+        features: item vectors.
+        environment: of the training users.
+        mean: over the workers that train together, see `Learner`.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        features: Features,
+        environment: Any,
+        mean: Mean = own_values,
+    ) -> None:
+        self._mean = mean
+        self._networks, self._state = networks, networks.actor_state
+        self._features, self._environment = features, environment
+        items = features.items.numpy().astype(np.float64)
+        self._inverse = np.linalg.pinv(items.T @ items)
+        self._totals = tf.constant(_gains_of_users(environment.ratings, features.items.numpy()))
+        self._play = tf.function(self._played)
+
+    def fit(self, begin: Callable[[int], Observation], users: int) -> Linear:
+        """The policy after ROUNDS of `users` episodes; `begin` gives the first states of so many."""
+        size, k = self._state.size + 1, self._features.table.k
+        gram, moment = np.zeros([size, size]), np.zeros([size, k])
+        policy = Linear(tf.zeros([size - 1, k]), tf.zeros([k]))
+        length = self._environment.episode_length
+        for steps in [1] + ROUNDS * [length]:  # at first there is no policy that could go on
+            for _ in range(-(-users // USERS_AT_ONCE)):
+                part = self._play(begin(USERS_AT_ONCE), *policy, tf.constant(steps))
+                gram, moment = gram + part[0].numpy(), moment + part[1].numpy()
+            policy = self._solve(gram, moment)
+        return policy
+
+    def apply(self, policy: Linear) -> None:
+        """Start actor and critics at the policy; its rewards are the critics' values."""
+        networks = self._networks
+        networks.critic_state.set_weights(self._state.get_weights())
+        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)
+        networks.actor.action.bias.assign(SHARPNESS * policy.bias)
+        for critic in networks.critics:
+            critic.direction_skip.kernel.assign(policy.kernel)
+            critic.direction.bias.assign(policy.bias)
+            critic.baseline.bias.assign([UNRATED_REWARD])
+
+    def _solve(self, gram: FloatArray, moment: FloatArray) -> Linear:
+        rows = gram[-1, -1]  # the last feature is 1
+        penalty = PENALTY * np.diag(gram) + 1e-6 * rows
+        penalty[-1] = 0.0
+        solution = np.linalg.solve(gram + np.diag(penalty), moment) @ self._inverse
+        solution = solution.astype(np.float32)
+        return Linear(tf.constant(solution[:-1]), tf.constant(solution[-1]))
+
+    def _played(
+        self, observation: Observation, kernel: tf.Tensor, bias: tf.Tensor, steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """An episode of B users: X'X [S + 1, S + 1] and X'Y V [S + 1, k] over its states."""
+        size, k = self._state.size + 1, self._features.table.k
+        gram, moment = tf.zeros([size, size]), tf.zeros([size, k])
+        for _ in tf.range(steps):
+            state = self._state(observation)
+            action = tf.matmul(state, kernel) + bias
+            rows = tf.concat([state, tf.ones([tf.shape(state)[0], 1])], axis=1)
+            gram += tf.matmul(rows, rows, transpose_a=True)
+            moment += tf.matmul(rows, self._gains_left(observation, action), transpose_a=True)
+            scores = tf.matmul(action, self._features.items, transpose_b=True)
+            scores = mask_scores(scores, self._environment.legal(observation))
+            item = best_item(lambda block, s=scores: s, self._features.n_items)
+            observation = self._environment.step(observation, item)[0]
+        gram, moment = self._mean([gram, moment])
+        return gram, moment
+
+    def _gains_left(self, observation: Observation, action: tf.Tensor) -> tf.Tensor:
+        """Y V [B, k]: what the user would like, without what is known; shown items, as predicted."""
+        known, shown = observation.known_items, observation.shown_items
+        left = tf.gather(self._totals, observation.users)
+        for items in (known, shown):
+            vectors = self._features.vectors(items)  # [B, m, k], zeros where empty
+            gains = self._gains(self._environment.answers(observation.users, tf.maximum(items, 0)))
+            left -= tf.einsum("bm,bmk->bk", gains, vectors)
+        vectors = self._features.vectors(shown)
+        predicted = tf.einsum("bk,bmk->bm", action, vectors)
+        return left + tf.einsum("bm,bmk->bk", predicted, vectors)
+
+    def _gains(self, answers: tf.Tensor) -> tf.Tensor:
+        return self._environment.rewards(answers) - UNRATED_REWARD
+
+
+def _gains_of_users(ratings: Any, items: FloatArray) -> FloatArray:
+    """Sum over the rated items of (reward + 0.5) times the item's vector: [U, k]."""
+    gains = (rating_to_reward(ratings.values, ratings.scale) - UNRATED_REWARD).astype(np.float32)
+    shape = (ratings.n_users, ratings.n_items)
+    return csr_matrix((gains, ratings.items, ratings.offsets), shape=shape) @ items
