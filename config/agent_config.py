@@ -26,7 +26,7 @@ class AgentConfig:
     context: Literal["none", "refused", "session"] = "session"
     """What the state has beside equations 5 to 9. none: nothing (the paper). refused: the sum of the
     items that were refused in this episode, which equation 1 forgets. session: the same apart for
-    unrated and for low-rated items, their numbers, and the demographics."""
+    unrated and for low-rated items, similar training users, and the demographics."""
     separate_states: bool = True
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: Units = 256

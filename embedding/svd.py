@@ -7,6 +7,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from data.errors import DataError
+from data.observation import UNRATED_REWARD, rating_to_reward
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 
@@ -37,7 +38,17 @@ def fit_svd(ratings: Ratings, k: int = 60, *, regularisation: float = 1.0) -> Em
     factors = np.zeros((ratings.n_items, k), np.float32)
     leading = _right_factors(matrix, k)
     factors[:, : leading.shape[1]] = leading * np.sqrt(ratings.n_items / k)
-    return EmbeddingTable.without_biases("svd", ratings, factors, regularisation=regularisation)
+    people = _user_vectors(ratings, factors)
+    return EmbeddingTable.without_biases("svd", ratings, factors, people, regularisation)
+
+
+def _user_vectors(ratings: Ratings, items: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum of the vectors of rated items times reward + 0.5, scaled to a mean square of 1: [U, k]."""
+    gains = rating_to_reward(ratings.values, ratings.scale) - UNRATED_REWARD
+    entries = (gains.astype(np.float32), ratings.items, ratings.offsets)
+    vectors = sp.csr_matrix(entries, shape=(ratings.n_users, ratings.n_items)) @ items
+    spread = np.sqrt(np.mean(vectors[ratings.lengths > 0] ** 2))
+    return np.asarray(vectors / max(float(spread), 1e-12), np.float32)
 
 
 def _right_factors(matrix: sp.csr_matrix, rank: int) -> Array:

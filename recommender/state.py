@@ -12,6 +12,7 @@ import tensorflow as tf
 from config import AgentConfig
 from data.observation import UNRATED_REWARD, FloatArray, Observation
 from embedding.table import EmbeddingTable
+from recommender.ranking import ILLEGAL
 from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
@@ -19,6 +20,9 @@ RATING_LEVELS = 5
 # ridge regression on held-out training users; training goes on from here.
 AGE_DECAY, LEVELS = 0.9, (0.3, 0.3, 0.3, 1.0, 1.2)
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
+# Attention over training users: how sharp, what a refused item counts in the profile that looks for them,
+# and how many are looked at. The first two were chosen on held-out training users.
+SHARPNESS, REFUSED, MOST_NEIGHBOURS = 20.0, -0.4, 8192
 
 
 class Features:
@@ -29,6 +33,7 @@ class Features:
         padded: the same with a last row of zeros, for empty places [I + 1, k].
         item_bias: [I].
         scale: lowest and highest rating.
+        neighbours: training users that have a vector [V]; their vectors [V, k] are `neighbour_vectors`.
         n_demographics: D.
         table: the embedding, which folds in unseen users.
     """
@@ -40,6 +45,11 @@ class Features:
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
         self.item_bias = tf.constant(table.item_bias)
+        vectors = np.zeros([1, table.k], np.float32) if table.users is None else table.users
+        rows = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
+        rows = rows[:: 1 + len(rows) // MOST_NEIGHBOURS]
+        self.neighbours = tf.constant(rows, tf.int32)
+        self.neighbour_vectors = tf.constant(vectors[rows])
 
     @property
     def n_items(self) -> int:
@@ -130,11 +140,14 @@ class Refused(keras.layers.Layer):
         return tf.concat([pooled, count / (2 * REFUSED_SCALE)], axis=1)
 
 
-def session_context(features: Features, observation: Observation) -> tf.Tensor:
-    """What a session tells beside the window (a deviation): [B, 2 k + D + 2].
+def session_context(
+    features: Features, observation: Observation, window_sum: tf.Tensor
+) -> tf.Tensor:
+    """What a session tells beside the window (a deviation): [B, 3 k + D + 2].
 
     Sums of the vectors of items that were shown and not rated, and of those rated low, which say
-    different things; their numbers; the demographics.
+    different things; the mean vector of similar training users; numbers of items; the demographics.
+    window_sum: the sum of the weighted items [B, k].
     """
     items, rewards = observation.shown_items, observation.shown_rewards
     unrated = (items >= 0) & (rewards == UNRATED_REWARD)
@@ -145,7 +158,22 @@ def session_context(features: Features, observation: Observation) -> tf.Tensor:
         weights = tf.cast(kind, tf.float32)
         sums.append(tf.einsum("bt,btk->bk", weights, vectors) / REFUSED_SCALE)
         counts.append(tf.reduce_sum(weights, axis=1, keepdims=True) / (2 * REFUSED_SCALE))
-    return tf.concat([*sums, *counts, observation.demographics], axis=1)
+    profile = window_sum + REFUSED * REFUSED_SCALE * (sums[0] + sums[1])
+    similar = similar_users(features, observation.users, profile)
+    return tf.concat([*sums, similar, *counts, observation.demographics], axis=1)
+
+
+def similar_users(features: Features, users: tf.Tensor, profile: tf.Tensor) -> tf.Tensor:
+    """Attention over training users: the mean of their vectors [B, k] by their likeness to profile [B, k].
+
+    A user is not his own neighbour. The memory is fixed, so no gradient passes.
+    """
+    vectors = features.neighbour_vectors
+    keys = tf.math.l2_normalize(vectors, axis=1)
+    query = SHARPNESS * tf.math.l2_normalize(tf.stop_gradient(profile), axis=1)
+    own = users[:, None] == features.neighbours[None]
+    scores = tf.where(own, ILLEGAL, tf.matmul(query, keys, transpose_b=True))
+    return tf.matmul(tf.nn.softmax(scores), vectors)
 
 
 class StateRepresentation(keras.Model):
@@ -165,7 +193,7 @@ class StateRepresentation(keras.Model):
         self.window = window
         self.represent = REPRESENTATIONS[config.state]()
         self.context = config.context
-        added = {"none": 0, "refused": k + 1, "session": 2 * k + 2 + features.n_demographics}
+        added = {"none": 0, "refused": k + 1, "session": 3 * k + 2 + features.n_demographics}
         self.size = self.represent.size(window, k) + added[config.context]
         self._features, self._kind = features, config.user_vector
         learned = self.represent.needs_user and config.user_vector == "learned"
@@ -200,7 +228,7 @@ class StateRepresentation(keras.Model):
         if self.refused is not None:
             more = self.refused(observation.shown_items, observation.shown_rewards)
         else:
-            more = session_context(self._features, observation)
+            more = session_context(self._features, observation, tf.reduce_sum(weighted, axis=1))
         return tf.concat([state, more], axis=1)
 
     def _user(
