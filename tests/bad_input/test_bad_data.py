@@ -96,12 +96,3 @@ def test_a_data_root_that_is_none_is_named(tmp_path, monkeypatch, command: str) 
     mains = {"train": training.main, "evaluate": evaluate.main}
     main = mains.get(command, embedding.train.main)
     assert_refused(call(main, "--dataset", "ml-1m"), r"\$DRR_DATA_ROOT '.*/file': no such folder")
-
-
-def test_short_histories_are_accepted(root, tmp_path) -> None:
-    path = root / "ml-1m" / "ratings.dat"
-    rows = path.read_bytes().splitlines(True)
-    few = [row for row in rows if not row.startswith((b"2::", b"3::"))]
-    short = [row for row in rows if row.startswith(b"2::")][:1]  # user 3 has none at all
-    path.write_bytes(b"".join(few + short))
-    assert COMMANDS["evaluate"](root, tmp_path / "out").status == 0

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from baselines import registry
-from baselines.factors import SVDpp
-from baselines.registry import TUNED
 from data.policy import Policy
 from data.ratings import Ratings
 
@@ -102,16 +100,6 @@ def test_cache_is_keyed_by_split_and_seed(everybody, ratings, tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize("name", ["svd++", "blend"])
-def test_cache_is_keyed_by_defaults_too(name, ratings, tmp_path, monkeypatch):
-    """A blend's members have defaults as well."""
-    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
-    monkeypatch.setitem(SVDpp.__init__.__kwdefaults__, "learning_rate", 1e-3)
-    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
-    registry.build(name, "rerank", ratings, cache_dir=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
 def test_a_damaged_cache_file_is_trained_again(ratings, answered, tmp_path):
     fresh = registry.build("svd++", "rerank", ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
@@ -127,16 +115,3 @@ def test_unknown_names_list_the_choices(ratings):
         registry.build("itemknn", "catalog", ratings)
     with pytest.raises(ValueError, match="choose from catalog"):
         registry.names("catalogue")
-
-
-def test_an_adaptive_form_is_the_same_policy_asked_again(ratings, answered):
-    static, adaptive = (registry.build(n, "session", ratings) for n in ("ease", "ease-adaptive"))
-    assert (adaptive.name, adaptive.adaptive) == ("ease-adaptive", True)
-    np.testing.assert_array_equal(static.scores(answered, None), adaptive.scores(answered, None))
-
-
-def test_what_is_tuned_exists():
-    for name, chosen in TUNED.items():
-        assert set(chosen) <= set(registry.PROTOCOLS)
-        for settings in chosen.values():
-            registry.make(name, settings)

@@ -1,11 +1,9 @@
 """The synthetic set: the same for a seed, shaped like MovieLens, and worth learning on."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
-from data import Ratings, synthetic
+from data import Ratings
 from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
 
@@ -39,39 +37,6 @@ def test_popularity_has_a_long_tail(ratings: Ratings) -> None:
     counts = np.sort(np.bincount(ratings.items, minlength=ratings.n_items))[::-1]
     assert counts[:200].sum() > 0.45 * counts.sum()
     assert counts[0] > 20 * counts[-1]
-
-
-@pytest.fixture
-def considered(monkeypatch: pytest.MonkeyPatch) -> Ratings:
-    """As in `ratings`, the same users and films, but everybody considers some films only."""
-    monkeypatch.setattr(synthetic, "_ALL", 100)
-    return make_synthetic(seed=0)
-
-
-def test_in_a_large_set_much_the_same_is_watched(ratings: Ratings, considered: Ratings) -> None:
-    assert considered.titles != ratings.titles  # drawn after the films that are watched
-    np.testing.assert_array_equal(considered.genres, ratings.genres)
-    np.testing.assert_array_equal(considered.demographics, ratings.demographics)
-    assert considered.lengths.min() >= 20 and considered.n_ratings > 0.9 * ratings.n_ratings
-    test_popularity_has_a_long_tail(considered)
-    counts = [np.bincount(r.items, minlength=r.n_items) for r in (ratings, considered)]
-    assert np.corrcoef(*counts)[0, 1] > 0.95
-    assert considered.positive.mean() == pytest.approx(ratings.positive.mean(), abs=0.05)
-
-
-def test_memory_grows_with_the_ratings_and_not_with_users_times_films(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(synthetic, "_CELLS", 1 << 16)
-    wide = SyntheticConfig(n_users=4_000, n_items=20_000, shortest=1, longest=20, typical=2)
-    tracemalloc.start()
-    try:
-        ratings = make_synthetic(wide)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert ratings.n_users == 4_000 and ratings.lengths.max() <= 20
-    assert peak < wide.n_users * wide.n_items / 2  # not half a byte for each pair
 
 
 def precision_at_5(ratings: Ratings, similar: np.ndarray, counts: np.ndarray) -> list[float]:

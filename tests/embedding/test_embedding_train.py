@@ -53,14 +53,3 @@ def test_what_cannot_be_done_is_refused_before_anything_is_fitted(
         status = end.code
     captured = capsys.readouterr()
     assert status == 2 and captured.out == "" and words in " ".join(captured.err.split())
-
-
-def test_what_fails_while_running_ends_with_1(capsys, monkeypatch, tmp_path):
-    def fail(*_):
-        raise MemoryError("9 TiB")
-
-    monkeypatch.setattr(embedding, "fit", fail)
-    out = ["--dataset", "synthetic", "--no-measure", "--out", str(tmp_path / "a.weights.h5")]
-    assert train.main(out) == 1
-    assert capsys.readouterr().err == "embedding.train: 9 TiB\n"
-    assert list(tmp_path.iterdir()) == []

@@ -83,14 +83,6 @@ def test_only_the_given_ratings_matter(random_ratings, flipped, fit):
     assert fit(other, 3, sweeps=2).items.tobytes() != first.items.tobytes()
 
 
-def test_nonsense_is_refused(random_ratings):
-    ratings = random_ratings()
-    with pytest.raises(ValueError, match="empty"):
-        fit_pmf(ratings.keep(np.zeros(ratings.n_ratings, bool)))
-    with pytest.raises(ValueError, match="k=0"):
-        fit_mf(ratings, 0)
-
-
 # --- several factorisations side by side ---------------------------------------------------------
 
 MEMBERS = 2  # of k = 11: five components each, one of them the item bias, and one left over

@@ -71,9 +71,3 @@ def test_rows_that_are_not_given_change_nothing(flipped):
     first, again = (fit_user_movie(part, 8, epochs=2) for part in parts)
     assert first.items.tobytes() == again.items.tobytes()
     assert first.users.tobytes() == again.users.tobytes() and not first.users[7].any()
-
-
-def test_no_pairs_is_an_error():
-    ratings = grouped()
-    with pytest.raises(ValueError, match="at least one positive"):
-        fit_user_movie(ratings.keep(~ratings.positive))

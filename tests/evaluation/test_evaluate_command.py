@@ -156,15 +156,6 @@ def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, ca
     assert captured.err == "" and "drr" not in captured.out
 
 
-def test_without_a_run_of_ones_own_the_released_one_of_the_data_is_taken(own_runs):
-    for name in ("ml-1m", "ml-100k"):
-        (finished_run(own_runs, name, 1, dataset=name) / "README.md").touch()
-    for asked, name in (("auto", "ml-1m"), ("ml-1m", "ml-1m"), ("ml-100k", "ml-100k")):
-        assert run_choice.default_run("catalog", asked) == {"drr": [own_runs / name]}
-    assert run_choice.default_run("catalog", "synthetic") == {}
-    assert run_choice.default_run("rerank", "auto") == {}
-
-
 def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
     again = run_folder / ".." / run_folder.name
     message = failure(capsys, "--weights", str(run_folder), f"seeds={again}")
@@ -175,14 +166,6 @@ def test_unknown_policies_get_a_suggestion(capsys):
     assert "did you mean 'popularity'?" in failure(capsys, "--policies", "popularty")
     assert "'zzz' is unknown here; choose from all, random" in failure(capsys, "--policies", "zzz")
     assert "add --weights DIR" in failure(capsys, "--policies", "drr")
-
-
-def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
-    assert "no such folder" in failure(capsys, "--weights", "nowhere")
-    assert "no such folder" in failure(capsys, "--weights", "name=")
-    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
-    (tmp_path / "config.json").write_text("[]")
-    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
 
 
 def test_a_run_cannot_take_the_name_of_a_baseline(capsys, run_folder):
@@ -201,22 +184,6 @@ def test_what_cannot_be_written_is_said_before_the_work(capsys, monkeypatch, tmp
     file = tmp_path / "out.json"
     message = failure(capsys, "--json", str(file))
     assert message == f"evaluate: cannot write {file}: no permission in {tmp_path}\n"
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "message"),
-    [
-        (MemoryError("Unable to allocate 9 TiB"), 1, "out of memory (Unable to allocate 9 TiB)"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
-    ],
-)
-def test_what_ends_the_work_has_a_status_of_its_own(capsys, monkeypatch, error, status, message):
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(evaluate, "load_dataset", fail)
-    assert evaluate.main(SYNTHETIC) == status
-    assert f"evaluate: {message}" in capsys.readouterr().err
 
 
 def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):

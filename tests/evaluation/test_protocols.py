@@ -144,13 +144,6 @@ def test_users_of_the_default_split_and_explicit_ones(toy, tied):
         CatalogProtocol(toy, np.array([0, 5]), np.array([5]))
 
 
-def test_users_without_a_rating_are_not_evaluated(toy, tied):
-    rerank = RerankProtocol(toy.of_users(np.array([3, 4])), window=WINDOW)
-    assert rerank.eval_users.tolist() == [3, 4]
-    assert rerank.evaluate(tied())["precision@5"].shape == (2,)
-    assert RerankProtocol(toy, np.array([6]), window=WINDOW).n_users == 1
-
-
 def test_static_policies_are_asked_once_adaptive_ones_each_step(toy, tied):
     asked = [(SessionProtocol, False, 1), (SessionProtocol, True, 7), (CatalogProtocol, True, 1)]
     for kind, adaptive, expected in asked:
@@ -208,12 +201,6 @@ def test_oracles_bound_the_rest(toy, tied):
     for row, user in enumerate(session.eval_users):
         rewards = [(value - 3) / 2 for _, value in split(toy, user, session)[1]]
         assert best[row] == pytest.approx(sum(sorted(rewards + [-0.5] * 5, reverse=True)[:5]))
-
-
-def test_bad_list_lengths(toy):
-    with pytest.raises(ValueError, match="at least 1"):
-        CatalogProtocol(toy, ks=(0, 5))
-    assert CatalogProtocol(toy, ks=(7, 2, 7)).ks == (2, 7)
 
 
 @pytest.mark.parametrize("kind", [CatalogProtocol, SessionProtocol])
@@ -281,11 +268,6 @@ def test_nan_is_an_error_that_names_policy_user_and_item(two_users):
     candidates = np.array([[0, -1], [1, 2]])
     with pytest.raises(PolicyError, match="user 4 and item 0"):
         ask(Fixed(np.array([[np.nan, 0], [0, 0]])), two_users, candidates, 3)
-
-
-def test_wrong_shape_is_an_error(two_users):
-    with pytest.raises(PolicyError, match=r"shape \(2, 4\), expected \(2, 3\)"):
-        ask(Fixed(np.zeros((2, 4))), two_users, None, 3)
 
 
 def test_infinite_scores_stay_candidates(two_users):

@@ -77,13 +77,6 @@ def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(argum
         assert ablation.read_cell(UNIFORM, 1, arguments) is None
 
 
-def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
-    made = []
-    monkeypatch.setattr(ablation, "compare", lambda study, _: made.append(study))
-    ablation.main(AblationArguments())
-    assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
-
-
 def cells(*values):
     return [ablation.Cell(dict.fromkeys(ablation.KEYS, value), []) for value in values]
 

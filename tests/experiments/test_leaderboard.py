@@ -185,17 +185,3 @@ def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, 
     picture = arguments.output_root / "curves.png"
     assert capsys.readouterr().out.strip() == str(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file; give the folder of a finished run"),
-        ('{"curve": [{"step": "x"}]}', "no learning curve in it"),
-    ],
-)
-def test_a_run_without_a_curve_is_named(content, message, tmp_path):
-    if content is not None:
-        (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(SystemExit, match=f"{tmp_path}.*{message}"):
-        leaderboard.read_curve(str(tmp_path))

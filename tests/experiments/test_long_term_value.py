@@ -112,18 +112,3 @@ def test_a_case_shows_history_titles_and_ratings(data):
             assert cell.startswith("**") == (rating is not None and rating >= 4)
     assert any(cell.startswith("**") for cells in table[2:-1] for cell in cells)
     assert table[-1][1] == f"{results['up'].rewards[user].sum():+.1f}"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (("--quantiles", "0.5", "2"), "must be from 0 to 1"),
-        (("--weights", "nowhere"), "nowhere"),
-        (("--policies", "populartiy"), "did you mean 'popularity'"),
-        (("--protocol", "catalog"), "--protocol catalog is for --cases only"),
-    ],
-)
-def test_what_cannot_be_played_is_one_line(wrong, message, flags, capsys):
-    assert long_term_value.main([*flags, *wrong]) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1

@@ -25,17 +25,6 @@ def test_every_network_is_trained_the_state_module_included(config, separate):
         assert [variable.path for variable, is_same in same if is_same] == []
 
 
-@pytest.mark.parametrize("config", [PAPER, BEST], ids=["paper", "best"])
-def test_target_networks_start_as_copies_and_not_as_the_same_networks(config):
-    learner = toys.learner(config)
-    online, target = learner.online.variables, learner.target.variables
-    assert all(equal(arrays(online), arrays(target)))
-    assert not {id(variable) for variable in online} & {id(variable) for variable in target}
-    other = toys.learner(config, seed=1).online.variables
-    assert not all(equal(arrays(online), arrays(other)))
-    assert all(equal(arrays(online), arrays(toys.learner(config).online.variables)))
-
-
 @pytest.mark.parametrize("tau", [0.0, 1.0, 0.1])
 def test_the_soft_update_mixes_online_into_target(tau):
     online = [tf.Variable([1.0, 2.0]), tf.Variable([[3.0]])]

@@ -17,16 +17,6 @@ from recommender.state import StateRepresentation
 NAMES = tuple(REPRESENTATIONS)
 
 
-def inputs(batch: int, n: int, k: int) -> list[np.ndarray]:
-    """Item vectors [B, n, k], weights w_a [n], users [B, k] and masks [B, n], some of them empty."""
-    rng = np.random.default_rng(n)
-    mask = (rng.random((batch, n)) < 0.6).astype(np.float32)
-    mask[0], mask[1] = 0, 1
-    shapes = ((batch, n, k), (n,), (batch, k))
-    items, weights, users = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
-    return [items * mask[..., None], weights, users, mask]
-
-
 def test_drr_ave_by_hand():
     """u = (1, 2); items (1, 0), (3, 4), and an empty place; weights 1, .5 -> g = (1.25, 1)."""
     items = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]])
@@ -34,32 +24,6 @@ def test_drr_ave_by_hand():
     mask = tf.constant([[0.0, 1.0, 1.0]])
     state = REPRESENTATIONS["drr-ave"]()(items, weights[..., None] * items, user, mask)
     np.testing.assert_array_equal(state, [[1, 2, 1.25, 2, 1.25, 1]])
-
-
-@pytest.mark.parametrize(("n", "k"), [(5, 100), (10, 100), (1, 2)])
-def test_sizes(n, k):
-    sizes = {name: represent().size(n, k) for name, represent in REPRESENTATIONS.items()}
-    pairs = k * (n + n * (n - 1) // 2)
-    assert sizes == {"drr-n": n * k, "drr-p": pairs, "drr-u": pairs, "drr-ave": 3 * k}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_but_the_state_is_larger_than_the_window(name):
-    batch, n, k = 3, 10, 7
-    items, weights, users, mask = inputs(batch, n, k)
-    tensors = [tf.constant(x) for x in (items, weights[:, None] * items, users, mask)]
-    represent = REPRESENTATIONS[name]()
-    graph = tf.function(represent).get_concrete_function(*tensors).graph
-    sizes = [
-        tensor.shape.num_elements()
-        for operation in graph.get_operations()
-        if operation.type not in ("Placeholder", "Identity")
-        for tensor in operation.outputs
-    ]
-    state = batch * represent.size(n, k)
-    assert state in sizes and None not in sizes
-    assert {size for size in sizes if size > batch * n * k} <= {state}
-    assert sizes.count(state) == 1
 
 
 def test_the_settings_list_every_representation():

@@ -9,7 +9,6 @@ import tensorflow as tf
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
-from embedding.factorise import fit_mf
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.known_users import SimulatorProtocol
@@ -98,17 +97,6 @@ def test_a_session_starts_from_its_latest_positives_and_is_asked_about_later_rat
         window = state.window_items.numpy()[row]
         assert window[window >= 0].tolist() == liked[-WINDOW:].tolist()
         assert np.flatnonzero(legal[row]).tolist() == sorted(visible.items[end : place.stop])
-
-
-def test_a_session_vector_is_solved_from_what_came_before(rerank):
-    table = fit_mf(rerank.visible, 4)
-    rerank.prepare(table)
-    state = rerank.begin(np.random.default_rng(0), 1)
-    cut, user = divmod(int(state.users[0]), rerank.visible.n_users)
-    place = rerank.visible.row(user)
-    known = slice(place.start, place.start + int(CUTS[cut] * rerank.visible.lengths[user]))
-    before = (rerank.visible.items[known][None], rerank.visible.values[known][None])
-    np.testing.assert_allclose(state.profile[0], table.fold_in(*before)[0], atol=1e-4)
 
 
 def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visible_part_else(

@@ -155,25 +155,12 @@ def test_a_run_goes_on_with_its_own_settings_only(train, begun):
     assert after == before
 
 
-def test_nothing_is_overwritten_without_resume(train, begun):
-    before = files(begun)
-    run = train(begun.parent, "--run-name", "begun")
-    assert run.status == 2 and "holds an unfinished run; nothing is overwritten" in run.err
-    assert files(begun) == before
-
-
 def test_a_finished_run_stays_as_it_is(train, tiny_run):
     before = files(tiny_run.folder)
     for flags in ((), ("--resume",)):
         run = train(tiny_run.folder.parent, *flags)
         assert run.status == 2 and "finished" in run.err and run.err.count("\n") == 1
     assert files(tiny_run.folder) == before
-
-
-def test_there_must_be_something_to_resume(train, tmp_path):
-    run = train(tmp_path, "--resume", "--run-name", "absent")
-    assert run.status == 2 and "no run to resume" in run.err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
