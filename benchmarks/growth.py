@@ -38,7 +38,6 @@ from benchmarks.common import (
 from config import Config
 from config.command_line import end_when_nobody_reads
 from data import Ratings, read_interactions
-from data.synthetic import SyntheticConfig, make_synthetic
 from recommender.retrieval import Retrieval, RetrievalError, recall
 from training.process import select_device
 
@@ -84,7 +83,7 @@ def measure_apart(size: Size, repeats: int) -> Figures:
 
 def measure(size: Size, config: Config, repeats: int) -> Figures:
     """Times of every stage of a run with `config` on a set of that size, and the peak memory."""
-    ratings = make_synthetic(synthetic_set(size))
+    ratings = random_ratings(size)
     figures: Figures = {"users": ratings.n_users, "items": ratings.n_items}
     figures |= {"ratings": ratings.n_ratings, "read from CSV, s": seconds_to_read(ratings)}
     select_device("cpu")
@@ -103,17 +102,16 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, result
 
 
-def synthetic_set(size: Size) -> SyntheticConfig:
-    """The synthetic set whose mean number of ratings per user is that of `size`, within percents."""
-    users, items, ratings = size
-    mean = ratings / users
-    return SyntheticConfig(
-        n_users=users,
-        n_items=items,
-        shortest=max(2, round(mean / 3)),
-        longest=min(round(12 * mean), items // 2),
-        typical=0.72 * mean,  # lengths are log-normal: the median is below the mean
-    )
+def random_ratings(size: Size) -> Ratings:
+    """A set of that size: pairs at random, some items far more popular than others."""
+    n_users, n_items, n_ratings = size
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(n_users, size=2 * n_ratings) * n_items
+    pairs = np.unique(drawn + (n_items * rng.random(2 * n_ratings) ** 2).astype(np.int64))
+    pairs = rng.permutation(pairs)[:n_ratings]
+    columns = pairs // n_items, pairs % n_items, rng.integers(1, 6, len(pairs))
+    times, users, items = (np.arange(n) for n in (len(pairs), n_users, n_items))
+    return Ratings.from_events("random", *columns, times, user_ids=users, item_ids=items)
 
 
 def seconds_to_read(ratings: Ratings) -> float:
