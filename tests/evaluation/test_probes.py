@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import probes
 from evaluation.intervals import over_users, paired_difference
@@ -131,7 +130,7 @@ def test_variety_counts_what_was_shown(toy, session, results):
 def test_the_figure_has_a_panel_for_every_course(session, results):
     played, visible = list(results.values()), session.visible
     figure = probes.by_step(played, results["drr-static"], visible)
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     titles = list(probes.courses(played[0], played[1], visible))
     assert [axes.get_title() for axes in figure.axes] == titles
     (line,) = [line for line in figure.axes[3].lines if line.get_label() == "tied"]
