@@ -72,6 +72,20 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True)
+class Boredom:
+    """A user leaves after an item with a category that occurs more than `most` times among the last
+    `window` items shown before it, or among all of them where fewer were shown."""
+
+    window: Annotated[int, Range(0, 1000)] = 10
+    """N."""
+    most: Annotated[int, Range(0, 1000)] = 0
+    """M."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "boredom.")
+
+
+@dataclass(frozen=True)
 class EnvConfig:
     """The offline environment in which the agent is trained."""
 

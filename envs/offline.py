@@ -7,8 +7,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from config import Boredom
 from data.observation import answer_rewards, shifted
 from data.ratings import Ratings
+from envs.boredom import check_categories, leaves
 from envs.episodes import default_start, draw_start, windows
 
 Fields = dict[str, Any]  # an observation as Gymnasium's Dict space has it
@@ -49,7 +51,9 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
 
     ## Episode End
     Truncated after `episode_length` steps: the state does not contain the step, so this is no
-    terminal state of the decision process. Terminated when fewer than `top_k` candidates are left.
+    terminal state of the decision process. Terminated when fewer than `top_k` candidates are left,
+    and when the user leaves: bored by a category (`boredom`, see envs/boredom.py), or after
+    `misses` rewards in a row that are not positive. The last item's reward counts.
 
     ## Arguments
     `users`: who may start an episode (all with enough ratings if None). `random_start`: share
@@ -70,12 +74,16 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         candidates: Literal["catalogue", "rated"] = "catalogue",
         random_start: float = 0.0,
         simulator: RatingModel | None = None,
+        boredom: Boredom | None = None,
+        misses: int | None = None,
         render_mode: str | None = None,
     ) -> None:
         sizes = {"window": window, "episode_length": episode_length, "top_k": top_k}
-        for name, value in sizes.items():
+        for name, value in {**sizes, "misses": 1 if misses is None else misses}.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if boredom is not None:
+            check_categories(ratings.genres, ratings.name)
         if not 0 <= random_start <= 1:
             raise ValueError(f"random_start must lie in [0, 1], got {random_start}")
         if candidates not in ("catalogue", "rated"):
@@ -85,6 +93,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         self.ratings, self.window, self.episode_length = ratings, window, episode_length
         self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
         self.simulator, self.render_mode = simulator, render_mode
+        self.boredom, self.misses = boredom, misses
         self.users = self._playable(users)
         n_items = ratings.n_items
         self.action_space = (
@@ -105,7 +114,8 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         self._legal[self._items[self._items >= 0]] = False
         if self._legal.sum() < self.top_k:
             raise ValueError(f"nothing to recommend to user {self._user} from start {start}")
-        self._steps, self._total = 0, 0.0
+        self._steps, self._total, self._missed = 0, 0.0, 0
+        self._past: NDArray[np.int64] = np.zeros(0, np.int64)
         self._shown: NDArray[np.int64] = np.zeros(0, np.int64)
         self._rewards: NDArray[np.float32] = np.zeros(0, np.float32)
         return self._observation(), self._info()
@@ -115,15 +125,17 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         items = self._checked(action)
         ratings = self._answers(items)
         rewards = answer_rewards(items, ratings, self.ratings.scale)
+        left = False
         for place in range(self.top_k):
             liked = rewards[[place]] > 0
             self._items = shifted(self._items[None], items[[place]], liked)[0]
             self._stars = shifted(self._stars[None], ratings[[place]], liked)[0]
+            left |= self._leaves(items[[place]], bool(liked[0]))
         self._legal[items] = False
         self._shown, self._rewards = items, rewards
         self._steps += 1
         self._total += float(rewards.sum())
-        terminated = int(self._legal.sum()) < self.top_k
+        terminated = left or int(self._legal.sum()) < self.top_k
         truncated = self._steps >= self.episode_length
         return self._observation(), float(rewards.sum()), terminated, truncated, self._info()
 
@@ -199,6 +211,16 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             predicted = np.clip(guess, *self.ratings.scale).astype(np.float32)
         answers: NDArray[np.float32] = np.where(hits.any(axis=1), logged, predicted)
         return answers
+
+    def _leaves(self, item: NDArray[np.int64], liked: bool) -> bool:
+        """Whether the user leaves after `item` [1], which is noted."""
+        shown, self._past = self._past, np.append(self._past, item)
+        self._missed = 0 if liked else self._missed + 1
+        if self.misses is not None and self._missed >= self.misses:
+            return True
+        if self.boredom is None:
+            return False
+        return bool(leaves(self.ratings.genres, shown[None], item[None], self.boredom)[0, 0])
 
     def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
         """Users with ratings for a window and, under "rated", candidates beside it."""

@@ -158,7 +158,7 @@ class Training:
         agent = self.training_agent
         played = agent.collect(start, exploration, (self._play_seed, offset))
         row = {
-            "reward": float(played["reward"].mean()) * config.env.episode_length,
+            "reward": float(played["reward"].sum() / config.loop.parallel_users),
             "epsilon": exploration.epsilon,
             "noise": exploration.noise,
         }
