@@ -126,7 +126,8 @@ def open_folder(
     """
     from training.run_folder import RunFolder, RunFolderError, contradictions
 
-    kind = "" if asked.new_users else f"-{asked.protocol[0]}"
+    first = asked.protocol[0]
+    kind = "" if first in settings.NEW_USERS else f"-{first}"
     name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
     folder = RunFolder(Path(asked.output_root) / name, workers.index)
     dataset = ratings.name if asked.dataset == "auto" else asked.dataset

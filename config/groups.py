@@ -97,6 +97,8 @@ class EnvConfig:
     random_start: Share = 0.7
     """Share of the new users' training episodes that begin at a random place of the history, with up to
     n ratings before it, instead of with its first --known."""
+    misses: Annotated[int, Range(0, 1000)] = 0
+    """New users leave after this many rewards in a row that are not positive; 0: they never do."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "env.")

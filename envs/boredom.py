@@ -1,5 +1,7 @@
 """Users who leave when they are bored: the rule of CIRS (2022), DORL (2023) and EasyRL4Rec (2024)."""
 
+import sys
+
 import numpy as np
 
 from config import Boredom
@@ -32,7 +34,18 @@ def check_categories(categories: BoolArray, name: str) -> None:
     if not categories.any():
         raise DataError(
             f"{name}: the items have no categories, of which users could tire; use a data set with "
-            "genres, or a titles file with a `genres` column (docs/own-data.md)"
+            "genres, or a titles file with a column `genres` (docs/own-data.md)"
+        )
+
+
+def warn_of_short_sessions(categories: BoolArray, rule: Boredom, max_steps: int) -> None:
+    """On stderr, where the categories are too few for a session of `max_steps`."""
+    most = longest_session(categories, rule)
+    if most is not None and most < max_steps:
+        print(
+            f"WARNING: {int(categories.any(axis=0).sum())} categories are too few for --boredom "
+            f"{rule.window} {rule.most}: the best session has at most {most} steps",
+            file=sys.stderr,
         )
 
 

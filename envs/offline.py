@@ -75,13 +75,15 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         random_start: float = 0.0,
         simulator: RatingModel | None = None,
         boredom: Boredom | None = None,
-        misses: int | None = None,
+        misses: int = 0,
         render_mode: str | None = None,
     ) -> None:
         sizes = {"window": window, "episode_length": episode_length, "top_k": top_k}
-        for name, value in {**sizes, "misses": 1 if misses is None else misses}.items():
+        for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if misses < 0:
+            raise ValueError(f"misses must be at least 0, got {misses}")
         if boredom is not None:
             check_categories(ratings.genres, ratings.name)
         if not 0 <= random_start <= 1:
@@ -216,7 +218,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         """Whether the user leaves after `item` [1], which is noted."""
         shown, self._past = self._past, np.append(self._past, item)
         self._missed = 0 if liked else self._missed + 1
-        if self.misses is not None and self._missed >= self.misses:
+        if self.misses and self._missed >= self.misses:
             return True
         if self.boredom is None:
             return False

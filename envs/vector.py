@@ -41,7 +41,7 @@ class VectorOfflineEnv:
         candidates: Literal["catalogue", "rated"] = "catalogue",
         simulator: EmbeddingTable | None = None,
         boredom: Boredom | None = None,
-        misses: int | None = None,
+        misses: int = 0,
     ) -> None:
         if boredom is not None:
             check_categories(ratings.genres, ratings.name)
@@ -174,10 +174,9 @@ class VectorOfflineEnv:
     ) -> tf.Tensor:
         left = tf.zeros_like(items, tf.bool)
         if self.boredom is not None:
-            left |= tf.reduce_any(
-                self._bored_of(observation)[:, None] & tf.gather(self._categories, items), axis=2
-            )
-        if self.misses is not None:
+            tired = self._bored_of(observation, self.boredom)[:, None]
+            left |= tf.reduce_any(tired & tf.gather(self._categories, items), axis=2)
+        if self.misses:
             before = _last(observation, self.misses - 1)
             missed = tf.reduce_sum(
                 tf.cast(before & (observation.shown_rewards <= 0), tf.int32), axis=1
@@ -185,11 +184,11 @@ class VectorOfflineEnv:
             left |= (missed == self.misses - 1)[:, None] & (rewards <= 0)
         return left
 
-    def _bored_of(self, observation: Observation) -> tf.Tensor:
+    def _bored_of(self, observation: Observation, rule: Boredom) -> tf.Tensor:
         """`boredom.bored_of` in a graph: categories [B, G] bool."""
-        recent = _last(observation, self.boredom.window)[:, :, None]
+        recent = _last(observation, rule.window)[:, :, None]
         met = recent & tf.gather(self._categories, tf.maximum(observation.shown_items, 0))
-        return tf.reduce_sum(tf.cast(met, tf.int32), axis=1) > self.boredom.most
+        return tf.reduce_sum(tf.cast(met, tf.int32), axis=1) > rule.most
 
     @staticmethod
     def after(

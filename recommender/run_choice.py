@@ -82,6 +82,6 @@ def _check_trained_for(folder: Path, protocol: str) -> None:
     trained_for = run_settings(folder).protocol
     if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
         raise ConfigError(
-            f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
-            f"{protocol} hides; train one with: python train.py --protocol {protocol}"
+            f"--weights {folder}: trained for {' and '.join(trained_for)}, on other answers or on "
+            f"ratings that {protocol} hides; train one with: python train.py --protocol {protocol}"
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from baselines import registry
+from config import NEW_USERS
 from data.files import write_text
 from data.ratings import Ratings
 from evaluation.report import Report, make_console, summarise
@@ -82,7 +83,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
 def evaluate_command(training: Training) -> str:
     """The evaluate.py command for this run, which finds its data in config.json."""
     command = ["python", "evaluate.py"]
-    if not training.config.new_users:
+    if training.config.protocol[0] not in NEW_USERS:
         command += ["--protocol", *training.config.protocol]
     return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 

@@ -31,7 +31,7 @@ def games(draw):
         "episode_length": draw(st.integers(1, 8)),
         "candidates": draw(st.sampled_from(["catalogue", "rated"])),
         "boredom": draw(st.none() | st.builds(Boredom, st.integers(0, 5), st.integers(0, 2))),
-        "misses": draw(st.none() | st.integers(1, 3)),
+        "misses": draw(st.integers(0, 3)),
     }
     return ratings, setting, draw(st.sampled_from([0.0, 0.5, 1.0])), rng
 
