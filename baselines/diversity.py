@@ -46,8 +46,8 @@ class Foresight:
 
     name, adaptive = "mf-foresight", True
 
-    def __init__(self, *, boredom: Boredom, **settings: Any) -> None:
-        self.boredom, self.base = boredom, MF(**settings)
+    def __init__(self, *, boredom: Boredom | None = None, **settings: Any) -> None:
+        self.boredom, self.base = boredom or Boredom(), MF(**settings)
 
     def fit(self, ratings: Ratings) -> Self:
         """See GenreMMR."""

@@ -167,7 +167,7 @@ def build(
     if name not in names(protocol):
         raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
     plain = name.removesuffix(SUFFIX)
-    told = {"boredom": boredom} if ENTRIES[plain].told else {}
+    told = {"boredom": boredom} if ENTRIES[plain].told and boredom else {}
     policy = make(plain, parameters(plain, protocol) | told, seed)
     if ENTRIES[plain].cached and cache_dir is not None:
         _fit_cached(policy, visible, _cache_file(cache_dir, plain, policy, visible))

@@ -74,14 +74,17 @@ def _fits(folder: Path, protocol: str, dataset: str) -> bool:
         _check_trained_for(folder, protocol)
     except ConfigError:
         return False
-    return dataset in ("auto", run_settings(folder).dataset)
+    saved = run_settings(folder)
+    alike = ("engagement" in saved.protocol) == (protocol == "engagement")
+    return alike and dataset in ("auto", saved.dataset)
 
 
 def _check_trained_for(folder: Path, protocol: str) -> None:
     """A run for new users has seen what the splits by time hide, and the reverse."""
-    trained_for = run_settings(folder).protocol
-    if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
+    saved = run_settings(folder)
+    trained_for = saved.protocol
+    if protocol not in ((*NEW_USERS, "engagement") if saved.new_users else trained_for):
         raise ConfigError(
-            f"--weights {folder}: trained for {' and '.join(trained_for)}, on other answers or on "
-            f"ratings that {protocol} hides; train one with: python train.py --protocol {protocol}"
+            f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
+            f"{protocol} hides; train one with: python train.py --protocol {protocol}"
         )

@@ -15,6 +15,7 @@ SMALL = {  # parameters that fit tiny data; the rest as tuned
     "sasrec": {"k": 8, "length": 6, "steps": 2, "blocks": 1},
     "pure-svd": {"k": 4},
     "ridge": {"k": 6, "window": 4},
+    "mf-mmr-price": {"price": 0.02},
     "blend": {"members": (("mf", {"k": 3}), ("svd++", {"k": 3, "epochs": 1}))},
 }
 IN = {name: entry.only_in[0] for name, entry in registry.ENTRIES.items()}  # a protocol of each
@@ -31,7 +32,7 @@ def small(monkeypatch):
 def test_every_baseline_scores_the_catalogue_and_candidates(name, ratings, answered, candidates):
     policy = registry.build(name, IN[name], ratings)
     assert isinstance(policy, Policy) and policy.name == name
-    assert policy.adaptive == (name in ("linucb", "hlinucb"))
+    assert policy.adaptive == (name in ("linucb", "hlinucb") or "mf-" in name)
     every, some = policy.scores(answered, None), policy.scores(answered, candidates)
     assert every.shape == (answered.n_users, ratings.n_items) and np.isfinite(every).all()
     expected = np.take_along_axis(every, np.maximum(candidates, 0), axis=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import data.tables
 from data import DataError, Ratings, load_dataset, read_interactions
-from data.interactions import MISSING
+from data.ids import MISSING
 
 SLOW_OK = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -75,6 +75,16 @@ def test_titles_are_found_by_their_header(shop: Path, lines, column: str | None)
     titles = write(shop.parent / "titles.csv", lines)
     ratings = read_interactions(shop, **COLUMNS, titles=titles, title_column=column)
     assert ratings.titles == ("Ulysses", "Emma", "x 9")
+
+
+def test_genres_are_read_where_the_titles_have_a_column_of_them(shop: Path) -> None:
+    lines = ("id,title,genres", "12,Emma,Novel|Comedy", "007,Ulysses, Novel ", "x 9,Lost,null")
+    ratings = read_interactions(shop, **COLUMNS, titles=write(shop.parent / "titles.csv", lines))
+    assert ratings.genre_names == ("Comedy", "Novel")
+    assert ratings.genres.tolist() == [[False, True], [True, True], [False, False]]
+    lines = ("id,title,genres", "12,Emma," + "|".join(map(str, range(1_001))))
+    with pytest.raises(DataError, match="different genres, 1,000 at most"):
+        read_interactions(shop, **COLUMNS, titles=write(shop.parent / "titles.csv", lines))
 
 
 def test_numbers_that_a_spreadsheet_cut_short_are_doubted(

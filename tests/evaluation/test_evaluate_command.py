@@ -11,6 +11,7 @@ from config import Config, to_json
 from recommender import run_choice
 
 SYNTHETIC = ["--dataset", "synthetic"]
+ENGAGEMENT = ["--protocol", "engagement"]
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +220,11 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
         (["--cache-dir", __file__], "is, or lies below, a file"),
         (["--known", "0"], "--known must be at least 1, got 0"),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
-        (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),
+        (["--protocol", "rerank", "--known", "5"], "--known is for new users only"),
+        (["--boredom", "4", "0"], "--boredom is for --protocol engagement only, not catalog"),
+        ([*ENGAGEMENT, "--boredom", "-1", "0"], "boredom.window is -1, expected 0 to 1000"),
+        ([*ENGAGEMENT, "--boredom", "4", "-2"], "boredom.most is -2, expected 0 to 1000"),
+        ([*ENGAGEMENT, "--ks", "0"], "--ks must be at least 1, got 0"),
         (["--agent-mode", "online"], "for --protocol simulator only, not catalog"),
         (["--agent-mode", "online", "--protocol", "simulator"], "only: add --weights DIR"),
         (["--ks", "0"], "--ks must be at least 1"),
