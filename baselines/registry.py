@@ -115,7 +115,11 @@ TUNED: dict[str, dict[str, Parameters]] = {
             "history": History(decay=0.9, other=0.3, refused=-0.6),
         },
     },
-    "mf": {"rerank": RERANK_MF, "simulator": {"k": 20, "per_rating": 0.02}},
+    "mf": {
+        "engagement": {"k": 20},
+        "rerank": RERANK_MF,
+        "simulator": {"k": 20, "per_rating": 0.02},
+    },
     "pmf": {"rerank": {"k": 20, "regularisation": 8.0, "per_rating": 0.06}},
     "ials": {
         "catalog": IALS | {"history": History(decay=0.9)},
@@ -128,7 +132,9 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "rerank": RERANK_BLEND,
         "simulator": RERANK_BLEND,
     },
-    "mf-mmr-price": {"engagement": {"price": 0.02}},
+    "mf-mmr": {"engagement": {"k": 20}},
+    "mf-mmr-price": {"engagement": {"k": 20, "price": 0.05}},
+    "mf-foresight": {"engagement": {"k": 20}},
     "two-tower": {
         "rerank": {"window": 5, "positive_window": True, "among": "rated"},
         "simulator": {"window": 5, "positive_window": True},

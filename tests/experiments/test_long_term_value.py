@@ -112,3 +112,15 @@ def test_a_case_shows_history_titles_and_ratings(data):
             assert cell.startswith("**") == (rating is not None and rating >= 4)
     assert any(cell.startswith("**") for cells in table[2:-1] for cell in cells)
     assert table[-1][1] == f"{results['up'].rewards[user].sum():+.1f}"
+
+
+def test_engagement_is_set_beside_the_best_sessions(flags, capsys):
+    flags = [*flags, "--protocol", "engagement", "--users", "4"]
+    assert long_term_value.main([*flags, "--policies", "oracle"]) == 0
+    table = capsys.readouterr().out
+    assert "engagement, boredom 10 0, 4 users" in table
+    oracle, best = (
+        float(next(line for line in table.splitlines() if name in line).split("|")[2].split()[0])
+        for name in ("oracle", "beam search")
+    )
+    assert best >= oracle - 0.01
