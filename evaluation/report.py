@@ -67,8 +67,9 @@ class Report:
         return self.rows[0].name
 
     def best(self, key: str) -> float:
-        """The highest mean, the upper bound aside; NaN without any."""
-        means = [row.users[key].mean for row in self.rows if row.name != BOUND]
+        """The highest mean, those aside who know more than a policy may; NaN without any."""
+        fair = (row for row in self.rows if row.name != BOUND and not row.told)
+        means = [row.users[key].mean for row in fair]
         return max(means, default=float("nan"))
 
     def as_json(self) -> dict[str, Any]:
