@@ -68,7 +68,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         "seconds": round(seconds, 1),
         "seconds_saving": round(training.seconds_saving, 2),
     }
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     if not training.config.loop.keep_checkpoints:
         shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
     megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
