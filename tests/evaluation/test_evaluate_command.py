@@ -134,7 +134,7 @@ def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", 
     folder = root / name
     folder.mkdir()
     (folder / "config.json").write_text(to_json(Config(dataset=dataset, protocol=protocol)))
-    (folder / "metrics.json").touch()
+    (folder / "metrics.json").write_text("{}")
     os.utime(folder / "metrics.json", (seconds, seconds))
     return folder
 
@@ -154,6 +154,16 @@ def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, ca
     assert evaluate.main([*SYNTHETIC, "--policies", "popularity"]) == 0
     captured = capsys.readouterr()
     assert captured.err == "" and "drr" not in captured.out
+
+
+def test_a_run_of_other_data_is_refused_or_named(run_folder, fake_runs, capsys, tmp_path):
+    (run_folder / "metrics.json").write_text('{"data": {"fingerprint": "of another file"}}')
+    message = failure(capsys, "--weights", str(run_folder))
+    assert f"{run_folder}: trained on other data than synthetic as it is now" in message
+    out = ["--allow-other-data", "--json", str(tmp_path / "out.json")]
+    assert evaluate.main([*SYNTHETIC, "--weights", str(run_folder), *out]) == 0
+    title = json.loads((tmp_path / "out.json").read_text())["dataset"]
+    assert title == f"synthetic (NOT the data of {run_folder})"
 
 
 def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
