@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 
 from baselines import registry
+from baselines.item_based import TooLarge
 from config import NEW_USERS, Config, ConfigError, CsvConfig, DRRError, Protocol
 from config.command_line import end_when_nobody_reads
 from data import Ratings, load_dataset
@@ -136,7 +137,12 @@ def run(arguments: EvaluateArguments) -> Report:
     with Console(stderr=True).status("") as status:
         for place, name in enumerate(names, start=1):
             status.update(f"{place} of {len(names)}: {name}")
-            results[name] = list(_play(name, protocol, agents, arguments))
+            try:
+                results[name] = list(_play(name, protocol, agents, arguments))
+            except TooLarge as error:
+                if ALL not in (arguments.policies or ()):
+                    raise ConfigError(f"policy {name!r}: {error}") from error
+                print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
     report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
     shown = results[next(iter(runs), report.best_policy)][0]
     users = range(min(arguments.show_users, protocol.n_users))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import evaluate
+from baselines import item_based
 from config import Config, to_json
 from recommender import run_choice
 
@@ -127,6 +128,17 @@ def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, caps
     assert "drr" in evaluate.choose_policies(["all"], "catalog", {"drr": [run_folder]})
     assert "linucb" in evaluate.choose_policies(["all"], "simulator", {})
     assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
+
+
+def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(capsys, monkeypatch):
+    monkeypatch.setattr(item_based, "MOST_BYTES", 1_000_000)
+    message = failure(capsys, "--policies", "ease")
+    assert "policy 'ease': its item-by-item weights would need 0.0 GB of memory" in message
+    monkeypatch.setattr(evaluate.registry, "names", lambda _: ["popularity", "ease"])
+    assert evaluate.main([*SYNTHETIC, "--policies", "all"]) == 0
+    captured = capsys.readouterr()
+    assert "evaluate: ease is left out: its item" in captured.err
+    assert "popularity" in captured.out and "ease" not in captured.out
 
 
 def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", "session")):
