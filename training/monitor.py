@@ -37,6 +37,7 @@ Y_LABELS = (
     *("mean component", "mean of the updates", "probability; noise"),
 )
 BASELINES = (("precision@5",), ("session_reward@10", "reward@10"))  # lines in the first panels
+LINES = ("--", ":", "-.")
 
 
 class Progress:
@@ -103,19 +104,20 @@ class Progress:
             raise OSError(f"{self._folder}: scalars cannot be written ({reason})") from error
 
 
-def plot(history: Sequence[Row], path: Path, title: str, popularity: Row) -> None:
+def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str, Row]) -> None:
     """progress.png: precision, reward, losses, mean action, Q and exploration by transitions.
 
-    popularity: what recommending the most popular items scores on the same users, drawn as lines.
+    baselines: what these score on the same users, {name: {key: value}}, drawn as level lines.
     """
     figure = learning_curves(history)
     figure.suptitle(title)
     for axes, label in zip(figure.axes, Y_LABELS, strict=True):
         axes.set(xlabel="transitions (k: thousand)", ylabel=label)
     for axes, names in zip(figure.axes, BASELINES, strict=False):
-        for name in names:
-            if name in popularity:
-                axes.axhline(popularity[name], color="0.4", ls="--", label=f"popularity, {name}")
+        for (baseline, row), style in zip(baselines.items(), LINES, strict=False):
+            for name in names:
+                if name in row:
+                    axes.axhline(row[name], color="0.3", ls=style, label=f"{baseline}, {name}")
         add_legend(axes)
     figure.set_layout_engine(None)  # to arrange it anew takes as long as to draw it
     figure.subplots_adjust(left=0.06, right=0.99, bottom=0.08, top=0.89, wspace=0.25, hspace=0.36)
