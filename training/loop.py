@@ -26,6 +26,7 @@ from training.process import Interrupted, on_gpu, stop_later
 from training.quick_baselines import best_quick
 from training.run_folder import RunFolder
 from training.tasks import make_task
+from training.tracking import start_tracking
 from training.workers import Workers
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
@@ -110,6 +111,7 @@ class Training:
             self.folder.path / "tensorboard" if self.workers.chief else None,
             total=self.iterations * self.per_iteration,
             protocol=self.protocols[0].name,
+            tracked=self.workers.chief and start_tracking(self.config, self.folder.path),
         )
         try:
             if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
