@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 
 from baselines import registry
+from baselines.item_based import TooLarge
 from config import NEW_USERS, Boredom, Config, ConfigError, CsvConfig, DRRError, Protocol
 from config.command_line import end_when_nobody_reads
 from data import Ratings, load_dataset
@@ -37,6 +38,7 @@ from recommender.run_choice import (
     load_run,
     parse_weights,
     run_settings,
+    runs_of_other_data,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class EvaluateArguments:
     """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
     """auto (the data of the first run, else ml-1m), or what train.py --dataset takes."""
+    allow_other_data: bool = False
+    """Evaluate runs on other data than they were trained on; the table says so."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     csv: CsvConfig = field(default_factory=CsvConfig)
@@ -127,6 +131,7 @@ def run(arguments: EvaluateArguments) -> Report:
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     if max(arguments.ks, default=0) > ratings.n_items:
         raise ConfigError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
+    data_name = name_of_data(runs, ratings, arguments.allow_other_data)
     agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -141,8 +146,13 @@ def run(arguments: EvaluateArguments) -> Report:
     with Console(stderr=True).status("") as status:
         for place, name in enumerate(names, start=1):
             status.update(f"{place} of {len(names)}: {name}")
-            results[name] = list(_play(name, protocol, agents, arguments))
-    report = summarise(ratings.name, protocol, results, trained=tuple(runs), seed=arguments.seed)
+            try:
+                results[name] = list(_play(name, protocol, agents, arguments))
+            except TooLarge as error:
+                if ALL not in (arguments.policies or ()):
+                    raise ConfigError(f"policy {name!r}: {error}") from error
+                print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
+    report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
     shown = results[next(iter(runs), report.best_policy)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
@@ -206,6 +216,20 @@ def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArgume
         return arguments
     root = arguments.data_root or saved.data_root
     return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
+
+
+def name_of_data(runs: Runs, ratings: Ratings, allow_other: bool) -> str:
+    """For headings; ConfigError for runs of other data, unless these are allowed and named."""
+    others = runs_of_other_data(runs, ratings.fingerprint()) if runs else []
+    if not others:
+        return ratings.name
+    if not allow_other:
+        raise ConfigError(
+            f"{others[0]}: trained on other data than {ratings.name} as it is now, so its users may "
+            "be among those tested; restore the data, choose another run with --weights DIR, or "
+            "add --allow-other-data, and the table says so"
+        )
+    return f"{ratings.name} (NOT the data of {', '.join(map(str, others))})"
 
 
 def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> EvaluationProtocol:

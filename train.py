@@ -29,6 +29,7 @@ from training.process import (
     signals_handled_by,
     stop_at_once,
 )
+from training.tracking import check_tracking
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def prepare_and_run(argv: Sequence[str]) -> int:
     """Settings, workers, data and folder, then the run."""
     asked = with_saved_data(parse(argv))
+    check_tracking(asked)
     from data import load_dataset
     from training.workers import workers_from_environment
 
@@ -145,7 +147,8 @@ def open_folder(
     if dataset != saved.dataset:
         raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {dataset}")
     kept = replace(saved.loop, keep_checkpoints=again.loop.keep_checkpoints)
-    return replace(saved, device=again.device, data_root=asked.data_root, loop=kept), folder
+    free = replace(saved, device=again.device, track=again.track, data_root=asked.data_root)
+    return replace(free, loop=kept), folder
 
 
 def resume_command(argv: Sequence[str]) -> str:

@@ -175,7 +175,7 @@ def conclude(
     text = "\n".join([f"{about}.\n", *tables])
     print(text)
     if arguments.json is not None:
-        content = json.dumps({**figures, "machine": here}, indent=2)
+        content = json.dumps({**figures, "machine": here}, indent=2, allow_nan=False)
         arguments.json.write_text(f"{content}\n", encoding="utf-8")
     if arguments.write_docs:
         write_table("performance.md", name, f"\n{text}\n")

@@ -79,6 +79,8 @@ class Config:
     """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
     output_root: str = "save_weights"
     """Folder of all runs."""
+    track: bool = False
+    """Log the curves to Weights & Biases, too (pip install wandb); WANDB_MODE=offline: to disk."""
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings saved there."""
     csv: CsvConfig = field(default_factory=CsvConfig)

@@ -157,7 +157,7 @@ def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
         "final": final,
         "curve": training.history,
     }
-    write_text(cell_file(row, seed, arguments), json.dumps(cell) + "\n")
+    write_text(cell_file(row, seed, arguments), json.dumps(cell, allow_nan=False) + "\n")
 
 
 def as_markdown(rows: dict[str, list[Cell]]) -> str:

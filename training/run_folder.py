@@ -26,7 +26,10 @@ from data.ratings import Ratings
 from training.process import Interrupted, OutOfMemoryError
 
 # may differ when a run is resumed: where things are, what computes them, what is kept
-FREE = ("resume", "run_name", "output_root", "data_root", "path", "device", "keep_checkpoints")
+FREE = (
+    *("resume", "run_name", "output_root", "data_root", "path", "device", "track"),
+    "keep_checkpoints",
+)
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
 CODE = (":/*.py", ":/requirements.txt")
 REFUSED = {

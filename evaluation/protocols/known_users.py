@@ -87,9 +87,10 @@ class RerankProtocol(KnownUsersProtocol):
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
+        stars = np.where(np.isnan(ratings), np.nan, 3 + 2 * rewards)  # 1 to 5 on every scale
         return (
             self._ranking_metrics(items, ratings, self._n_relevant)
-            | {f"ndcg_self@{k}": ndcg_self_at_k(ratings, k) for k in self.ks}
+            | {f"ndcg_self@{k}": ndcg_self_at_k(stars, k) for k in self.ks}
             | self._reward_metrics(ratings, rewards)
         )
 

@@ -1,5 +1,7 @@
 """Item-item and user-user baselines against loops that are obviously right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,8 +63,16 @@ def test_item_knn_is_shrunk_cosine(ratings, answered):
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ similarity, atol=1e-5)
 
 
-def test_ease_solves_the_constrained_regression(ratings, answered):
+@pytest.mark.parametrize("n_users", [40, 15])  # more and fewer than the 25 items
+def test_ease_solves_the_constrained_regression(ratings, answered, n_users):
     """Column j is ridge regression of item j on all the others: that is EASE's definition."""
+    ratings = ratings.keep(ratings.users < n_users)
+    ratings = replace(
+        ratings,
+        offsets=ratings.offsets[: n_users + 1],
+        user_ids=ratings.user_ids[:n_users],
+        demographics=ratings.demographics[:n_users],
+    )
     liked, n_items = dense_positives(ratings), ratings.n_items
     weights = np.zeros((n_items, n_items))
     for j in range(n_items):

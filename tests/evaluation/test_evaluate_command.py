@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import evaluate
+from baselines import item_based
 from config import Config, to_json
 from recommender import run_choice
 
@@ -130,12 +131,23 @@ def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, caps
     assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
 
 
+def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(capsys, monkeypatch):
+    monkeypatch.setattr(item_based, "MOST_BYTES", 1_000_000)
+    message = failure(capsys, "--policies", "ease")
+    assert "policy 'ease': its item-by-item weights would need 0.0 GB of memory" in message
+    monkeypatch.setattr(evaluate.registry, "names", lambda _: ["popularity", "ease"])
+    assert evaluate.main([*SYNTHETIC, "--policies", "all"]) == 0
+    captured = capsys.readouterr()
+    assert "evaluate: ease is left out: its item" in captured.err
+    assert "popularity" in captured.out and "ease" not in captured.out
+
+
 def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", "session")):
     """A run that ended at that time."""
     folder = root / name
     folder.mkdir()
     (folder / "config.json").write_text(to_json(Config(dataset=dataset, protocol=protocol)))
-    (folder / "metrics.json").touch()
+    (folder / "metrics.json").write_text("{}")
     os.utime(folder / "metrics.json", (seconds, seconds))
     return folder
 
@@ -155,6 +167,16 @@ def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, ca
     assert evaluate.main([*SYNTHETIC, "--policies", "popularity"]) == 0
     captured = capsys.readouterr()
     assert captured.err == "" and "drr" not in captured.out
+
+
+def test_a_run_of_other_data_is_refused_or_named(run_folder, fake_runs, capsys, tmp_path):
+    (run_folder / "metrics.json").write_text('{"data": {"fingerprint": "of another file"}}')
+    message = failure(capsys, "--weights", str(run_folder))
+    assert f"{run_folder}: trained on other data than synthetic as it is now" in message
+    out = ["--allow-other-data", "--json", str(tmp_path / "out.json")]
+    assert evaluate.main([*SYNTHETIC, "--weights", str(run_folder), *out]) == 0
+    title = json.loads((tmp_path / "out.json").read_text())["dataset"]
+    assert title == f"synthetic (NOT the data of {run_folder})"
 
 
 def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):

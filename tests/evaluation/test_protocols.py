@@ -1,5 +1,7 @@
 """The four protocols against plain loops over users, steps and items, and what they refuse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,18 @@ def test_lists_are_those_of_the_loop(toy, tied, kind, adaptive):
         if kind is RerankProtocol:
             padded = [[*expected[1], *[np.nan] * 6][:6]]
             assert measured["ndcg_self@6"] == pytest.approx(metrics.ndcg_self_at_k(padded, 6)[0])
+
+
+@pytest.mark.parametrize("scale", [(0.0, 5000.0), (-10.0, 10.0)])
+def test_metrics_do_not_depend_on_the_scale(toy, tied, scale):
+    def put(stars):
+        return scale[0] + (stars - 1) / 4 * (scale[1] - scale[0])
+
+    values, threshold = put(toy.values).astype(np.float32), put(toy.positive_threshold)
+    other = replace(toy, values=values, scale=scale, positive_threshold=threshold)
+    results = [RerankProtocol(r, window=WINDOW, ks=(3, 6)).run(tied(False)) for r in (toy, other)]
+    for key, expected in results[0].per_user.items():
+        np.testing.assert_allclose(results[1].per_user[key], expected, rtol=1e-5, err_msg=key)
 
 
 class HalfStars:

@@ -51,14 +51,16 @@ def test_the_bar_begins_when_everything_is_compiled(tmp_path, capsys):
     assert "400/400" in err and "100/400" not in err
 
 
-def test_the_plot_has_a_title_and_popularity_as_lines(tmp_path, monkeypatch):
+def test_the_plot_has_a_title_and_baselines_as_lines(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr("training.monitor.FigureCanvasAgg", drawn.append)
-    plot([ROWS[1] | {"step": 100.0}], tmp_path / "x.png", "mine on ml-1m", {"precision@5": 0.25})
+    rivals = {"popularity": {"precision@5": 0.25}, "ridge": {"precision@5": 0.5}}
+    plot([ROWS[1] | {"step": 100.0}], tmp_path / "x.png", "mine on ml-1m", rivals)
     (figure,) = drawn
     assert figure.get_suptitle() == "mine on ml-1m"
-    line = figure.axes[0].get_lines()[-1]
-    assert line.get_label() == "popularity, precision@5" and set(line.get_ydata()) == {0.25}
+    lines = figure.axes[0].get_lines()[-2:]
+    assert [line.get_label() for line in lines] == ["popularity, precision@5", "ridge, precision@5"]
+    assert [set(line.get_ydata()) for line in lines] == [{0.25}, {0.5}]
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
