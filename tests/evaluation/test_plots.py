@@ -55,16 +55,6 @@ def test_the_map_has_a_panel_for_each_common_genre():
     np.testing.assert_array_equal(panels[1].collections[1].get_offsets(), points[:2])
 
 
-def test_rank_changes_join_what_both_lists_hold():
-    before, after = np.array([4, 5, 6]), np.array([6, 4, 9])
-    names = {item: f"Film {item}" for item in (4, 5, 6, 9)}
-    (axes,) = drawn(plots.rank_changes(before, after, names))
-    joined = sorted(line.get_ydata().tolist() for line in axes.lines)
-    assert joined == [[0, 1], [2, 0]]
-    coloured = [text.get_text() for text in axes.texts if text.get_color() == plots.ACCENT]
-    assert [text.split(" ", 4)[-1].strip() for text in coloured] == ["Film 5", "Film 9"]
-
-
 def test_contributions_are_sorted_signed_and_summed_up():
     figure = plots.contributions({"b": -0.5, "a": 1.25, "c": 0.0}, 2.0, 2.75, "Film")
     (axes,) = drawn(figure)

@@ -117,16 +117,6 @@ def test_courses_are_the_means_and_intervals_of_every_step(session, results):
     assert lead.mean.any()
 
 
-def test_variety_counts_what_was_shown(toy, session, results):
-    items = results["drr"].items
-    found = probes.courses(results["drr"], results["drr"], session.visible)
-    different = found[f"{probes.DIFFERENT}, so far"]
-    assert different.mean.tolist() == [len(np.unique(items[:, :k])) for k in range(2, T + 1)]
-    whole = probes.variety(items, T, session.visible)
-    counts = np.bincount(session.visible.items, minlength=toy.n_items)
-    np.testing.assert_allclose(whole["ratings of an item"], counts[items].mean(axis=1))
-
-
 def test_the_figure_has_a_panel_for_every_course(session, results):
     played, visible = list(results.values()), session.visible
     figure = probes.by_step(played, results["drr-static"], visible)
@@ -155,10 +145,3 @@ def test_rewards_are_split_into_quarters_that_add_up(results):
     expected = results["drr"].rewards[:, 2:4].sum(axis=1) - results["tied"].rewards[:, 2:4].sum(1)
     assert found["drr less tied"][1].startswith(f"{expected.mean():+.3f} (")
     assert "drr less drr" not in found and "drr less drr-static" in found
-
-
-def test_the_variety_table_has_every_policy(session, results):
-    found = cells(probes.variety_table(results, session.visible))
-    assert list(found) == ["policy", "drr", "drr-static", "tied"]
-    place = found["policy"].index(probes.DIFFERENT)
-    assert found["tied"][place] == str(len(np.unique(results["tied"].items)))
