@@ -49,19 +49,6 @@ def test_a_fixed_list_is_asked_once_and_equals_the_first_answer(make_toy):
     assert (fixed.items != listening.items).any()
 
 
-def test_a_lookup_knows_the_user_whatever_is_observed(toy):
-    rng = np.random.default_rng(0)
-    users, items = rng.normal(size=(toy.n_users, 3)), rng.normal(size=(toy.n_items, 3))
-    bias = rng.normal(size=toy.n_items)
-    policy = probes.UserLookup("stored", users, items, bias)
-    start = everybody(CatalogProtocol(toy))
-    scores = policy.scores(start, None)
-    for row, user in enumerate(start.users):
-        np.testing.assert_allclose(scores[row], items @ users[user] + bias)
-    candidates = np.tile(np.array([[3, -1]]), (start.n_users, 1))
-    np.testing.assert_array_equal(policy.scores(start, candidates)[:, 0], scores[:, 3])
-
-
 def test_leave_one_out_removes_each_item_in_turn(toy):
     start = everybody(CatalogProtocol(toy, window=8))
     one = start.rows(np.array([0]))

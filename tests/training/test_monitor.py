@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import train as program
+from evaluation import plots
 from training import checkpoint
 from training.loop import Training
 from training.monitor import DEAD, Best, Diverged, Progress, check_row, plot
@@ -53,9 +54,11 @@ def test_the_bar_begins_when_everything_is_compiled(tmp_path, capsys):
 
 def test_the_plot_has_a_title_and_popularity_as_lines(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("training.monitor.FigureCanvasAgg", drawn.append)
+    monkeypatch.setattr(
+        "training.monitor.learning_curves",
+        lambda *a: drawn.append(plots.learning_curves(*a)) or drawn[0],
+    )
     plot([ROWS[1] | {"step": 100.0}], tmp_path / "x.png", "mine on ml-1m", {"precision@5": 0.25})
-    (figure,) = drawn
     assert figure.get_suptitle() == "mine on ml-1m"
     line = figure.axes[0].get_lines()[-1]
     assert line.get_label() == "popularity, precision@5" and set(line.get_ydata()) == {0.25}
