@@ -107,7 +107,7 @@ def plot(history: Sequence[Row], path: Path, title: str, popularity: Row) -> Non
 
     popularity: what recommending the most popular items scores on the same users, drawn as lines.
     """
-    figure = learning_curves(history)
+    figure = learning_curves([("", history)])
     figure.suptitle(title)
     for axes, label in zip(figure.axes, Y_LABELS, strict=True):
         axes.set(xlabel="transitions (k: thousand)", ylabel=label)

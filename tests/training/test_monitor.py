@@ -53,12 +53,10 @@ def test_the_bar_begins_when_everything_is_compiled(tmp_path, capsys):
 
 
 def test_the_plot_has_a_title_and_popularity_as_lines(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        "training.monitor.learning_curves",
-        lambda *a: drawn.append(plots.learning_curves(*a)) or drawn[0],
-    )
-    plot([ROWS[1] | {"step": 100.0}], tmp_path / "x.png", "mine on ml-1m", {"precision@5": 0.25})
+    curve = [ROWS[1] | {"step": 100.0}]
+    figure = plots.learning_curves([("mine", curve)])
+    monkeypatch.setattr("training.monitor.learning_curves", lambda _: figure)
+    plot(curve, tmp_path / "x.png", "mine on ml-1m", {"precision@5": 0.25})
     assert figure.get_suptitle() == "mine on ml-1m"
     line = figure.axes[0].get_lines()[-1]
     assert line.get_label() == "popularity, precision@5" and set(line.get_ydata()) == {0.25}
