@@ -140,7 +140,7 @@ def read_events(
     ]
     columns = [name for _, name, *_ in readers if name is not None]
     parts = [pd.DataFrame({name: np.zeros(0, np.int64) for name, *_ in readers})]
-    for block in table.blocks(columns, faults, integers=True):
+    for block in table.blocks(columns, faults):
         part = pd.DataFrame({"value": 1, "time": 0}, index=block.index)
         valid = np.ones(len(block), bool)
         for name, column, parse, what in readers:
@@ -211,7 +211,7 @@ def _numbers(column: "pd.Series[str]") -> Parsed:
 
 def _times(column: "pd.Series[str]") -> Parsed:
     """Numbers as they are, integers exactly; dates in seconds since 1970."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.to_numeric(column, errors="coerce")  # int64 if all of them are integers
     if numbers.dtype == np.int64:
         return numbers.to_numpy(), np.ones(len(column), bool)
     seconds = np.array(numbers, np.float64)

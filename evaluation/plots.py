@@ -18,21 +18,13 @@ from evaluation.report import BOUND, Report
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
 CurveRow = Mapping[str, float]
-PANELS = (  # of one run: title, scalars
+PANELS = (  # title, scalars: of several runs the first that a run has
     ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
-    ("Reward of an episode", ("reward", "session_reward@10", "session_reward@20", "reward@10")),
+    ("Reward of a session", ("session_reward@10", "session_reward@20", "reward@10", "reward")),
     ("Losses", ("critic_loss", "actor_loss")),
     ("Mean action", ("action",)),
     ("Mean Q", ("q",)),
     ("Exploration", ("epsilon", "noise")),
-)
-COMPARED = (  # of several runs: title, the scalar, or the first of these that a run has
-    ("Precision@5, held-out users", ("precision@5",)),
-    ("Reward of 10 recommendations, held-out users", ("session_reward@10", "reward@10")),
-    ("Reward of a training episode", ("reward",)),
-    ("Critic loss", ("critic_loss",)),
-    ("Mean action", ("action",)),
-    ("Mean Q", ("q",)),
 )
 
 
@@ -163,39 +155,34 @@ def contributions(values: Mapping[str, float], base: float, score: float, name: 
     return figure
 
 
-def learning_curves(curve: Sequence[CurveRow]) -> Figure:
-    """`metrics.json["curve"]` against environment transitions; missing scalars are left out."""
-    figure, panels = new_figure(2, 3, (12.5, 6.2))
-    for axes, (title, names) in zip(panels, PANELS, strict=True):
-        axes.set(title=title, xlabel="transitions")
-        for name in names:
-            steps, values = points(curve, name)
-            if len(steps):
-                axes.plot(steps, values, ".-", label=name)
-        if len(names) > 1:
-            add_legend(axes)
-        _scale(axes, logarithmic=title == "Losses")
-    return figure
+def learning_curves(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
+    """Learning curves of (name, curve) against environment transitions; runs of one name are seeds.
 
-
-def strategies(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
-    """Learning curves of (name, curve) over one another; runs of one name are its seeds.
-
-    Seeds: their mean at the steps that all of them have, and a band from the lowest to the highest.
+    Of one run every scalar that it has; of several one scalar in each panel, seeds as their mean at
+    the steps that all of them have, and a band from the lowest to the highest.
     """
-    figure, panels = new_figure(2, 3, (12.5, 6.6))
+    figure, panels = new_figure(2, 3, (12.5, 6.4))
     names = list(dict.fromkeys(name for name, _ in runs))
-    for axes, (title, keys) in zip(panels, COMPARED, strict=True):
+    for axes, (title, keys) in zip(panels, PANELS, strict=True):
         axes.set(title=title, xlabel="transitions")
-        for place, colour in coloured(names, highlight):
-            seeds = [points(curve, *keys) for name, curve in runs if name == names[place]]
+        if len(runs) == 1:
+            lines = [(key, [points(runs[0][1], key)], CYCLE[n]) for n, key in enumerate(keys)]
+        else:
+            lines = [
+                (names[n], [points(curve, *keys) for name, curve in runs if name == names[n]], hue)
+                for n, hue in coloured(names, highlight)
+            ]
+        for label, seeds, colour in lines:
             steps, values = _shared_points(seeds)
             if len(steps):
-                label = names[place] if len(seeds) == 1 else f"{names[place]} ({len(seeds)} seeds)"
+                of = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
                 bands = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
-                draw_band(axes, steps, *bands, colour, label)
-        _scale(axes, logarithmic=title == "Critic loss")
-    figure.legend(*panels[2].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+                draw_band(axes, steps, *bands, colour, f"{label}{of}")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+        if title == "Losses" and axes.lines and axes.dataLim.y0 > 0:
+            axes.set_yscale("log")
+        add_legend(axes)
     return figure
 
 
@@ -270,11 +257,3 @@ def _shared_points(
     for steps, _ in seeds[1:]:
         shared = np.intersect1d(shared, steps)
     return shared, np.array([values[np.isin(steps, shared)] for steps, values in seeds])
-
-
-def _scale(axes: Axes, logarithmic: bool) -> None:
-    """Transitions in thousands; losses, where they are positive, on a logarithmic axis."""
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
-    if logarithmic and axes.lines and axes.dataLim.y0 > 0:
-        axes.set_yscale("log")

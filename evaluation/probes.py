@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from data.observation import FloatArray, IntArray, Observation, latest
-from data.policy import Policy, scores_at
+from data.policy import Policy
 from data.ratings import Ratings
 from evaluation import metrics
 from evaluation.intervals import Estimate, over_users, paired_difference
@@ -49,28 +49,6 @@ class FixedList:
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         return self.policy.scores(observation, candidates)
-
-
-class UserLookup:
-    """Scores bias + user . item with *stored* user vectors, whatever is observed.
-
-    This is how a leak looks: the policy knows whatever users [U, k], items [I, k] and item_bias [I]
-    were fitted on.
-    """
-
-    adaptive = False
-
-    def __init__(
-        self, name: str, users: FloatArray, items: FloatArray, item_bias: FloatArray
-    ) -> None:
-        self.name = name
-        self._users, self._items, self._item_bias = users, items, item_bias
-
-    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
-        return scores_at(
-            self._users[observation.users] @ self._items.T + self._item_bias, candidates
-        )
 
 
 def leave_one_out(observation: Observation) -> Observation:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -116,7 +115,7 @@ def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str,
 
     baselines: what these score on the same users, {name: {key: value}}, drawn as level lines.
     """
-    figure = learning_curves(history)
+    figure = learning_curves([("", history)])
     figure.suptitle(title)
     for axes, label in zip(figure.axes, Y_LABELS, strict=True):
         axes.set(xlabel="recommendations in training (k: thousand)", ylabel=label)
@@ -128,7 +127,6 @@ def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str,
         add_legend(axes)
     figure.set_layout_engine(None)  # to arrange it anew takes as long as to draw it
     figure.subplots_adjust(left=0.07, right=0.99, bottom=0.08, top=0.89, wspace=0.25, hspace=0.36)
-    FigureCanvasAgg(figure)
     image = io.BytesIO()
     figure.savefig(image, dpi=110)
     write_bytes(path, image.getvalue())

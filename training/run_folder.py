@@ -185,16 +185,12 @@ def versions() -> Origin:
 
 def git_commit() -> str | None:
     """The checkout's commit, None outside one; with -dirty where Python files differ from it."""
-    root = Path(__file__).resolve().parent.parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(
-            command, cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
     try:
-        commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *CODE)
+        commit, changed = (
+            subprocess.check_output([*git, *asked], stderr=subprocess.DEVNULL, text=True).strip()
+            for asked in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *CODE])
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if changed else commit

@@ -4,12 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import environment, growth, learner, quality
-from benchmarks.common import Workload
 from config import preset
 
 
@@ -68,18 +66,6 @@ def test_the_operations_are_counted_that_an_update_executes():
     assert learner.product_operations(update) == expected  # nothing is left behind
 
 
-def test_the_operations_of_the_papers_update_are_those_of_its_layers(tiny_data):
-    k, hidden, size = 4, 8, 4
-    ways = learner.ways_to_update(Workload(small_preset("paper"), tiny_data), size)
-    first, seen = 3 * k * hidden, 3 * k * k  # weights of the layers on the state
-    actor = first + hidden * hidden + hidden * k
-    critic = seen + 2 * k * hidden + hidden * hidden + hidden
-    # target A + C; critic 3 C; actor A + C, back through the critic C - C_1, its own 2 A - A_1
-    layers = 2 * size * (4 * actor + 6 * critic - seen - first)
-    counted = learner.product_operations(ways["eager"].call)
-    assert layers <= counted <= 1.5 * layers  # the state has some of its own
-
-
 def test_environment(options):
     sizes = {"users": (2,), "capacity": 500, "batches": (8,)}
     environment.main(environment.EnvironmentArguments(**options, **sizes))
@@ -105,14 +91,6 @@ def test_growth(monkeypatch, tmp_path):
     stages = json.loads(path.read_text())["stages"]
     assert stages["items"] == {"set 1": 120, "set 2": 240}
     assert all(row["set 1"] > 0 for row in stages.values())
-
-
-def test_a_process_is_timed_from_outside(tiny_run):
-    row = quality.run_python("-c", "import time; block = bytearray(10**8); time.sleep(0.2)")
-    assert row["seconds"] >= 0.2 and row["peak GiB"] > 0.1
-    quality.run_python("-c", quality.RECOMMEND, str(tiny_run.folder))
-    with pytest.raises(SystemExit, match="failed"):
-        quality.run_python("-c", "raise SystemExit(3)")
 
 
 def fake_python(*command):
@@ -144,13 +122,3 @@ def test_quality_reads_what_the_commands_have_written(options, tiny_run, tmp_pat
     assert figures["session"]["ease"]["reward@10"] == -1.0
     assert quality.FIGURE.read_bytes().startswith(b"\x89PNG")
     assert "`evaluate.py --protocol session --policies N-adaptive`" in page.read_text()
-
-
-def test_the_figure_has_runs_and_baselines_on_the_same_axes():
-    run = {"seconds": 9.0, "catalog precision@5": 0.4, "session reward@10": 1.0}
-    theirs = {name: {"ease": {"seconds": 3.0, key: 0.3}} for name, key in quality.MEASURES.items()}
-    catalog, session = quality.plot({"drr": {"2,000": run}, **theirs}).axes
-    assert [text.get_text() for text in catalog.texts] == ["ease", "drr, 2,000 steps"]
-    points = np.array([line.get_xydata()[0] for line in catalog.lines])
-    np.testing.assert_array_equal(points, [[3.0, 0.3], [9.0, 0.4], [9.0, 0.4]])
-    assert [text.get_text() for text in session.texts] == ["ease-adaptive", "drr, 2,000 steps"]

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from baselines import registry
 from data import Ratings
-from data.splits import split_users
 from data.synthetic import SyntheticConfig, make_synthetic
+from evaluation.protocols.new_users import CatalogProtocol
 
 SMALL = SyntheticConfig(n_users=120, n_items=150, typical=40)
 
@@ -39,34 +40,12 @@ def test_popularity_has_a_long_tail(ratings: Ratings) -> None:
     assert counts[0] > 20 * counts[-1]
 
 
-def precision_at_5(ratings: Ratings, similar: np.ndarray, counts: np.ndarray) -> list[float]:
-    """Of popularity and of neighbours of the liked among the first ten items, over test users."""
-    hits: list[tuple[int, int]] = []
-    for user in split_users(ratings.n_users)[1]:
-        row = ratings.row(int(user))
-        items, liked = ratings.items[row], ratings.positive[row]
-        later = set(items[10:][liked[10:]].tolist())
-        scores = similar[items[:10][liked[:10]]].sum(axis=0) + 1e-9 * counts
-        lists = (_top(counts, items[:10]), _top(scores, items[:10]))
-        hits.append(tuple(len(later & set(best)) for best in lists))
-    return (np.mean(hits, axis=0) / 5).tolist()
-
-
-def _top(scores: np.ndarray, known: np.ndarray) -> list[int]:
-    masked = scores.astype(float)
-    masked[known] = -np.inf
-    return np.argsort(-masked, kind="stable")[:5].tolist()
-
-
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_taste_beats_popularity(seed: int) -> None:
-    ratings = make_synthetic(seed=seed)
-    liked = np.zeros((ratings.n_users, ratings.n_items))
-    liked[ratings.users, ratings.items] = ratings.positive
-    liked = liked[split_users(ratings.n_users)[0]]
-    counts = liked.sum(axis=0)
-    similar = liked.T @ liked / (np.sqrt(np.outer(counts, counts)) + 20)
-    np.fill_diagonal(similar, 0)
-    popularity, neighbours = precision_at_5(ratings, similar, counts)
+    catalog = CatalogProtocol(make_synthetic(seed=seed))
+    popularity, neighbours = (
+        catalog.evaluate(registry.build(name, "catalog", catalog.visible))["precision@5"].mean()
+        for name in ("popularity", "item-knn")
+    )
     assert popularity > 0.2
     assert neighbours > 1.2 * popularity

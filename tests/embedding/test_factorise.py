@@ -4,10 +4,6 @@ import numpy as np
 import pytest
 
 from embedding.factorise import fit_blend, fit_mf, fit_pmf
-from embedding.least_squares import (
-    ridge_dual,
-    ridge_primal,
-)
 
 
 def solve_user(table, ratings, user):
@@ -20,19 +16,6 @@ def solve_user(table, ratings, user):
     strength[-1] = table.bias_regularisation
     solution = np.linalg.solve(design.T @ design + np.diag(strength), design.T @ target)
     return solution[:-1], solution[-1]
-
-
-def test_dual_equals_primal():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(4, 6, 5)).astype(np.float32)
-    targets = rng.normal(size=(4, 6)).astype(np.float32)
-    strength = np.array([0.1, 1, 2, 30], np.float32)
-    np.testing.assert_allclose(
-        ridge_dual(features, targets, strength),
-        ridge_primal(features, targets, strength),
-        rtol=2e-3,
-        atol=2e-5,
-    )
 
 
 def test_users_solve_their_normal_equations(random_ratings):

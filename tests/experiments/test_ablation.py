@@ -90,15 +90,6 @@ def test_the_table_shows_means_and_paired_differences_with_intervals():
     assert gap.low == pytest.approx(1 / 3 - 4.303 * np.std([0, 0, 0.25], ddof=1) / 3**0.5, abs=1e-4)
 
 
-def test_a_row_that_diverged_says_so():
-    gone = ablation.Cell({}, [])
-    lines = ablation.as_markdown({BASE: cells(0.25, 0.75), "x": [gone, *cells(0.5)]}).splitlines()
-    assert lines[3].startswith("| x | 1 of 2 diverged |")
-    lines = ablation.as_markdown({BASE: [gone, gone], "x": cells(0.5, 0.5)}).splitlines()
-    assert lines[2].startswith("| the preset | 2 of 2 diverged |")
-    assert lines[3].startswith("| x | 0.5000 (0.5000, 0.5000) |")
-
-
 @pytest.fixture
 def tiny_cell(arguments, tiny_root, monkeypatch):
     """Options of a training of two iterations of the plain algorithm."""

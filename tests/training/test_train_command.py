@@ -5,12 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import config as settings
 import train as program
-from data import Ratings
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,30 +88,6 @@ def test_a_value_that_cannot_work_is_refused_with_one_message(train, tmp_path, f
     assert run.status == 2, run.err
     assert words in " ".join(re.sub("[│╭╮╰╯─]", " ", run.err).split())
     assert "Traceback" not in run.err and not (tmp_path / "runs").exists()
-
-
-def first_only(ratings: Ratings, users: np.ndarray) -> Ratings:
-    """Only the first rating of each of `users`, the other users as they are."""
-    first = np.isin(np.arange(ratings.n_ratings), ratings.offsets[:-1])
-    return ratings.keep(first | ~np.isin(ratings.users, users))
-
-
-UNUSABLE = {
-    "training users": (lambda r: first_only(r, np.arange(48)), "no user to train on has two"),
-    "nothing liked": (lambda r: r.keep(~r.positive), "a positive rating left to find"),
-    "nothing liked in training": (
-        lambda r: r.keep(~r.positive | (r.users >= 48)),
-        "no positive rating (4 or more) to train on",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "words"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_data_that_nothing_can_be_learned_from_are_refused(
-    train, write, tiny, tmp_path, change, words
-):
-    run = train(tmp_path / "runs", root=write(change(tiny), tmp_path / "data"))
-    assert run.status == 2 and words in run.err and "Traceback" not in run.err
 
 
 @pytest.mark.parametrize("library", ["numpy", "tensorflow"])
