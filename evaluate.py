@@ -18,12 +18,15 @@ import tyro
 from rich.console import Console
 
 from baselines import registry
-from config import NEW_USERS, Config, ConfigError, CsvConfig, DRRError, Protocol
+from baselines.item_based import TooLarge
+from config import NEW_USERS, Boredom, Config, ConfigError, CsvConfig, DRRError, Protocol
 from config.command_line import end_when_nobody_reads
 from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
+from envs.boredom import warn_of_short_sessions
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
+from evaluation.protocols.engagement import MAX_STEPS, EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
@@ -35,6 +38,7 @@ from recommender.run_choice import (
     load_run,
     parse_weights,
     run_settings,
+    runs_of_other_data,
 )
 
 if TYPE_CHECKING:
@@ -42,12 +46,14 @@ if TYPE_CHECKING:
 
 ALL = "all"
 DEFAULT_BASELINES = ("popularity", "item-knn")
+OF_ENGAGEMENT = ("popularity", "mf-mmr-price")  # the same there
 ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
 BASELINES = dict.fromkeys(name for p in registry.PROTOCOLS for name in registry.names(p))
 POLICIES_HELP = (
     f"{ALL}, or any of: {', '.join(BASELINES)}, {DRR}, and {BOUND}, the bound, which knows the "
-    f"answers. Runs given by --weights are added. Default: {' '.join(DEFAULT_BASELINES)} and your "
-    f"newest finished run in {RUNS} that fits, else the released one."
+    f"answers. Runs given by --weights are added. Default: {' '.join(DEFAULT_BASELINES)} "
+    f"(engagement: {' '.join(OF_ENGAGEMENT)}) and your newest finished run in {RUNS} that fits, else "
+    "the released one."
 )
 Agents = dict[str, list["DRRPolicy"]]
 
@@ -57,13 +63,17 @@ class EvaluateArguments:
     """Compare recommendation policies under one evaluation protocol (docs/evaluation.md)."""
 
     protocol: Protocol = "catalog"
-    """One list for new users, one item at a time, or the paper's two; docs/evaluation.md."""
+    """One list for new users, one item at a time, with users who leave when bored, or the paper's
+    two; docs/evaluation.md."""
     mode: Literal["inductive", "transductive"] = "inductive"
     """For catalog and session. transductive lets policies see test users' histories: leaky."""
     agent_mode: Literal["frozen", "online"] = "frozen"
     """For simulator. online: runs learn from each answer, and are reset before the next user."""
     known: int | None = None
-    """For catalog and session: first ratings known at the start; default: the run's, else 10."""
+    """First ratings of new users known at the start; default: the run's, else 10."""
+    boredom: tuple[int, int] | None = None
+    """For engagement: N and M. A user leaves after an item with a category that occurs more than M
+    times among the last N shown before it; default: the run's, else 10 0."""
     policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
     weights: tuple[str, ...] = ()
     """Folders of runs, DIR or NAME=DIR; several with one name (default: drr) are its seeds."""
@@ -71,6 +81,8 @@ class EvaluateArguments:
     """For trained runs and networks. auto: the first GPU if TensorFlow sees one, else the CPU."""
     dataset: str = "auto"
     """auto (the data of the first run, else ml-1m), or what train.py --dataset takes."""
+    allow_other_data: bool = False
+    """Evaluate runs on other data than they were trained on; the table says so."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     csv: CsvConfig = field(default_factory=CsvConfig)
@@ -85,7 +97,8 @@ class EvaluateArguments:
     seed: int = 0
     """Of the baselines and of the bootstrap."""
     ks: tuple[int, ...] = ()
-    """List lengths or step counts; default 5 10 (session 10 20, simulator 10)."""
+    """List lengths or step counts; default 5 10 (session 10 20, simulator 10). For engagement
+    the most steps, default 30."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,6 +131,7 @@ def run(arguments: EvaluateArguments) -> Report:
     ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
     if max(arguments.ks, default=0) > ratings.n_items:
         raise ConfigError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
+    data_name = name_of_data(runs, ratings, arguments.allow_other_data)
     agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -132,8 +146,13 @@ def run(arguments: EvaluateArguments) -> Report:
     with Console(stderr=True).status("") as status:
         for place, name in enumerate(names, start=1):
             status.update(f"{place} of {len(names)}: {name}")
-            results[name] = list(_play(name, protocol, agents, arguments))
-    report = summarise(ratings.name, protocol, results, trained=tuple(runs), seed=arguments.seed)
+            try:
+                results[name] = list(_play(name, protocol, agents, arguments))
+            except TooLarge as error:
+                if ALL not in (arguments.policies or ()):
+                    raise ConfigError(f"policy {name!r}: {error}") from error
+                print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
+    report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
     shown = results[next(iter(runs), report.best_policy)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
@@ -161,7 +180,8 @@ def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> t
     if taken := next((name for name in runs if name in (*known, ALL)), None):
         raise ConfigError(f"--weights {taken}=...: that is a baseline's name; choose another")
     names: list[str] = []
-    for name in DEFAULT_BASELINES if asked is None else asked:
+    default = OF_ENGAGEMENT if protocol == "engagement" else DEFAULT_BASELINES
+    for name in default if asked is None else asked:
         if name == DRR and not runs:
             raise ConfigError(f"policy {DRR!r} needs a trained run: add --weights DIR")
         if name not in (*known, *runs, DRR, ALL):
@@ -190,10 +210,26 @@ def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArgume
     saved = run_settings(folder)
     if arguments.known is None:
         arguments = replace(arguments, known=saved.known)
+    if arguments.boredom is None:
+        arguments = replace(arguments, boredom=saved.boredom)
     if arguments.dataset != "auto":
         return arguments
     root = arguments.data_root or saved.data_root
     return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
+
+
+def name_of_data(runs: Runs, ratings: Ratings, allow_other: bool) -> str:
+    """For headings; ConfigError for runs of other data, unless these are allowed and named."""
+    others = runs_of_other_data(runs, ratings.fingerprint()) if runs else []
+    if not others:
+        return ratings.name
+    if not allow_other:
+        raise ConfigError(
+            f"{others[0]}: trained on other data than {ratings.name} as it is now, so its users may "
+            "be among those tested; restore the data, choose another run with --weights DIR, or "
+            "add --allow-other-data, and the table says so"
+        )
+    return f"{ratings.name} (NOT the data of {', '.join(map(str, others))})"
 
 
 def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> EvaluationProtocol:
@@ -207,6 +243,11 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
         return RerankProtocol(ratings, ks=ks)
     from envs.simulator import Simulator
 
+    if arguments.protocol == "engagement":
+        rule, steps = Boredom(*(arguments.boredom or ())), max(ks or (MAX_STEPS,))
+        warn_of_short_sessions(ratings.genres, rule, steps)
+        known, model = arguments.known or Config().known, Simulator(ratings)
+        return EngagementProtocol(ratings, model, window=known, boredom=rule, max_steps=steps)
     online = arguments.agent_mode == "online"
     return SimulatorProtocol(ratings, Simulator(ratings), ks=ks, online=online)
 
@@ -229,8 +270,14 @@ def baseline(name: str, protocol: EvaluationProtocol, arguments: EvaluateArgumen
     """A baseline, or the bound, fitted on what the protocol shows."""
     if name == BOUND:
         return protocol.oracle()
-    cache, seed = Path(arguments.cache_dir), arguments.seed
-    return registry.build(name, protocol.name, protocol.visible, seed=seed, cache_dir=cache)
+    return registry.build(
+        name,
+        protocol.name,
+        protocol.visible,
+        seed=arguments.seed,
+        cache_dir=Path(arguments.cache_dir),
+        boredom=getattr(protocol, "boredom", None),
+    )
 
 
 def _play(
@@ -246,7 +293,7 @@ def _play(
 
 def refuse_contradictions(arguments: EvaluateArguments) -> None:
     """Combinations and values that tyro cannot see, before any work."""
-    new_users = arguments.protocol in NEW_USERS
+    new_users, leaving = arguments.protocol in NEW_USERS, arguments.protocol == "engagement"
     transductive, online = arguments.mode == "transductive", arguments.agent_mode == "online"
     refused = {
         f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv": (
@@ -260,7 +307,15 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
         "--agent-mode online is for trained runs only: add --weights DIR": (
             online and not arguments.weights
         ),
-        "--known is for catalog and session only": arguments.known is not None and not new_users,
+        "--known is for new users only: catalog, session and engagement": (
+            arguments.known is not None and not (new_users or leaving)
+        ),
+        f"--boredom is for --protocol engagement only, not {arguments.protocol}": (
+            arguments.boredom is not None and not leaving
+        ),
+        f"--ks {' '.join(map(str, arguments.ks))}: engagement takes one number, the most steps": (
+            leaving and len(arguments.ks) > 1
+        ),
     }
     for message, applies in refused.items():
         if applies:
@@ -270,6 +325,7 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
     for flag, (value, bound) in least.items():
         if value is not None and value < bound:
             raise ConfigError(f"{flag} must be at least {bound}, got {value}")
+    Boredom(*(arguments.boredom or ()))
     for path in (arguments.json, arguments.markdown):
         if path is not None:
             check_writable(path)

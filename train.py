@@ -29,6 +29,7 @@ from training.process import (
     signals_handled_by,
     stop_at_once,
 )
+from training.tracking import check_tracking
 
 if TYPE_CHECKING:
     from data.ratings import Ratings
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def prepare_and_run(argv: Sequence[str]) -> int:
     """Settings, workers, data and folder, then the run."""
     asked = with_saved_data(parse(argv))
+    check_tracking(asked)
     from data import load_dataset
     from training.workers import workers_from_environment
 
@@ -126,7 +128,8 @@ def open_folder(
     """
     from training.run_folder import RunFolder, RunFolderError, contradictions
 
-    kind = "" if asked.new_users else f"-{asked.protocol[0]}"
+    first = asked.protocol[0]
+    kind = "" if first in settings.NEW_USERS else f"-{first}"
     name = asked.run_name or f"{ratings.name}{kind}-{asked.preset}-seed{asked.seed}"
     folder = RunFolder(Path(asked.output_root) / name, workers.index)
     dataset = ratings.name if asked.dataset == "auto" else asked.dataset
@@ -144,7 +147,8 @@ def open_folder(
     if dataset != saved.dataset:
         raise RunFolderError(f"{folder.path}: trained on {saved.dataset}, not on {dataset}")
     kept = replace(saved.loop, keep_checkpoints=again.loop.keep_checkpoints)
-    return replace(saved, device=again.device, data_root=asked.data_root, loop=kept), folder
+    free = replace(saved, device=again.device, track=again.track, data_root=asked.data_root)
+    return replace(free, loop=kept), folder
 
 
 def resume_command(argv: Sequence[str]) -> str:

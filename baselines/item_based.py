@@ -1,5 +1,6 @@
 """Linear scores of what a user's items are: item-item weights, and ridge regression on vectors."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -9,12 +10,19 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
 from baselines.profile import PLAIN, History, as_matrix, positives, shrunk_means
+from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.svd import fit_svd
 
 MEAN_SHRINK = 10.0
+MOST_BYTES = 3_200_000_000  # of dense matrices at once
+BLOCK = 512  # rows of item weights that are computed at once
+
+
+class TooLarge(DRRError):
+    """A data set has too many items for a method whose memory grows with their square."""
 
 
 class ItemItem:
@@ -36,7 +44,10 @@ class ItemItem:
         self._kept: tuple[tuple[object, ...], FloatArray] | None = None
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
-        """Item-by-item weights float32 [I, I] learned from the training matrix [U, I]."""
+        """Item-by-item weights float32 [I, I] learned from the training matrix [U, I].
+
+        Raises TooLarge where they would need more than MOST_BYTES.
+        """
         raise NotImplementedError
 
     def fit(self, ratings: Ratings) -> Self:
@@ -118,11 +129,15 @@ class ItemKNN(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
-        gram = (matrix.T @ matrix).toarray()  # [I, I]
+        check_memory(4 * matrix.shape[1] ** 2)
+        gram = (matrix.T @ matrix).tocsr()  # [I, I]
         norms = np.sqrt(gram.diagonal())
-        similarity = gram / np.maximum(np.outer(norms, norms) + self.shrink, 1e-12)
-        np.fill_diagonal(similarity, 0.0)
-        return np.asarray(similarity, np.float32)
+
+        def rows(part: slice) -> FloatArray:
+            products = np.outer(norms[part], norms) + self.shrink
+            return np.asarray(gram[part].toarray() / np.maximum(products, 1e-12))
+
+        return _without_diagonal(_in_blocks(len(norms), rows))
 
 
 class EASE(ItemItem):
@@ -130,7 +145,9 @@ class EASE(ItemItem):
 
     Weights B minimising |X - X B|^2 + regularisation |B|^2 with a zero diagonal.
 
-    With P = (X^T X + regularisation I)^-1: B_ij = -P_ij / P_jj off the diagonal.
+    With P = (X^T X + regularisation I)^-1: B_ij = -P_ij / P_jj off the diagonal. Of fewer users
+    than items the same by a smaller inverse: with M = X^T (X X^T + regularisation I)^-1 X,
+    P = (I - M) / regularisation, so that B_ij = M_ij / (1 - M_jj).
     """
 
     name = "ease"
@@ -146,13 +163,31 @@ class EASE(ItemItem):
         self.regularisation = regularisation
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
-        """See ItemItem. float64 throughout: the inverse loses half the digits."""
-        gram = (matrix.T @ matrix).toarray().astype(np.float64)
-        gram[np.diag_indices_from(gram)] += self.regularisation
-        inverse = cho_solve(cho_factor(gram, lower=True), np.eye(len(gram)), overwrite_b=True)
-        weights = -inverse / inverse.diagonal()
-        np.fill_diagonal(weights, 0.0)
-        return np.asarray(weights, np.float32)
+        """See ItemItem. Inverses in float64: they lose half the digits."""
+        n_users, n_items = matrix.shape
+        if n_users < n_items:
+            return self._from_users(matrix)
+        check_memory(2 * 8 * n_items**2)
+        inverse = self._inverse(matrix.T @ matrix)
+        inverse /= -inverse.diagonal().copy()
+        return _without_diagonal(inverse.astype(np.float32))
+
+    def _from_users(self, matrix: csr_matrix) -> FloatArray:
+        n_users, n_items = matrix.shape
+        check_memory(4 * n_items**2 + 2 * 8 * n_users**2 + 8 * n_users * n_items)
+        columns = matrix.T.astype(np.float64).tocsr()  # [I, U]
+        users = self._inverse(matrix @ matrix.T)
+        half = (columns @ users).T  # [U, I]
+        rest = 1.0 - np.asarray(columns.multiply(half.T).sum(axis=1)).ravel()  # 1 - M_jj
+        rows = _in_blocks(n_items, lambda part: np.asarray(columns[part] @ half / rest))
+        return _without_diagonal(rows)
+
+    def _inverse(self, gram: csr_matrix) -> FloatArray:
+        """(gram + regularisation I)^-1, float64, over at most two dense matrices at once."""
+        dense = gram.toarray().astype(np.float64).T  # symmetric: in the order that LAPACK writes
+        dense[np.diag_indices_from(dense)] += self.regularisation
+        factor = cho_factor(dense, lower=True, overwrite_a=True)
+        return np.asarray(cho_solve(factor, np.eye(len(dense)).T, overwrite_b=True))
 
 
 class PureSVD(ItemItem):
@@ -180,10 +215,35 @@ class PureSVD(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
+        check_memory(4 * matrix.shape[1] ** 2)
         counts = np.maximum(matrix.getnnz(axis=0), 1)
         scale = (counts**-self.damping).astype(np.float32)
         vectors = right_vectors(matrix.multiply(scale).tocsr(), self.k)  # [I, k]
-        return np.asarray(scale[:, None] * vectors @ vectors.T / scale, np.float32)
+        scaled = scale[:, None] * vectors
+        return _in_blocks(len(scale), lambda part: np.asarray(scaled[part] @ vectors.T / scale))
+
+
+def check_memory(needed: int) -> None:
+    """TooLarge, saying how much, where dense matrices would take more bytes than allowed."""
+    if needed > MOST_BYTES:
+        raise TooLarge(
+            f"its item-by-item weights would need {needed / 1e9:.1f} GB of memory; at most "
+            f"{MOST_BYTES / 1e9:.1f} are allowed"
+        )
+
+
+def _in_blocks(n_items: int, rows: Callable[[slice], FloatArray]) -> FloatArray:
+    """Weights float32 [I, I] from a function that computes some of their rows."""
+    weights = np.empty((n_items, n_items), np.float32)
+    for begin in range(0, n_items, BLOCK):
+        part = slice(begin, begin + BLOCK)
+        weights[part] = rows(part)
+    return weights
+
+
+def _without_diagonal(weights: FloatArray) -> FloatArray:
+    np.fill_diagonal(weights, 0.0)
+    return weights
 
 
 def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from baselines.profile import History
+from config import Boredom
 from data.policy import Adaptive, Policy
 from data.ratings import Ratings
 
 Parameters = dict[str, Any]
-PROTOCOLS = ("catalog", "session", "rerank", "simulator")
+PROTOCOLS = ("catalog", "session", "engagement", "rerank", "simulator")
+RATED = ("catalog", "session", "rerank", "simulator")  # where only what was rated pays
 SUFFIX = "-adaptive"
 CACHE_FORMAT = "2"  # raise it when a trained baseline changes, so that old files are not read
 
@@ -26,36 +28,44 @@ class Entry:
     """Where a baseline's class lives, and in which protocols its adaptive form exists.
 
     The module is imported when the baseline is built, so that those on TensorFlow cost nothing
-    until then. seeded: takes `seed`. cached: training takes long; arrays() and restore() exist.
+    until then. seeded: takes `seed`. told: takes `boredom`, the rule by which users leave.
+    cached: training takes long; arrays() and restore() exist.
     """
 
     module: str
     cls: str
     adaptive_in: tuple[str, ...] = ()
-    only_in: tuple[str, ...] = PROTOCOLS
+    only_in: tuple[str, ...] = RATED
     seeded: bool = False
+    told: bool = False
     cached: bool = False
 
 
 SEQUENTIAL = ("session", "rerank", "simulator")
+LEAVING = ("engagement",)
 ENTRIES = {
-    "random": Entry("popularity", "RandomOrder", seeded=True),
-    "popularity": Entry("popularity", "Popularity"),
-    "popularity-mean": Entry("popularity", "PopularityMean"),
+    "random": Entry("popularity", "RandomOrder", only_in=PROTOCOLS, seeded=True),
+    "popularity": Entry("popularity", "Popularity", only_in=PROTOCOLS),
+    "popularity-mean": Entry("popularity", "PopularityMean", only_in=PROTOCOLS),
     "item-knn": Entry("item_based", "ItemKNN", SEQUENTIAL),
     "user-knn": Entry("user_knn", "UserKNN", ("session",)),
     "ease": Entry("item_based", "EASE", SEQUENTIAL),
     "pure-svd": Entry("item_based", "PureSVD", ("session",)),
-    "ridge": Entry("item_based", "Ridge", ("session",), seeded=True),
+    "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS, seeded=True),
     "pmf": Entry("factors", "PMF", ("rerank", "simulator"), seeded=True),
-    "mf": Entry("factors", "MF", SEQUENTIAL, seeded=True),
+    "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS, seeded=True),
     "svd++": Entry("factors", "SVDpp", ("rerank", "simulator"), seeded=True, cached=True),
-    "blend": Entry("ensemble", "Blend", SEQUENTIAL, seeded=True, cached=True),
+    "blend": Entry(
+        "ensemble", "Blend", (*SEQUENTIAL, *LEAVING), PROTOCOLS, seeded=True, cached=True
+    ),
     "ials": Entry("ials", "IALS", ("session",), seeded=True, cached=True),
     "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True, cached=True),
     "sasrec": Entry(
         "sasrec", "SASRec", ("session",), ("catalog", "session"), seeded=True, cached=True
     ),
+    "mf-mmr": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
+    "mf-mmr-price": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
+    "mf-foresight": Entry("diversity", "Foresight", only_in=LEAVING, seeded=True, told=True),
     "linucb": Entry("bandits", "LinUCB", only_in=("simulator",), seeded=True),
     "hlinucb": Entry("bandits", "HLinUCB", only_in=("simulator",), seeded=True),
 }
@@ -76,6 +86,7 @@ CATALOG_BLEND: Parameters = {
     ),
     "standardise": True,
 }
+ENGAGEMENT_BLEND: Parameters = {"members": tuple(("mf", {"k": k}) for k in (8, 12, 16, 20, 30))}
 
 TUNED: dict[str, dict[str, Parameters]] = {
     "item-knn": {
@@ -104,7 +115,11 @@ TUNED: dict[str, dict[str, Parameters]] = {
             "history": History(decay=0.9, other=0.3, refused=-0.6),
         },
     },
-    "mf": {"rerank": RERANK_MF, "simulator": {"k": 20, "per_rating": 0.02}},
+    "mf": {
+        "engagement": {"k": 20},
+        "rerank": RERANK_MF,
+        "simulator": {"k": 20, "per_rating": 0.02},
+    },
     "pmf": {"rerank": {"k": 20, "regularisation": 8.0, "per_rating": 0.06}},
     "ials": {
         "catalog": IALS | {"history": History(decay=0.9)},
@@ -113,9 +128,13 @@ TUNED: dict[str, dict[str, Parameters]] = {
     "blend": {
         "catalog": CATALOG_BLEND,
         "session": CATALOG_BLEND,
+        "engagement": ENGAGEMENT_BLEND,
         "rerank": RERANK_BLEND,
         "simulator": RERANK_BLEND,
     },
+    "mf-mmr": {"engagement": {"k": 20}},
+    "mf-mmr-price": {"engagement": {"k": 20, "price": 0.05}},
+    "mf-foresight": {"engagement": {"k": 20}},
     "two-tower": {
         "rerank": {"window": 5, "positive_window": True, "among": "rated"},
         "simulator": {"window": 5, "positive_window": True},
@@ -143,17 +162,19 @@ def build(
     *,
     seed: int = 0,
     cache_dir: Path | None = None,
+    boredom: Boredom | None = None,
 ) -> Policy:
     """A baseline fitted on `visible` with the parameters tuned for the protocol.
 
     Slow ones are read from and written to `cache_dir`, one file for each name, split and set of
-    parameters, defaults and seed included. Raises ValueError, listing the choices, for a name the
-    protocol does not have.
+    parameters, defaults and seed included. `boredom` goes to those who are told the rule. Raises
+    ValueError, listing the choices, for a name the protocol does not have.
     """
     if name not in names(protocol):
         raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
     plain = name.removesuffix(SUFFIX)
-    policy = make(plain, parameters(plain, protocol), seed)
+    told = {"boredom": boredom} if ENTRIES[plain].told and boredom else {}
+    policy = make(plain, parameters(plain, protocol) | told, seed)
     if ENTRIES[plain].cached and cache_dir is not None:
         _fit_cached(policy, visible, _cache_file(cache_dir, plain, policy, visible))
     else:

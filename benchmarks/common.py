@@ -3,9 +3,9 @@
 import json
 import os
 import platform
+import re
 import resource
 import statistics
-import sys
 import tempfile
 import time
 import timeit
@@ -15,15 +15,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-import numpy as np
+import tensorflow as tf
 import tyro
-from rich.console import Console
-from rich.markdown import Markdown
 
 from config import Config
 from data import Ratings, load_dataset
 from data.synthetic import SyntheticConfig, make_synthetic
+from evaluation.report import markdown_table
 from experiments.markers import write_table
+from recommender.exploration import schedule
+from training.loop import Training
+from training.process import select_device
+from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 ML_1M_SIZE = SyntheticConfig(n_users=6040, n_items=3883)
@@ -31,7 +34,6 @@ SHORTEST = 0.02  # seconds; shorter calls are timed several at once
 LOAD_BEFORE = round(os.getloadavg()[0], 1)  # of the machine, before the benchmark adds its own
 
 Key = TypeVar("Key", bound=Hashable)
-Rows = Mapping[str, Mapping[str, float | None]]  # of a table: {row: {column: figure}}
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,10 @@ class DataArguments(BenchmarkArguments):
 
 def prepare(arguments: DataArguments) -> tuple[str, Ratings]:
     """The device, and the data set; the synthetic one has as many users and items as ml-1m."""
-    device = start_tensorflow(arguments.device)
+    device = select_device(arguments.device)
+    tf.get_logger().setLevel("ERROR")  # says nothing of functions traced for several shapes
     ratings = load_dataset(arguments.dataset, arguments.data_root)
     return device, make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
-
-
-def start_tensorflow(device: str) -> str:
-    """Choose the device, and say nothing of functions that are traced for several shapes."""
-    from training.process import select_device
-
-    description = select_device(device)
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")
-    return description
 
 
 class Workload:
@@ -85,9 +77,6 @@ class Workload:
     """
 
     def __init__(self, config: Config, ratings: Ratings, users: int = 0) -> None:
-        from training.loop import Training
-        from training.run_folder import RunFolder
-
         capacity = max(config.replay.capacity, users * config.env.episode_length)
         self.config = replace(
             config,
@@ -99,8 +88,6 @@ class Workload:
 
     def play(self, users: int) -> None:
         """One episode of `users` users at once, stored."""
-        from recommender.exploration import schedule
-
         training, exploration = self.training, schedule(self.config.agent, 0.5)
         start = training.task.begin(training.rng, users)
         training.training_agent.collect(start, exploration, self._seed())
@@ -112,12 +99,10 @@ class Workload:
 
     def batches(self, updates: int, size: int) -> dict[str, Any]:
         """Batches [updates, size, ...] for `Learner.update_many`."""
-        import tensorflow as tf
-
         replay = self.training.training_agent.replay
         batch = replay.sample_many(updates, size, self.training.rng)
         fields = batch.data | {"weights": batch.weights}
-        return {name: tf.constant(np.ascontiguousarray(v)) for name, v in fields.items()}
+        return {name: tf.constant(values) for name, values in fields.items()}
 
     def _seed(self) -> tuple[int, int]:
         first, second = self.training.rng.integers(2**30, size=2)
@@ -152,45 +137,32 @@ def median_seconds(
 
 
 def peak_gib(usage: resource.struct_rusage) -> float:
-    """The largest resident memory of what `usage` is of, GiB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return float(usage.ru_maxrss * unit / 2**30)
+    """The largest resident memory of what `usage` is of, GiB, on Linux."""
+    return float(usage.ru_maxrss / 2**20)
 
 
 def machine() -> dict[str, Any]:
     """What a figure depends on: processor, cores, what else ran, versions."""
+    cpu = Path("/proc/cpuinfo")
+    found = re.search("model name\\s*: (.*)", cpu.read_text() if cpu.exists() else "")
     return {
-        "processor": _processor(),
+        "processor": found[1] if found else platform.machine(),
         "cores": os.cpu_count(),
         "load_before": LOAD_BEFORE,
         "load_after": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "tensorflow")},
     }
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
-def as_markdown(title: str, rows: Rows) -> str:
-    """A table for people: names to the left, figures to the right."""
+def as_markdown(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """A table {row: {column: figure}}, with three digits of a fraction, all of a large number."""
     columns = list(next(iter(rows.values())))
-    lines = [["", *columns], ["---", *("---:" for _ in columns)]]
-    lines += [[name, *(_text(row.get(column)) for column in columns)] for name, row in rows.items()]
-    return f"{title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _text(value: float | None) -> str:
-    """Three digits of a fraction, all of a large number."""
-    if not isinstance(value, float):
-        return "" if value is None else f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    lines = [["", *columns]]
+    for name, row in rows.items():
+        figures = (row[key] for key in columns if key in row)
+        texts = [f"{x:,.0f}" if x >= 1000 else f"{x:.3g}" for x in figures]
+        lines.append([name, *texts, *[""] * (len(columns) - len(texts))])
+    return f"{title}:\n\n{markdown_table(lines)}"
 
 
 def conclude(
@@ -201,10 +173,9 @@ def conclude(
     about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in here.items())
     tables = [as_markdown(title, figures[key]) for key, title in titles.items() if figures[key]]
     text = "\n".join([f"{about}.\n", *tables])
-    Console().print(Markdown(text))
+    print(text)
     if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        content = json.dumps({**figures, "machine": here}, indent=2)
+        content = json.dumps({**figures, "machine": here}, indent=2, allow_nan=False)
         arguments.json.write_text(f"{content}\n", encoding="utf-8")
     if arguments.write_docs:
         write_table("performance.md", name, f"\n{text}\n")

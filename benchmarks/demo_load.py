@@ -3,7 +3,8 @@
     python -m benchmarks.demo_load                 50 sessions, 10,000 answers, about four minutes
 
 Each person asks for ten items, rates the first, and waits for the rest of the second. Prints the
-latencies of `recommend` and `feedback` as the client sees them, and the server's memory.
+latencies of `recommend` and `feedback` as the client sees them, and the server's memory after the
+first tenth of the answers and in the end.
 """
 
 import contextlib
@@ -13,10 +14,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
-from benchmarks.common import ROOT, as_markdown, machine
+ROOT = Path(__file__).resolve().parents[1]
+READY = re.compile(r"http://.*:(\d+)")
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,8 @@ def running_demo(*flags: str) -> Iterator[RunningDemo]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    lines = process.stdout or ()
     try:
-        found = next(filter(None, (re.search(r"http://.*:(\d+)", line) for line in lines)), None)
+        found = next(filter(None, map(READY.search, process.stdout or ())), None)
         if found is None:
             raise SystemExit(f"the demo ended with status {process.wait()}")
         yield RunningDemo(int(found[1]), process)
@@ -67,29 +68,26 @@ def running_demo(*flags: str) -> Iterator[RunningDemo]:
         process.wait()
 
 
-@dataclass
 class Person:
-    """One session, and the seconds that each request took."""
+    """One session, and the seconds [recommend, feedback] that each answer took."""
 
-    port: int
-    seed: int
-    recommend: list[float] = field(default_factory=list)
-    feedback: list[float] = field(default_factory=list)
+    def __init__(self, port: int, seed: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._rng = np.random.default_rng(seed)
+        self._session = self._ask("sessions", {})["id"]
+        self.seconds: list[tuple[float, float]] = []
 
     def answer(self, times: int) -> None:
-        """Rate the first of ten items, once a second; an error ends it."""
-        self._connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        rng, session = np.random.default_rng(self.seed), self._ask("sessions", {})["id"]
-        began = time.perf_counter() + float(rng.random())
+        """Rate the first of ten items, once a second."""
+        began = time.perf_counter() + float(self._rng.random())
         for turn in range(times):
             time.sleep(max(0.0, began + turn - time.perf_counter()))
             asked = time.perf_counter()
-            items = self._ask(f"sessions/{session}/recommend", {"k": 10})["items"]
+            items = self._ask(f"sessions/{self._session}/recommend", {"k": 10})["items"]
             shown = time.perf_counter()
-            rated = {"item_id": items[0]["item_id"], "rating": int(rng.integers(1, 6))}
-            self._ask(f"sessions/{session}/feedback", rated)
-            self.recommend.append(shown - asked)
-            self.feedback.append(time.perf_counter() - shown)
+            rated = {"item_id": items[0]["item_id"], "rating": int(self._rng.integers(1, 6))}
+            self._ask(f"sessions/{self._session}/feedback", rated)
+            self.seconds.append((shown - asked, time.perf_counter() - shown))
 
     def _ask(self, path: str, body: Any) -> Any:
         headers = {"content-type": "application/json"}
@@ -101,44 +99,26 @@ class Person:
         return json.loads(content) if content else None
 
 
-def main(arguments: LoadArguments) -> int:
-    """Serve, load, print; 1 where a request failed."""
+def main(arguments: LoadArguments) -> None:
+    """Serve, load, print; a request that fails ends it."""
+    each = arguments.answers // arguments.sessions
     with tempfile.TemporaryDirectory() as folder:
         database = ("--database", str(Path(folder) / "demo.sqlite"))
-        with running_demo("--port", "0", *database, *arguments.demo) as demo:
+        with (
+            running_demo("--port", "0", *database, *arguments.demo) as demo,
+            ThreadPoolExecutor(arguments.sessions) as pool,
+        ):
             people = [Person(demo.port, seed) for seed in range(arguments.sessions)]
-            memory = _play(people, arguments.answers // arguments.sessions, demo.process.pid)
-    done = sum(len(person.feedback) for person in people)
-    rows = {name: _latencies(people, name) for name in ("recommend", "feedback")}
-    print(as_markdown(f"{done:,} of {arguments.answers:,} answers", rows))
-    print(f"memory at a tenth, half and end: {', '.join(f'{each:.0f}' for each in memory)} MiB")
-    print(machine())
-    return int(done < arguments.answers)
-
-
-def _play(people: Sequence[Person], times: int, pid: int) -> list[float]:
-    """All at once; the server's memory, MiB, after a tenth, a half and all of the answers."""
-    threads = [threading.Thread(target=person.answer, args=[times]) for person in people]
-    for thread in threads:
-        thread.start()
-    memory = []
-    for share in (0.1, 0.5, 1.0):
-        while any(thread.is_alive() for thread in threads):
-            if min(len(person.feedback) for person in people) >= share * times:
-                break
-            time.sleep(0.2)
-        status = Path(f"/proc/{pid}/status").read_text()
-        memory.append(int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024)
-    for thread in threads:
-        thread.join()
-    return memory
-
-
-def _latencies(people: Sequence[Person], name: str) -> dict[str, float]:
-    seconds = [each for person in people for each in getattr(person, name)]
-    shares = {"p50 ms": 0.5, "p99 ms": 0.99, "largest ms": 1.0}
-    return {key: 1000 * float(np.quantile(seconds, share)) for key, share in shares.items()}
+            for part in (each // 10, each - each // 10):
+                list(pool.map(lambda person, times=part: person.answer(times), people))
+                status = Path(f"/proc/{demo.process.pid}/status").read_text()
+                print(*re.findall(r"VmRSS:.*", status))
+    seconds = np.array([row for person in people for row in person.seconds])
+    for name, column in zip(("recommend", "feedback"), 1000 * seconds.T, strict=True):
+        half, most, largest = np.quantile(column, (0.5, 0.99, 1))
+        print(f"{name}: p50 {half:.1f} ms, p99 {most:.1f} ms, largest {largest:.1f} ms")
+    print(f"{len(seconds):,} answers, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(LoadArguments, description=__doc__)))
+    main(tyro.cli(LoadArguments, description=__doc__))

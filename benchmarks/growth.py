@@ -7,17 +7,15 @@ Synthetic sets, each in a process of its own so that its peak memory is its own.
 those of train.py with its default settings: reading the data, the embedding, agent and environment,
 steps and updates; then one recommendation, exact and, with `pip install faiss-cpu`, with
 approximate retrieval. Times of steps are CPU times of all threads together, so that they compare
-though the machine is not idle; growth is the time over that of the first set.
+though the machine is not idle.
 """
 
-import io
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -28,11 +26,20 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from benchmarks import common
+import embedding
+from benchmarks.common import (
+    BenchmarkArguments,
+    Timed,
+    Workload,
+    conclude,
+    median_seconds,
+    peak_gib,
+)
 from config import Config
 from config.command_line import end_when_nobody_reads
 from data import Ratings, read_interactions
-from data.synthetic import SyntheticConfig, make_synthetic
+from recommender.retrieval import Retrieval, RetrievalError, recall
+from training.process import select_device
 
 Size = tuple[int, int, int]  # users, items, ratings
 Figures = dict[str, float]
@@ -46,32 +53,26 @@ SIZES: tuple[Size, ...] = (
 )
 UPDATES = 4  # in one call: a run makes more, but 400 thousand items take seconds for each
 REQUESTS, KNOWN = 200, 10  # to approximate retrieval, by users of whom so many ratings are known
-STEPS = ("environment step, CPU us", "update, CPU ms")
 
 
 @dataclass(frozen=True)
-class GrowthArguments(common.BenchmarkArguments):
+class GrowthArguments(BenchmarkArguments):
     repeats: int = 3
     """Timings of each thing; the median counts."""
     sizes: tuple[Size, ...] = SIZES
-    """Users, items and ratings of each set. Growth is measured against the first one."""
+    """Users, items and ratings of each set."""
 
 
 def main(arguments: GrowthArguments) -> None:
     """Measure, print, write."""
-    cases = [measure_apart(size, arguments.repeats) for size in arguments.sizes]
+    cases = {}
+    for number, size in enumerate(arguments.sizes, start=1):
+        cases[f"set {number}"] = measure_apart(size, arguments.repeats)
+    stages = {
+        stage: {name: case[stage] for name, case in cases.items()} for stage in cases["set 1"]
+    }
     titles = {"stages": "Time of every stage, and peak memory"}
-    common.conclude(arguments, "growth", {"stages": by_stage(cases)}, titles)
-
-
-def by_stage(cases: list[Figures]) -> dict[str, Figures]:
-    """{stage: {set: figure}}, and how the steps' times grow."""
-    names = [f"set {number}" for number in range(1, 1 + len(cases))]
-    rows = {stage: [case[stage] for case in cases] for stage in cases[0]}
-    for step in STEPS:
-        growth = [case[step] / cases[0][step] for case in cases]
-        rows[f"growth of the {step.split(',')[0]}"] = growth
-    return {stage: dict(zip(names, row, strict=True)) for stage, row in rows.items()}
+    conclude(arguments, "growth", {"stages": stages}, titles)
 
 
 def measure_apart(size: Size, repeats: int) -> Figures:
@@ -82,17 +83,15 @@ def measure_apart(size: Size, repeats: int) -> Figures:
 
 def measure(size: Size, config: Config, repeats: int) -> Figures:
     """Times of every stage of a run with `config` on a set of that size, and the peak memory."""
-    import embedding
-
-    ratings = make_synthetic(synthetic_set(size))
+    ratings = random_ratings(size)
     figures: Figures = {"users": ratings.n_users, "items": ratings.n_items}
     figures |= {"ratings": ratings.n_ratings, "read from CSV, s": seconds_to_read(ratings)}
-    common.start_tensorflow("cpu")
-    seconds, _ = timed(lambda: embedding.fit(config.embedding, ratings, seed=0))
-    figures["embedding, s"] = seconds
-    seconds, workload = timed(lambda: common.Workload(config, ratings))
-    figures |= {"agent and environment, s": seconds, **step_times(workload, repeats)}
-    figures["peak memory, GiB"] = common.peak_gib(resource.getrusage(resource.RUSAGE_SELF))
+    select_device("cpu")
+    fit = partial(embedding.fit, config.embedding, ratings, seed=0)
+    figures["embedding, s"], _ = timed(fit)
+    figures["agent and environment, s"], workload = timed(lambda: Workload(config, ratings))
+    figures |= step_times(workload, repeats)
+    figures["peak memory, GiB"] = peak_gib(resource.getrusage(resource.RUSAGE_SELF))
     return figures | recommendation_figures(workload, repeats)
 
 
@@ -103,69 +102,63 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, result
 
 
-def synthetic_set(size: Size) -> SyntheticConfig:
-    """The synthetic set whose mean number of ratings per user is that of `size`, within percents."""
-    users, items, ratings = size
-    mean = ratings / users
-    return SyntheticConfig(
-        n_users=users,
-        n_items=items,
-        shortest=max(2, round(mean / 3)),
-        longest=min(round(12 * mean), items // 2),
-        typical=0.72 * mean,  # lengths are log-normal: the median is below the mean
-    )
+def random_ratings(size: Size) -> Ratings:
+    """A set of that size: pairs at random, some items far more popular than others."""
+    n_users, n_items, n_ratings = size
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(n_users, size=2 * n_ratings) * n_items
+    pairs = np.unique(drawn + (n_items * rng.random(2 * n_ratings) ** 2).astype(np.int64))
+    pairs = rng.permutation(pairs)[:n_ratings]
+    columns = pairs // n_items, pairs % n_items, rng.integers(1, 6, len(pairs))
+    times, users, items = (np.arange(n) for n in (len(pairs), n_users, n_items))
+    return Ratings.from_events("random", *columns, times, user_ids=users, item_ids=items)
 
 
 def seconds_to_read(ratings: Ratings) -> float:
     """Seconds to read the ratings from a CSV file, as `--dataset csv` does."""
-    columns = {
-        "user": ratings.user_ids[ratings.users],
-        "item": ratings.item_ids[ratings.items],
-        "rating": ratings.values,
-        "timestamp": ratings.timestamps,
-    }
-    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
+    columns = {"user": ratings.users, "item": ratings.items, "rating": ratings.values}
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
-        pd.DataFrame(columns).to_csv(path, index=False)
-        del columns
+        pd.DataFrame(columns | {"timestamp": ratings.timestamps}).to_csv(path, index=False)
         return timed(lambda: read_interactions(path))[0]
 
 
-def step_times(workload: common.Workload, repeats: int) -> Figures:
+def step_times(workload: Workload, repeats: int) -> Figures:
     """CPU time of an environment step and of an update."""
     users = workload.config.loop.parallel_users
     steps = users * workload.config.env.episode_length
     calls = {
-        STEPS[0]: common.Timed(partial(workload.play, users), steps),
-        STEPS[1]: common.Timed(partial(workload.learn, UPDATES), UPDATES),
+        "step": Timed(partial(workload.play, users), steps),
+        "update": Timed(partial(workload.learn, UPDATES), UPDATES),
     }
-    seconds = common.median_seconds(calls, repeats, time.process_time)
-    return {STEPS[0]: 1e6 * seconds[STEPS[0]], STEPS[1]: 1e3 * seconds[STEPS[1]]}
+    seconds = median_seconds(calls, repeats, time.process_time)
+    return {
+        "environment step, CPU us": 1e6 * seconds["step"],
+        "update, CPU ms": 1e3 * seconds["update"],
+    }
 
 
-def recommendation_figures(workload: common.Workload, repeats: int) -> Figures:
+def recommendation_figures(workload: Workload, repeats: int) -> Figures:
     """One request without and with approximate retrieval, and its recall; without faiss, less.
 
     The requests for the recall are sums of the vectors of users' first items: about what a trained
     actor answers, which this one, after a few updates, is not.
     """
-    from recommender.retrieval import Retrieval, RetrievalError, recall
-
     ratings, agent = workload.training.ratings, workload.training.agent
     items, figures = agent.table.items, Figures()
     history = [(item, ratings.scale[1]) for item in ratings.item_ids[:KNOWN].tolist()]
-    calls = {"recommend, ms": common.Timed(partial(agent.recommend, history))}
+    calls = {"recommend, ms": Timed(partial(agent.recommend, history))}
     try:
         figures["index, s"], retrieval = timed(lambda: Retrieval(items))
         request = partial(agent.recommend, history, retrieval=retrieval)
-        calls["with retrieval, ms"] = common.Timed(request)
+        calls["with retrieval, ms"] = Timed(request)
         firsts = [ratings.items[ratings.row(user)][:KNOWN] for user in range(REQUESTS)]
         actions = np.array([items[known].sum(axis=0) for known in firsts])
         for k in (10, 100):
             figures[f"recall@{k}"] = recall(retrieval.nearest(actions, k), actions, items)
     except RetrievalError as error:
         print(error, file=sys.stderr)
-    seconds = common.median_seconds(calls, repeats)
+    seconds = median_seconds(calls, repeats)
     return {name: 1e3 * value for name, value in seconds.items()} | figures
 
 

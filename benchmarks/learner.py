@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import tensorflow as tf
 import tyro
+from tensorflow.python.framework import op_callbacks
 
 import config as settings
-from benchmarks import common
+from benchmarks.common import DataArguments, Timed, Workload, conclude, median_seconds, prepare
 from config.command_line import end_when_nobody_reads
 from data import Ratings
 
@@ -32,33 +34,32 @@ WAYS = OURS, PLAIN, EAGER = "compiled", "tf.function", "eager"
 
 
 @dataclass(frozen=True)
-class LearnerArguments(common.DataArguments):
+class LearnerArguments(DataArguments):
     matmuls: tuple[int, ...] = (1024, 2048, 4096)
     """Sizes of the matrices that give the peak."""
 
 
 def main(arguments: LearnerArguments) -> None:
     """Measure, print, write."""
-    device, ratings = common.prepare(arguments)
-    timed: dict[tuple[Any, ...], common.Timed] = {
-        ("matmul", size): common.Timed(matmul(size)) for size in arguments.matmuls
-    }
+    device, ratings = prepare(arguments)
+    timed: dict[Any, Timed] = {size: Timed(matmul(size)) for size in arguments.matmuls}
     operations = {}
     for preset, size in CASES:
-        ways = ways_to_update(common.Workload(settings.preset(preset), ratings), size)
+        ways = ways_to_update(Workload(settings.preset(preset), ratings), size)
         operations[preset, size] = product_operations(ways[EAGER].call)
         timed |= {(preset, size, way): each for way, each in ways.items()}
-    timed |= {("steps", way): each for way, each in ways_to_train(ratings).items()}
-    seconds = common.median_seconds(timed, arguments.repeats)
-    peak = max(2 * size**3 / seconds["matmul", size] for size in arguments.matmuls)
-    updates = {}
-    for preset, size in CASES:
-        of_one = {way: seconds[preset, size, way] for way in WAYS}
-        rates = update_rates(size, operations[preset, size] / peak, of_one)
-        updates[f"{preset}, batch {size}"] = rates
-    steps = {way: {"steps/s": 1 / seconds["steps", way]} for way in WAYS}
-    for row in steps.values():
-        row["x"] = steps[OURS]["steps/s"] / row["steps/s"]
+    timed |= ways_to_train(ratings)
+    seconds = median_seconds(timed, arguments.repeats)
+    peak = max(2 * size**3 / seconds[size] for size in arguments.matmuls)
+    updates = {
+        f"{preset}, batch {size}": update_rates(
+            size,
+            operations[preset, size] / peak,
+            {way: seconds[preset, size, way] for way in WAYS},
+        )
+        for preset, size in CASES
+    }
+    steps = {way: {"steps/s": 1 / seconds[way], "x": seconds[way] / seconds[OURS]} for way in WAYS}
     figures = {"device": device, "peak_gflops": peak / 1e9, "updates": updates, "steps": steps}
     titles = {
         "updates": f"One update, {ratings.n_items:,} items; the best tf.matmul reaches "
@@ -66,7 +67,7 @@ def main(arguments: LearnerArguments) -> None:
         "steps": "Act, environment, replay, and one update of 32 a step: many users at once, "
         "compiled, or one user and one update at a time; x: how many times as fast the first is",
     }
-    common.conclude(arguments, "learner", figures, titles)
+    conclude(arguments, "learner", figures, titles)
 
 
 def update_rates(size: int, at_peak: float, seconds: dict[str, float]) -> dict[str, float]:
@@ -78,8 +79,6 @@ def update_rates(size: int, at_peak: float, seconds: dict[str, float]) -> dict[s
 
 def matmul(size: int) -> Callable[[], Any]:
     """One product of two square float32 matrices."""
-    import tensorflow as tf
-
     left, right = (tf.random.stateless_normal([size, size], [0, seed]) for seed in (1, 2))
     return partial(fetch, tf.matmul, left, right)
 
@@ -89,28 +88,26 @@ def fetch(function: Callable[..., Any], *inputs: Any) -> Any:
     return function(*inputs)[0].numpy()
 
 
-def ways_to_update(workload: common.Workload, size: int) -> dict[str, common.Timed]:
+def ways_to_update(workload: Workload, size: int) -> dict[str, Timed]:
     """The same update three ways."""
-    import tensorflow as tf
-
     loop = workload.config.loop
     workload.play(loop.parallel_users)
     update, seed = workload.training.training_agent.learner.update_many, tf.constant([0, 1])
     many, one = (workload.batches(count, size) for count in (loop.updates_per_rollout, 1))
     plain = tf.function(update.python_function)
     return {
-        OURS: common.Timed(partial(fetch, update, many, seed), loop.updates_per_rollout),
-        PLAIN: common.Timed(partial(fetch, plain, one, seed)),
-        EAGER: common.Timed(run_eagerly(partial(fetch, update, one, seed))),
+        OURS: Timed(partial(fetch, update, many, seed), loop.updates_per_rollout),
+        PLAIN: Timed(partial(fetch, plain, one, seed)),
+        EAGER: Timed(run_eagerly(partial(fetch, update, one, seed))),
     }
 
 
-def ways_to_train(ratings: Ratings) -> dict[str, common.Timed]:
+def ways_to_train(ratings: Ratings) -> dict[str, Timed]:
     """Training with one update a step, three ways."""
     config = settings.preset("paper")
     users, length = config.loop.parallel_users, config.env.episode_length
-    ours = common.Workload(config, ratings)
-    plain = common.Workload(replace(config, loop=replace(config.loop, jit="off")), ratings)
+    ours = Workload(config, ratings)
+    plain = Workload(replace(config, loop=replace(config.loop, jit="off")), ratings)
     plain.play(users)  # enough to draw batches from
 
     def compiled() -> None:
@@ -123,15 +120,14 @@ def ways_to_train(ratings: Ratings) -> dict[str, common.Timed]:
             plain.learn(1)
 
     return {
-        OURS: common.Timed(compiled, users * length),
-        PLAIN: common.Timed(one_at_a_time, length),
-        EAGER: common.Timed(run_eagerly(one_at_a_time), length),
+        OURS: Timed(compiled, users * length),
+        PLAIN: Timed(one_at_a_time, length),
+        EAGER: Timed(run_eagerly(one_at_a_time), length),
     }
 
 
 def run_eagerly(call: Callable[[], Any]) -> Callable[[], Any]:
     """The call with every `tf.function` in it run line by line."""
-    import tensorflow as tf
 
     def eager() -> None:
         before = tf.config.functions_run_eagerly()
@@ -146,8 +142,6 @@ def run_eagerly(call: Callable[[], Any]) -> Callable[[], Any]:
 
 def product_operations(call: Callable[[], Any]) -> int:
     """Floating-point operations of the matrix products that an eager call executes."""
-    from tensorflow.python.framework import op_callbacks
-
     counted: list[int] = []
 
     def count(kind: Any, inputs: Any, attributes: Any, outputs: Any, *_: Any) -> None:

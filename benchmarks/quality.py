@@ -1,7 +1,6 @@
 """Quality against seconds, and how soon a trained run answers.
 
     python -m benchmarks.quality --json quality.json
-    python -m benchmarks.quality --steps --baselines --json serving.json     (serving alone)
 
 training   train.py of several lengths, from a cold start to its final tables on the test users. The
            learning rate falls over each run, so a short one is not the beginning of a long one.
@@ -33,6 +32,7 @@ from matplotlib.figure import Figure
 from benchmarks import common
 from config.command_line import end_when_nobody_reads
 from evaluation.plots import ACCENT, PLAIN, new_figure
+from recommender import DRRAgent
 
 FIGURE = common.ROOT / "docs" / "figures" / "quality-against-seconds.png"
 MEASURES = {"catalog": "precision@5", "session": "reward@10"}
@@ -69,8 +69,6 @@ class QualityArguments(common.DataArguments):
 def main(arguments: QualityArguments) -> None:
     """Train, fit, serve; print, write, draw."""
     figures = medians_in_turns(jobs_of(arguments), arguments.repeats)
-    start, first = (figures["start"][name]["seconds"] for name in ("import tensorflow", FIRST))
-    figures["start"][f"{FIRST}, above the import"] = {"seconds": first - start}
     times = latencies(arguments.run, arguments.requests)
     for name, share in {"median": 0.5, "99th percentile": 0.99}.items():
         figures["start"][f"further ones, {name}"] = {"seconds": float(np.quantile(times, share))}
@@ -78,7 +76,7 @@ def main(arguments: QualityArguments) -> None:
     for protocol, suffix in SUFFIX.items():
         titles[protocol] = f"`evaluate.py --protocol {protocol} --policies N{suffix}`"
     common.conclude(arguments, "quality", figures, titles)
-    if arguments.write_docs and arguments.steps and arguments.baselines:
+    if arguments.write_docs:
         plot(figures).savefig(FIGURE)
 
 
@@ -150,8 +148,6 @@ def medians_in_turns(jobs: Jobs, turns: int) -> Figures:
 
 def latencies(run: Path, requests: int) -> list[float]:
     """Seconds of each recommendation of ten items, after a first one that is not counted."""
-    from recommender import DRRAgent
-
     agent, rng, seconds = DRRAgent.load(run), np.random.default_rng(0), []
     for _ in range(1 + requests):
         items = rng.choice(agent.catalogue.item_ids, KNOWN, replace=False).tolist()

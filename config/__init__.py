@@ -11,13 +11,14 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 from config.agent_config import AgentConfig, State
 from config.checks import ConfigError, DRRError
 from config.config_files import from_json, load, read_json, to_json
-from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
+from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
 from config.settings import NEW_USERS, Config, Dataset, Preset, Protocol, Xla
 
 __all__ = [
     "NEW_USERS",
     "AgentConfig",
+    "Boredom",
     "Config",
     "ConfigError",
     "CsvConfig",

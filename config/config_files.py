@@ -29,7 +29,7 @@ REPLACED: dict[str, tuple[str, dict[Any, Any]]] = {
 
 def to_json(config: Config) -> str:
     """The resolved settings as indented JSON, for config.json."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    return json.dumps(dataclasses.asdict(config), indent=2, allow_nan=False) + "\n"
 
 
 def from_json(text: str, source: str | Path = "config.json") -> Config:

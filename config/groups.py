@@ -72,6 +72,20 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True)
+class Boredom:
+    """A user leaves after an item with a category that occurs more than `most` times among the last
+    `window` items shown before it, or among all of them where fewer were shown."""
+
+    window: Annotated[int, Range(0, 1000)] = 10
+    """N."""
+    most: Annotated[int, Range(0, 1000)] = 0
+    """M."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "boredom.")
+
+
+@dataclass(frozen=True)
 class EnvConfig:
     """The offline environment in which the agent is trained."""
 
@@ -83,6 +97,8 @@ class EnvConfig:
     random_start: Share = 0.7
     """Share of the new users' training episodes that begin at a random place of the history, with up to
     n ratings before it, instead of with its first --known."""
+    misses: Annotated[int, Range(0, 1000)] = 0
+    """New users leave after this many rewards in a row that are not positive; 0: they never do."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "env.")

@@ -13,6 +13,9 @@ def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
     chosen = Config() if name == "best" else _PAPER
     if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:
         return chosen
+    if protocol[0] == "engagement":
+        env = dataclasses.replace(chosen.env, episode_length=30)
+        return dataclasses.replace(chosen, protocol=("engagement",), env=env)
     if name == "best":
         return _RERANK if protocol[0] == "rerank" else _SIMULATOR
     pretrained = dataclasses.replace(_PAPER.agent, user_vector="pretrained")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from config.agent_config import AgentConfig
 from config.checks import Range, Steps, check_ranges, require
-from config.groups import CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
+from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 
 Dataset = Literal[
     "auto",
@@ -22,7 +22,7 @@ Dataset = Literal[
     "synthetic",
     "csv",
 ]
-Protocol = Literal["catalog", "session", "rerank", "simulator"]
+Protocol = Literal["catalog", "session", "engagement", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -58,11 +58,15 @@ class Config:
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     protocol: tuple[Protocol, ...] = ("catalog", "session")
-    """What the run is trained and measured for: catalog and session (new users), or rerank or
-    simulator alone (known users, split in time; they have defaults of their own)."""
+    """What the run is trained and measured for: catalog and session (new users), or alone, with
+    defaults of its own, engagement (new users, who leave when bored), rerank or simulator (known
+    users, split in time)."""
     known: Steps = 10
-    """In catalog and session, how many of a new user's first ratings are known at the start. Where
-    histories are short, fewer leave more to recommend."""
+    """How many of a new user's first ratings are known at the start. Where histories are short, fewer
+    leave more to recommend."""
+    boredom: tuple[int, int] | None = None
+    """N and M of engagement, default 10 0: a user leaves after an item with a category that occurs
+    more than M times among the last N shown before it."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"
@@ -75,6 +79,8 @@ class Config:
     """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
     output_root: str = "save_weights"
     """Folder of all runs."""
+    track: bool = False
+    """Log the curves to Weights & Biases, too (pip install wandb); WANDB_MODE=offline: to disk."""
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings saved there."""
     csv: CsvConfig = field(default_factory=CsvConfig)
@@ -118,13 +124,21 @@ class Config:
             alone or set(self.protocol) == set(NEW_USERS),
             "protocol",
             self.protocol,
-            "catalog, session or both; rerank or simulator alone: they split the data otherwise",
+            "catalog, session or both; engagement, rerank or simulator alone: they have other "
+            "answers or split the data otherwise",
         )
+        require(
+            self.boredom is None or self.protocol == ("engagement",),
+            "boredom",
+            self.boredom,
+            "none, since users leave in --protocol engagement only",
+        )
+        Boredom(*(self.boredom or ()))
         require(
             self.agent.user_vector != "pretrained" or not self.new_users,
             "agent.user-vector",
             self.agent.user_vector,
-            "learned or fold-in with --protocol catalog session: new users have no vector",
+            "learned or fold-in with catalog, session and engagement: new users have no vector",
         )
 
     def _check_sizes(self) -> None:
@@ -151,7 +165,7 @@ class Config:
     @property
     def new_users(self) -> bool:
         """Whether the run is for users who were not trained on; else for their later ratings."""
-        return set(self.protocol) <= set(NEW_USERS)
+        return set(self.protocol) <= {*NEW_USERS, "engagement"}
 
     def xla(self, gpu: bool) -> Xla:
         """What XLA compiles, on a GPU or on a CPU."""

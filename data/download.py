@@ -147,14 +147,18 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
             members = zipped.infolist()
             for member in members:
                 _check_member(archive, member)
-            room = archive.most_unpacked_bytes
-            _check_size(archive, sum(member.file_size for member in members))
+            size = sum(member.file_size for member in members)  # more is never unpacked
+            if size > archive.most_unpacked_bytes:
+                raise DownloadError(
+                    f"{archive.name}.zip: unpacks to {size} bytes, more than the "
+                    f"{archive.most_unpacked_bytes} allowed"
+                )
             for member in members:
                 if not member.is_dir():
                     place = into / member.filename
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with zipped.open(member) as source, place.open("xb") as file:
-                        room -= _copy(archive, source, file, room)
+                        shutil.copyfileobj(source, file)
     except DownloadError:
         raise
     except (*_DAMAGE, OSError) as error:
@@ -175,25 +179,6 @@ def _check_member(archive: Archive, member: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise DownloadError(f"{archive.name}.zip: {quote(member.filename)} is a link or device")
-
-
-def _check_size(archive: Archive, size: int) -> None:
-    if size > archive.most_unpacked_bytes:
-        raise DownloadError(
-            f"{archive.name}.zip: unpacks to {size} bytes, more than the "
-            f"{archive.most_unpacked_bytes} allowed"
-        )
-
-
-def _copy(archive: Archive, source: IO[bytes], file: IO[bytes], room: int) -> int:
-    """Copy at most `room` bytes, whatever the archive's directory claims; the number copied."""
-    copied = 0
-    while block := source.read(_BLOCK):
-        copied += len(block)
-        if copied > room:
-            _check_size(archive, archive.most_unpacked_bytes + 1)
-        file.write(block)
-    return copied
 
 
 def _move_into_place(archive: Archive, folder: Path, target: Path) -> None:

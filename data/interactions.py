@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError, Faults, check_column, quote
+from data.ids import LONGEST_ID, MISSING, WHOLE, as_id
+from data.item_titles import with_titles
 from data.ratings import Ids, Ratings, check_usable
 from data.tables import Table, open_table
 
@@ -19,18 +21,11 @@ Scale = tuple[float, float]
 Parsed = tuple[NDArray[Any], NDArray[np.bool_]]  # of a column: values [N], which of them are valid
 IMPLICIT: Scale = (-1.0, 1.0)  # the scale on which a value is its own reward (equation 10)
 POSITIVE_FROM = 0.75  # of the way up the scale: 4 on a scale of 1 to 5
-LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
 LARGEST = 1e15  # of values
 EXTREME, FEW = 0.005, 20  # share of ratings at either end that may be outliers; none of so few
-# Words for "nothing there", as programs write them, in lower case.
-MISSING = frozenset(
-    ("", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat")
-    + ("undefined", "\\n", "-")
-)
 BAD_ID = f"id is missing, or longer than {LONGEST_ID} characters"
 BAD_TIME = "must be a number or a date such as 2024-05-31 or 2024-05-31T12:30:00"
 _EPOCH = pd.Timestamp(0, tz="UTC")
-_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")  # so that "007" stays what it is
 _CUT = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]+")  # what a spreadsheet makes of a long number
 # A comma before three digits may as well separate thousands: that is refused.
 _COMMA = r"\s*[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})\s*"
@@ -115,8 +110,7 @@ def read_interactions(
     ratings = _as_ratings(path, events, feedback, (low, high), positive)
     if titles is not None:
         names = open_table(Path(titles), header=header, delimiter=delimiter, encoding=encoding)
-        known = _titles(names, item if header else "1", title_column)
-        ratings = replace(ratings, titles=_title_of_each(names.path, known, ratings.item_ids))
+        ratings = with_titles(ratings, names, item if header else "1", title_column)
     check_usable(path, ratings)
     for note in filter(None, (table.note, str(doubts))):
         print(f"WARNING: {note}", file=sys.stderr)
@@ -146,7 +140,7 @@ def read_events(
     ]
     columns = [name for _, name, *_ in readers if name is not None]
     parts = [pd.DataFrame({name: np.zeros(0, np.int64) for name, *_ in readers})]
-    for block in table.blocks(columns, faults, integers=True):
+    for block in table.blocks(columns, faults):
         part = pd.DataFrame({"value": 1, "time": 0}, index=block.index)
         valid = np.ones(len(block), bool)
         for name, column, parse, what in readers:
@@ -198,18 +192,11 @@ class _Numbering:
     def sorted(self) -> tuple[Ids, NDArray[np.int64]]:
         """The ids, ascending: as integers if all are written as such; and the place of each."""
         texts = np.array(list(self._numbers), np.str_)
-        ids = texts.astype(np.int64) if all(map(_WHOLE.fullmatch, self._numbers)) else texts
+        ids = texts.astype(np.int64) if all(map(WHOLE.fullmatch, self._numbers)) else texts
         order = np.argsort(ids, kind="stable")
         places = np.empty(len(ids), np.int64)
         places[order] = np.arange(len(ids))
         return ids[order], places
-
-
-def as_id(value: object) -> str:
-    """An id as text without surrounding blanks; a whole number without its fraction of zeros."""
-    text = str(value).strip()
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
 
 
 def _numbers(column: "pd.Series[str]") -> Parsed:
@@ -224,7 +211,7 @@ def _numbers(column: "pd.Series[str]") -> Parsed:
 
 def _times(column: "pd.Series[str]") -> Parsed:
     """Numbers as they are, integers exactly; dates in seconds since 1970."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.to_numeric(column, errors="coerce")  # int64 if all of them are integers
     if numbers.dtype == np.int64:
         return numbers.to_numpy(), np.ones(len(column), bool)
     seconds = np.array(numbers, np.float64)
@@ -305,38 +292,6 @@ def _as_ratings(
         positive_threshold=threshold,
     )
     return replace(ratings, user_ids=events.user_ids, item_ids=events.item_ids)
-
-
-def _titles(table: Table, item: str, column: str | None) -> dict[str, str]:
-    """{id: title}; of repeated ids the first counts, and words for "missing" are no titles."""
-    names, faults = table.columns, Faults(table.where)
-    if len(names) < 2:
-        raise DataError(f"{table.path}: one column; --csv.titles needs ids and titles")
-    key = item if item in names else names[0]
-    called = {name.lower(): name for name in names}
-    second = next(name for name in names if name != key)
-    column = column or called.get("title") or called.get("name") or second
-    check_column(table.path, names, column, "--csv.title-column")
-    known: dict[str, str] = {}
-    for block in table.blocks([key, column], faults):
-        for row in block.itertuples(index=False):
-            known.setdefault(as_id(row[0]), row[1].strip())
-    faults.refuse("correct or remove the rows")
-    if table.note:
-        print(f"WARNING: {table.note}", file=sys.stderr)
-    return {key: title for key, title in known.items() if title.lower() not in MISSING}
-
-
-def _title_of_each(path: Path, known: dict[str, str], item_ids: Ids) -> tuple[str, ...]:
-    """One title per item, its id where the file has none."""
-    ids = [str(item) for item in item_ids.tolist()]
-    n_missing, n = sum(item not in known for item in ids), len(ids)
-    if n_missing == n:
-        what = f"has a title for none of the {n} items, such as {quote(ids[0])}"
-        raise DataError(f"{path}: {what}; give the ids in the first column, or one of their name")
-    if n_missing:
-        print(f"{path}: no title for {n_missing:,} of {n:,} items", file=sys.stderr)
-    return tuple(known.get(item, item) for item in ids)
 
 
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:

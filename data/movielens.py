@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError, Faults, quote
-from data.interactions import as_id, read_events
+from data.ids import as_id
+from data.interactions import read_events
 from data.ratings import Ids, Ratings, check_usable
 from data.tables import DELIMITERS, GZIP, Table, open_table
 

@@ -51,16 +51,3 @@ def training_sessions(ratings: Ratings, cuts: Sequence[float]) -> tuple[Ratings,
     known = (np.repeat(np.asarray(cuts), ratings.n_users) * lengths).astype(np.int64)
     early = np.arange(repeated.n_ratings) < np.repeat(repeated.offsets[:-1] + known, lengths)
     return repeated.keep(early), repeated.keep(~early)
-
-
-def with_history(ratings: Ratings, users: IntArray, window: int) -> UserArray:
-    """Those of the users who have more than `window` ratings; DataError if nobody has."""
-    candidates: UserArray = np.asarray(users, dtype=np.int32)
-    enough = candidates[ratings.lengths[candidates] > window]
-    if not enough.size:
-        longest = ratings.lengths[candidates].max(initial=0)
-        raise DataError(
-            f"{ratings.name}: none of {len(candidates)} users has more than {window} ratings "
-            f"(most: {longest}); shorten the history window or use more data"
-        )
-    return enough

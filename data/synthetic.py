@@ -3,14 +3,9 @@
 Users have latent tastes and films have latent traits, both tied to genres and demographics. What a
 user watches depends on how well known a film is *and* on taste, so popularity is a strong but
 beatable baseline; how a user rates depends on taste, on quality and on chance.
-
-It scales: tastes are factors, users are visited in blocks, and in a large set everybody chooses
-among films drawn by fame, so that time and memory grow with the ratings.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,9 +35,6 @@ _NOUNS = (
 _PATTERNS = ("The {0} {1}", "{0} {1}", "A {0} {1}", "{1} of the {0}", "My {0} {1}")
 _EPOCH = 956_703_600  # spring 2000, when MovieLens-1M begins
 _DAY = 86_400
-_CELLS = 1 << 19  # users x films looked at together: bounds memory
-_ALL = 1 << 25  # where there are more users x films, a user considers only some films,
-_CONSIDERED = 4  # this many times as many as are watched
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     fame = _fame(rng, config, quality)
     users, items = _watch(rng, config, fame, taste)
     times = _times(rng, users, config.n_users)
-    stars = _stars(rng, config, taste.of_pairs(users, items), quality[items], users)
+    stars = _stars(rng, config, taste[users, items], quality[items], users)
     return Ratings.from_events(
         "synthetic",
         user_ids[users],
@@ -115,28 +107,13 @@ def _people(rng: np.random.Generator, n_users: int) -> pd.DataFrame:
     return one_hot_demographics(people, OCCUPATIONS_1M)
 
 
-class _Taste(NamedTuple):
-    """How well film i suits user u: users[u] . films[i], standardised over all pairs."""
-
-    users: Floats  # [U, f]
-    films: Floats  # [I, f]
-
-    def of_pairs(self, users: Integers, films: Integers) -> Floats:
-        """For N users and films, [N]."""
-        taste = np.empty(len(users))
-        for begin in range(0, len(users), _CELLS):
-            part = slice(begin, begin + _CELLS)
-            chosen = self.users[users[part]], self.films[films[part]]
-            taste[part] = np.einsum("nf,nf->n", *chosen)
-        return taste
-
-
 def _taste(
     rng: np.random.Generator,
     config: SyntheticConfig,
     genres: NDArray[np.bool_],
     demographics: NDArray[np.float32],
-) -> _Taste:
+) -> Floats:
+    """How well each film suits each user [U, I], standardised over all pairs."""
     by_group = rng.standard_normal((demographics.shape[1], len(GENRES))) * 0.5
     personal = rng.standard_normal((len(demographics), len(GENRES)))
     shares = genres / genres.sum(axis=1, keepdims=True)
@@ -146,7 +123,8 @@ def _taste(
     films = np.hstack([shares, traits])
     users -= users.mean(axis=0)  # so that every film suits the average user equally well
     gram = (users.T @ users / len(users)) * (films.T @ films / len(films))
-    return _Taste(users / np.sqrt(gram.sum()), films)  # the sum is the variance over all pairs
+    taste: Floats = users / np.sqrt(gram.sum()) @ films.T  # the sum is the variance of all pairs
+    return taste
 
 
 def _fame(rng: np.random.Generator, config: SyntheticConfig, quality: Floats) -> Floats:
@@ -159,67 +137,16 @@ def _fame(rng: np.random.Generator, config: SyntheticConfig, quality: Floats) ->
 
 
 def _watch(
-    rng: np.random.Generator, config: SyntheticConfig, fame: Floats, taste: _Taste
+    rng: np.random.Generator, config: SyntheticConfig, fame: Floats, taste: Floats
 ) -> tuple[Integers, Integers]:
     """Users, ascending, and films of all ratings: draws without replacement, the likely first."""
     longest = min(config.longest, config.n_items)
     spread = rng.lognormal(np.log(config.typical), 0.8, config.n_users)
     counts = np.clip(spread, min(config.shortest, longest), longest).astype(np.int64)
-    everything = config.n_users * config.n_items <= _ALL
-    choose = _among_all if everything else _among_famous
-    owners, films = zip(*choose(rng, config, counts, fame, taste), strict=True)
-    users = np.concatenate(owners)
-    order = np.argsort(users, kind="stable")
-    return users[order], np.concatenate(films)[order]
-
-
-def _among_all(
-    rng: np.random.Generator, config: SyntheticConfig, counts: Integers, fame: Floats, taste: _Taste
-) -> Iterator[tuple[Integers, Integers]]:
-    """Users and their films, chosen from the whole catalogue, a block of users at a time."""
-    for users in _blocks(np.arange(len(counts)), np.full(len(counts), len(fame))):
-        appeal = fame + config.choice * (taste.users[users] @ taste.films.T)
-        order = np.argsort(-(appeal + rng.gumbel(size=appeal.shape)), axis=1, kind="stable")
-        chosen = np.arange(order.shape[1]) < counts[users][:, None]
-        yield np.repeat(users, counts[users]), order[chosen]
-
-
-def _among_famous(
-    rng: np.random.Generator, config: SyntheticConfig, counts: Integers, fame: Floats, taste: _Taste
-) -> Iterator[tuple[Integers, Integers]]:
-    """The same, but each user chooses from films drawn by fame; one drawn m times has m tickets."""
-    known = np.cumsum(np.exp(fame - fame.max()))
-    for users in _blocks(np.argsort(-counts, kind="stable"), _CONSIDERED * counts):
-        width = _CONSIDERED * int(counts[users[0]])
-        drawn = known[-1] * np.sort(rng.random((len(users), width)), axis=1)
-        pool = np.minimum(np.searchsorted(known, drawn), len(fame) - 1)
-        tickets = _tickets(pool)
-        appeal = config.choice * np.einsum("bf,bpf->bp", taste.users[users], taste.films[pool])
-        with np.errstate(divide="ignore"):
-            appeal += np.log(tickets)  # the largest of m Gumbel draws has log m more than one
-        order = np.argsort(-(appeal + rng.gumbel(size=pool.shape)), axis=1)
-        count = np.minimum(counts[users], np.count_nonzero(tickets, axis=1))
-        chosen = np.arange(width) < count[:, None]
-        yield np.repeat(users, count), np.take_along_axis(pool, order, axis=1)[chosen]
-
-
-def _tickets(pool: Integers) -> Floats:
-    """How often each film of the ascending rows [B, P] occurs in its row; 0 at its repetitions."""
-    new = np.ones(pool.shape, bool)
-    new[:, 1:] = pool[:, 1:] != pool[:, :-1]
-    places = np.flatnonzero(new)
-    tickets = np.zeros(pool.size)
-    tickets[places] = np.diff(np.append(places, pool.size))
-    return tickets.reshape(pool.shape)
-
-
-def _blocks(users: Integers, widths: Integers) -> Iterator[Integers]:
-    """`users` in order, widest first, so many at a time that users x width stays bounded."""
-    start = 0
-    while start < len(users):
-        size = max(1, _CELLS // int(widths[users[start]]))
-        yield users[start : start + size]
-        start += size
+    appeal = fame + config.choice * taste
+    order = np.argsort(-(appeal + rng.gumbel(size=appeal.shape)), axis=1, kind="stable")
+    chosen = np.arange(config.n_items) < counts[:, None]
+    return np.repeat(np.arange(config.n_users), counts), order[chosen]
 
 
 def _times(rng: np.random.Generator, users: Integers, n_users: int) -> Integers:

@@ -164,13 +164,10 @@ class TextTable:
             "such line(s) in all: check them, or give --csv.encoding, such as cp1252 or gbk"
         )
 
-    def blocks(
-        self, columns: Sequence[str], faults: Faults, *, integers: bool = False
-    ) -> Iterator[pd.DataFrame]:
+    def blocks(self, columns: Sequence[str], faults: Faults) -> Iterator[pd.DataFrame]:
         """The rows in order, with these columns only, as text, "" where there is none.
 
         Rows that have more or fewer fields than columns are left out, and added to `faults`.
-        With `integers`, blocks of nothing but positive whole numbers are int64: much faster.
         """
         places = [self.columns.index(name) for name in columns]
         line, n_above, texts = 0, self._n_above, self._lines.blocks()
@@ -178,29 +175,20 @@ class TextTable:
             if not self._is_regular(text):
                 yield from self._checked(chain([text], texts), line, n_above, places, faults)
                 return
-            frame = self._parsed(text, places, integers).set_axis(list(columns), axis=1)
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=self._character,
+                header=None,
+                usecols=places,
+                dtype=object,
+                na_filter=False,
+                quoting=csv.QUOTE_NONE,
+                skip_blank_lines=False,
+            )
+            frame = frame[places].set_axis(list(columns), axis=1)
             frame.index += line + 1
             yield frame.iloc[n_above:]
             line, n_above = line + len(frame), 0
-
-    def _parsed(self, text: str, places: list[int], integers: bool) -> pd.DataFrame:
-        """The columns at these places of a regular text."""
-        file, separator = io.StringIO(text), self._character
-        if integers and _are_integers(text, separator):
-            found = pd.read_csv(file, sep=separator, header=None, usecols=places, low_memory=False)
-            if (found.dtypes == np.int64).all():  # not, if a number is too large
-                return found[places]
-            file.seek(0)
-        return pd.read_csv(
-            file,
-            sep=separator,
-            header=None,
-            usecols=places,
-            dtype=object,
-            na_filter=False,
-            quoting=csv.QUOTE_NONE,
-            skip_blank_lines=False,
-        )[places]
 
     def _is_regular(self, text: str) -> bool:
         """Whether every line has one field for each column, and none is quoted."""
@@ -281,10 +269,8 @@ class ParquetTable:
         """See TextTable.where."""
         return f"{self.path}, row {line}"
 
-    def blocks(
-        self, columns: Sequence[str], faults: Faults, *, integers: bool = False
-    ) -> Iterator[pd.DataFrame]:
-        """See TextTable.blocks; every row of Parquet has all fields. Always text."""
+    def blocks(self, columns: Sequence[str], faults: Faults) -> Iterator[pd.DataFrame]:
+        """See TextTable.blocks; every row of Parquet has all fields."""
         places = [self.columns.index(name) for name in columns]
         chosen = self._frame.iloc[:, places].set_axis(list(columns), axis=1)
         for begin in range(0, len(chosen), ROWS_PER_BLOCK):
@@ -309,17 +295,6 @@ def open_table(path: Path, **dialect: Any) -> Table:
         raise DataError(f"{path}: no such file; check --csv.path and --csv.titles") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it") from None
-
-
-def _are_integers(text: str, separator: str) -> bool:
-    """Whether there are only whole numbers above 0, without signs, blanks or leading zeros."""
-    digits = f"0123456789{separator}\n".encode()
-    if not text.isascii() or text.encode().translate(None, digits):
-        return False
-    codes = np.frombuffer(f"\n{text}".encode(), np.uint8)
-    above = codes[:-1]
-    starts = codes[1:][(above == ord("\n")) | (above == ord(separator))]
-    return bool(np.all((starts >= ord("1")) & (starts <= ord("9"))))
 
 
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[str]":

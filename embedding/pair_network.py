@@ -56,16 +56,15 @@ class Pairs:
     def batches(
         self, rng: np.random.Generator, size: int
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Shuffled pairs [S, size, 2], half of them existing, and labels [S, size].
+        """Shuffled pairs [S * size, 2], half of them existing, and labels [S * size].
 
         The last pairs, fewer than a batch, are left out; the next draw shuffles anew.
         """
         left = np.concatenate([self.left, self.left])
         right = np.concatenate([self.right, self._absent(rng)])
         labels = np.repeat(np.array([1, 0], np.float32), len(self.left))
-        order = rng.permutation(len(left))
-        steps, size = max(1, len(left) // size), min(size, len(left))
-        order = order[: steps * size].reshape(steps, size)
+        size = min(size, len(left))
+        order = rng.permutation(len(left))[: len(left) // size * size]
         return np.stack([left[order], right[order]], axis=-1).astype(np.int32), labels[order]
 
     def _absent(self, rng: np.random.Generator) -> NDArray[np.integer]:
@@ -89,25 +88,10 @@ def train(
         raise ValueError("no pair to learn from: the network needs at least one positive example")
     rng = np.random.default_rng(seed)
     network = PairNetwork(pairs.n_left, pairs.n_right, k, seed)
-    epoch = _compiled_epoch(network, keras.optimizers.Adam(learning_rate))
+    network.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy")
     for _ in range(epochs):
-        epoch(*pairs.batches(rng, batch_size))
+        network.fit(*pairs.batches(rng, batch_size), batch_size, shuffle=False, verbose=0)
     return network
-
-
-def _compiled_epoch(network: PairNetwork, optimizer: keras.optimizers.Optimizer) -> tf.function:
-    """A function of pairs [S, B, 2] and labels [S, B]: S updates in one call."""
-    cross_entropy = keras.losses.BinaryCrossentropy()
-    variables = network.trainable_variables
-    optimizer.build(variables)
-
-    def epoch(pairs: tf.Tensor, labels: tf.Tensor) -> None:
-        for step in tf.range(tf.shape(pairs)[0]):
-            with tf.GradientTape() as tape:
-                loss = cross_entropy(labels[step], network(pairs[step]))
-            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-
-    return tf.function(epoch, reduce_retracing=True)
 
 
 def fit_user_movie(

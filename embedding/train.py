@@ -1,4 +1,4 @@
-"""`python -m embedding.train`: fit one embedding on the training users, measure it, save it."""
+"""`python -m embedding.train`: fit one embedding on the training users and save it."""
 
 import os
 import sys
@@ -8,25 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
+import tyro
 
 import embedding
 from config import ConfigError, DRRError, EmbeddingConfig
-from data import DataError, Ratings, load_dataset
-from data.splits import hold_out_users, split_users
-from embedding.least_squares import FloatArray
-from embedding.table import EmbeddingTable
-
-HISTORY = 10  # ratings of a held-out user that are folded in, as in the catalog protocol
-HELD_OUT = 0.05  # share of the training users on which the quality is measured
+from data import DataError, load_dataset
+from data.splits import split_users
 
 
 @dataclass(frozen=True)
 class EmbeddingArguments:
     """Fit an embedding on the training users of a data set (the first 80% of the ids) and save it.
 
-    Before that, its quality is measured by a fit without 5% of those users: their first 10 ratings
-    are folded in, the others predicted. Test users are never looked at.
+    Test users are never looked at.
     """
 
     kind: Literal["svd", "pmf", "user-movie", "movie-genre", "random"] = "pmf"
@@ -44,74 +38,6 @@ class EmbeddingArguments:
     out: Path | None = None
     """File to write, HDF5; default save_weights/<dataset>-<kind>/embedding.weights.h5. An existing
     file is an error."""
-    measure: bool = True
-    """Whether to fit a first time without the held-out users and print the quality."""
-
-
-def order_probability(above: FloatArray, below: FloatArray) -> float:
-    """P(a > b) + P(a = b) / 2 over all pairs of scores above [P], below [Q]; NaN without pairs."""
-    if len(above) == 0 or len(below) == 0:
-        return float("nan")
-    ordered = np.sort(below)
-    wins = np.searchsorted(ordered, above, "left") + np.searchsorted(ordered, above, "right")
-    return float(wins.mean() / (2 * len(below)))
-
-
-def scores_after_history(table: EmbeddingTable, ratings: Ratings, users: np.ndarray) -> FloatArray:
-    """Scores [B, I] for users [B], of whom their first HISTORY ratings are known."""
-    mine = ratings.of_users(users)
-    place = np.arange(mine.n_ratings) - mine.offsets[mine.users]
-    known = mine.keep(place < HISTORY)
-    return table.scores(table.fold_in_rows(known.offsets, known.items, known.values)[users])
-
-
-def measure(scores: FloatArray, ratings: Ratings, users: np.ndarray) -> list[float]:
-    """How well scores [B, I] order the ratings of users [B] after the first HISTORY; two means.
-
-    P(a liked item scores above one rated lower), and above one that the user never rated. Ties
-    count half; chance is .5. Users without a pair are left out.
-    """
-    rows = []
-    for row, user in zip(scores, users, strict=True):
-        items, liked = ratings.items[ratings.row(user)], ratings.positive[ratings.row(user)]
-        hidden, liked = items[HISTORY:], liked[HISTORY:]
-        above = row[hidden[liked]]
-        below = row[hidden[~liked]], np.delete(row, items)
-        rows.append([order_probability(above, lower) for lower in below])
-    means: list[float] = np.nanmean(rows, axis=0).tolist()
-    return means
-
-
-def rating_error(predicted: FloatArray, ratings: Ratings, users: np.ndarray) -> float:
-    """RMSE of predictions [B, I] of the ratings of users [B] after the first HISTORY."""
-    errors = []
-    for row, user in zip(predicted, users, strict=True):
-        hidden = slice(ratings.row(user).start + HISTORY, ratings.row(user).stop)
-        errors.append(ratings.values[hidden] - row[ratings.items[hidden]])
-    return float(np.sqrt(np.square(np.concatenate(errors)).mean()))
-
-
-def report(config: EmbeddingConfig, ratings: Ratings, users: np.ndarray, seed: int) -> list[str]:
-    """Lines on the quality of an embedding fitted without 5% of `users`, popularity beside it."""
-    count = max(1, int(HELD_OUT * len(users)))
-    fitted, held_out = hold_out_users(users, count, seed)
-    part = ratings.of_users(fitted)
-    table = embedding.fit(config, part, seed)
-    counts = np.bincount(part.items[part.positive], minlength=ratings.n_items)
-    scorings: dict[str, FloatArray] = {
-        config.kind: scores_after_history(table, ratings, held_out),
-        "popularity": np.broadcast_to(counts.astype(np.float32), (len(held_out), ratings.n_items)),
-    }
-    lines = [f"{len(held_out)} held-out training users, {HISTORY} ratings folded in:"]
-    lines.append(f"  {'':12} liked above rated lower   liked above unrated   (chance .5)")
-    for name, scores in scorings.items():
-        rated, unrated = measure(scores, ratings, held_out)
-        lines.append(f"  {name:12} {rated:.4f} {unrated:25.4f}")
-    if config.kind == "pmf":
-        mean = np.full((len(held_out), ratings.n_items), table.mean)
-        error, alone = (rating_error(found, ratings, held_out) for found in (scorings["pmf"], mean))
-        lines.append(f"  RMSE {error:.4f} stars; mean rating alone {alone:.4f}")
-    return lines
 
 
 class UsageError(DRRError):
@@ -128,7 +54,7 @@ def check_out(out: Path) -> None:
 
 
 def run(arguments: EmbeddingArguments) -> Path:
-    """Load, measure, fit, save; returns the file written. FileExistsError if it is there."""
+    """Load, fit, save; returns the file written. FileExistsError if it is there."""
     if not 0 <= arguments.seed < 2**31:
         raise UsageError(f"--seed is {arguments.seed}, expected 0 to 2147483647")
     config = EmbeddingConfig(kind=arguments.kind, dim=arguments.dim)
@@ -139,8 +65,6 @@ def run(arguments: EmbeddingArguments) -> Path:
     out = arguments.out or default
     check_out(out)
     users, _ = split_users(ratings.n_users)
-    if arguments.measure:
-        print("\n".join(report(config, ratings, users, arguments.seed)))
     start = time.perf_counter()
     table = embedding.fit(config, ratings.of_users(users), arguments.seed)
     seconds = time.perf_counter() - start
@@ -154,8 +78,6 @@ def run(arguments: EmbeddingArguments) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
-    import tyro  # deferred: only the command needs it
-
     arguments = tyro.cli(EmbeddingArguments, args=argv, prog="python -m embedding.train")
     try:
         run(arguments)

@@ -7,12 +7,16 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from config import Boredom
+from data.datasets import load_dataset
 from data.observation import answer_rewards, shifted
 from data.ratings import Ratings
+from envs.boredom import check_categories, leaves
 from envs.episodes import default_start, draw_start, windows
 
 Fields = dict[str, Any]  # an observation as Gymnasium's Dict space has it
 Info = dict[str, Any]
+ILLEGAL_REWARD = -1.0  # that of the lowest rating: never better than what is legal
 
 
 class RatingModel(Protocol):
@@ -27,14 +31,14 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     ## Description
     An episode starts from a window of n consecutive ratings of one user. The user's other ratings,
     earlier or later, are hidden and answer the recommendations. An item of the starting window, or
-    one that was recommended before in the episode, is no candidate: recommending it raises
-    ValueError. With `candidates="rated"` only items the user rated are candidates (the paper's
-    Algorithm 2).
+    one that was recommended before in the episode, is no candidate: recommending it is illegal.
+    With `candidates="rated"` only items the user rated are candidates (the paper's Algorithm 2).
 
     ## Action Space
     `Discrete(I)`: an item, 0-based; with `top_k` above 1 `MultiDiscrete([I] * k)`: different items.
     `info["action_mask"]` [I] (int8) has 1 at the candidates; `action_space.sample(mask)` takes it.
-    A sample without the mask may be no candidate.
+    `action_masks()` is the same for sb3-contrib's MaskablePPO. An illegal item, or the second of
+    two equal ones in a list, is not shown; `info["legal"]` [k] says which of an action were.
 
     ## Observation Space
     `Dict`: `user`, 0-based; `items` [n], the window, oldest first, padded on the left with I;
@@ -45,15 +49,19 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     ## Rewards
     (rating - 3) / 2 on a scale of 1 to 5 (equation 10) where the user rated the item. Elsewhere
     -0.5, or, if a `simulator` is given, the reward of the rating it predicts, clipped to the scale.
-    A list gives the sum; `info["rewards"]` [k] has the parts.
+    An illegal item gives -1. A list gives the sum; `info["rewards"]` [k] has the parts.
 
     ## Episode End
     Truncated after `episode_length` steps: the state does not contain the step, so this is no
-    terminal state of the decision process. Terminated when fewer than `top_k` candidates are left.
+    terminal state of the decision process. Terminated when fewer than `top_k` candidates are left,
+    and when the user leaves: bored by a category (`boredom`, see envs/boredom.py), or after
+    `misses` rewards in a row that are not positive. The last item's reward counts.
 
     ## Arguments
+    `ratings`: the data, or the name of a data set, as `data.load_dataset` takes it.
     `users`: who may start an episode (all with enough ratings if None). `random_start`: share
     of the episodes that start at a random place of the history instead of its beginning.
+    `on_illegal`: "penalty", or "raise" for a ValueError that names the item.
     `reset(options={"user": u, "start": s})` fixes one or both.
     """
 
@@ -61,7 +69,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
 
     def __init__(
         self,
-        ratings: Ratings,
+        ratings: Ratings | str,
         users: ArrayLike | None = None,
         *,
         window: int = 10,
@@ -70,21 +78,32 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         candidates: Literal["catalogue", "rated"] = "catalogue",
         random_start: float = 0.0,
         simulator: RatingModel | None = None,
+        boredom: Boredom | None = None,
+        misses: int = 0,
+        on_illegal: Literal["penalty", "raise"] = "penalty",
         render_mode: str | None = None,
     ) -> None:
+        ratings = load_dataset(ratings) if isinstance(ratings, str) else ratings
         sizes = {"window": window, "episode_length": episode_length, "top_k": top_k}
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if misses < 0:
+            raise ValueError(f"misses must be at least 0, got {misses}")
+        if boredom is not None:
+            check_categories(ratings.genres, ratings.name)
         if not 0 <= random_start <= 1:
             raise ValueError(f"random_start must lie in [0, 1], got {random_start}")
         if candidates not in ("catalogue", "rated"):
             raise ValueError(f'candidates must be "catalogue" or "rated", got {candidates!r}')
+        if on_illegal not in ("penalty", "raise"):
+            raise ValueError(f'on_illegal must be "penalty" or "raise", got {on_illegal!r}')
         if render_mode not in (None, "ansi"):
             raise ValueError(f'render_mode must be None or "ansi", got {render_mode!r}')
         self.ratings, self.window, self.episode_length = ratings, window, episode_length
         self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
-        self.simulator, self.render_mode = simulator, render_mode
+        self.simulator, self.on_illegal, self.render_mode = simulator, on_illegal, render_mode
+        self.boredom, self.misses = boredom, misses
         self.users = self._playable(users)
         n_items = ratings.n_items
         self.action_space = (
@@ -105,27 +124,37 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         self._legal[self._items[self._items >= 0]] = False
         if self._legal.sum() < self.top_k:
             raise ValueError(f"nothing to recommend to user {self._user} from start {start}")
-        self._steps, self._total = 0, 0.0
+        self._steps, self._total, self._missed = 0, 0.0, 0
+        self._past: NDArray[np.int64] = np.zeros(0, np.int64)
         self._shown: NDArray[np.int64] = np.zeros(0, np.int64)
         self._rewards: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._were_legal: NDArray[np.bool_] = np.zeros(0, bool)
         return self._observation(), self._info()
 
     def step(self, action: Any) -> tuple[Fields, float, bool, bool, Info]:
-        """Recommend `action`, an item or a list of k; ValueError if one is no candidate."""
+        """Recommend `action`, an item or a list of k; ValueError if it is not in the space."""
         items = self._checked(action)
+        legal = self._legality(items)
         ratings = self._answers(items)
         rewards = answer_rewards(items, ratings, self.ratings.scale)
+        rewards[~legal] = ILLEGAL_REWARD  # not positive: the window stays
+        left = False
         for place in range(self.top_k):
             liked = rewards[[place]] > 0
             self._items = shifted(self._items[None], items[[place]], liked)[0]
             self._stars = shifted(self._stars[None], ratings[[place]], liked)[0]
+            left |= bool(legal[place]) and self._leaves(items[[place]], bool(liked[0]))
         self._legal[items] = False
-        self._shown, self._rewards = items, rewards
+        self._shown, self._rewards, self._were_legal = items, rewards, legal
         self._steps += 1
         self._total += float(rewards.sum())
-        terminated = int(self._legal.sum()) < self.top_k
+        terminated = left or int(self._legal.sum()) < self.top_k
         truncated = self._steps >= self.episode_length
         return self._observation(), float(rewards.sum()), terminated, truncated, self._info()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are legal, [I], or [k I] for a list: I for each of its places."""
+        return np.tile(self._legal, self.top_k)
 
     def render(self) -> str | None:
         """The window, the latest recommendation and the rewards as text (render_mode "ansi")."""
@@ -136,8 +165,10 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         for item, stars in zip(self._items, self._stars, strict=True):
             if item >= 0:
                 lines.append(f"  knows    {stars:4.1f}  {self._title(item)}")
-        for item, reward in zip(self._shown, self._rewards, strict=True):
-            lines.append(f"  is shown {reward:+4.1f}  {self._title(item)}")
+        shown = zip(self._shown, self._rewards, self._were_legal, strict=True)
+        for item, reward, legal in shown:
+            verb = "is shown" if legal else "illegal "
+            lines.append(f"  {verb} {reward:+4.1f}  {self._title(item)}")
         return "\n".join(lines) + "\n"
 
     def _choose_start(self, options: dict[str, Any]) -> tuple[int, int]:
@@ -170,22 +201,25 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         return legal
 
     def _checked(self, action: Any) -> NDArray[np.int64]:
-        """The action as items [k]; an error says which item cannot be recommended and why."""
+        """The action as items [k]."""
         if self._user < 0:
             raise gymnasium.error.ResetNeeded("call reset() before the first step")
         if not self.action_space.contains(action):
             raise ValueError(f"action {action!r} is not in {self.action_space}")
-        items = np.atleast_1d(np.asarray(action, dtype=np.int64))
-        illegal = items[~self._legal[items]]
-        if illegal.size:
+        return np.atleast_1d(np.asarray(action, dtype=np.int64))
+
+    def _legality(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of items [k] may be recommended, [k]; with "raise" ValueError where one may not."""
+        first = np.zeros(len(items), bool)
+        first[np.unique(items, return_index=True)[1]] = True
+        legal: NDArray[np.bool_] = self._legal[items] & first
+        if self.on_illegal == "raise" and not legal.all():
             raise ValueError(
-                f"item {illegal[0]} is no candidate: it was recommended in this episode, is in the "
-                'starting window, or, with candidates="rated", was not rated; see '
-                'info["action_mask"]'
+                f"item {items[~legal][0]} is no candidate: it was recommended in this episode, is in "
+                'the starting window, twice in the list, or, with candidates="rated", was not '
+                'rated; see info["action_mask"]'
             )
-        if len(np.unique(items)) < len(items):
-            raise ValueError(f"action {items.tolist()} names an item twice")
-        return items
+        return legal
 
     def _answers(self, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Ratings [k] from the log, else the simulator, else NaN."""
@@ -199,6 +233,16 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             predicted = np.clip(guess, *self.ratings.scale).astype(np.float32)
         answers: NDArray[np.float32] = np.where(hits.any(axis=1), logged, predicted)
         return answers
+
+    def _leaves(self, item: NDArray[np.int64], liked: bool) -> bool:
+        """Whether the user leaves after `item` [1], which is noted."""
+        shown, self._past = self._past, np.append(self._past, item)
+        self._missed = 0 if liked else self._missed + 1
+        if self.misses and self._missed >= self.misses:
+            return True
+        if self.boredom is None:
+            return False
+        return bool(leaves(self.ratings.genres, shown[None], item[None], self.boredom)[0, 0])
 
     def _playable(self, users: ArrayLike | None) -> NDArray[np.int64]:
         """Users with ratings for a window and, under "rated", candidates beside it."""
@@ -230,7 +274,8 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         return {"user": np.int64(self._user), "items": items, "ratings": self._stars.copy()}
 
     def _info(self) -> Info:
-        return {"action_mask": self._legal.astype(np.int8), "rewards": self._rewards.copy()}
+        mask = self._legal.astype(np.int8)
+        return {"action_mask": mask, "legal": self._were_legal, "rewards": self._rewards.copy()}
 
     def _title(self, item: int) -> str:
         titles = self.ratings.titles

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from config import Boredom
 from data.observation import PADDING, UNRATED_REWARD, Observation, rating_to_reward
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
+from envs.boredom import check_categories
 from envs.episodes import windows
 
 # an observation's fields that are stored with a transition; the others belong to its user
@@ -27,6 +29,7 @@ class VectorOfflineEnv:
         episode_length: T, after which an episode is truncated.
         candidates: "catalogue", or "rated": only what the user rated (the paper's Algorithm 2).
         simulator: answers, clipped to the scale, for items without a rating in the log.
+        boredom, misses: when users leave, as in `OfflineEnv`.
     """
 
     def __init__(
@@ -37,7 +40,12 @@ class VectorOfflineEnv:
         episode_length: int = 10,
         candidates: Literal["catalogue", "rated"] = "catalogue",
         simulator: EmbeddingTable | None = None,
+        boredom: Boredom | None = None,
+        misses: int = 0,
     ) -> None:
+        if boredom is not None:
+            check_categories(ratings.genres, ratings.name)
+        self.boredom, self.misses = boredom, misses
         self.ratings = ratings
         self.window = window
         self.episode_length = episode_length
@@ -57,6 +65,7 @@ class VectorOfflineEnv:
         self._longest = int(ratings.lengths.max(initial=1))
         self._bisections = self._longest.bit_length()
         self._simulator = simulator
+        self._categories = tf.constant(ratings.genres)
 
     def set_profiles(self, vectors: np.ndarray) -> None:
         """The users' vectors [U, k], for an agent whose state needs them; before the first reset."""
@@ -145,13 +154,41 @@ class VectorOfflineEnv:
         """Show items [E], one to each user; the items must be legal.
 
         Returns:
-            next observation, rewards [E], terminated [E] (no candidate left), truncated [E] (T steps).
+            next observation, rewards [E], terminated [E] (the user left, or no candidate is left),
+            truncated [E] (T steps).
         """
         ratings = self.answers(observation.users, items[:, None])[:, 0]
         rewards = self.rewards(ratings)
         following = self.after(observation, items, ratings, rewards)
         truncated = tf.reduce_all(following.shown_items != PADDING, axis=1)
-        return following, rewards, ~self._any_left(following), truncated
+        left = self._leave_after(observation, items[:, None], rewards[:, None])[:, 0]
+        return following, rewards, left | ~self._any_left(following), truncated
+
+    def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor:
+        """Whether each of items [B, C] would make the user leave, were it shown now: [B, C] bool."""
+        rewards = self.rewards(self.answers(observation.users, items))
+        return self._leave_after(observation, items, rewards)
+
+    def _leave_after(
+        self, observation: Observation, items: tf.Tensor, rewards: tf.Tensor
+    ) -> tf.Tensor:
+        left = tf.zeros_like(items, tf.bool)
+        if self.boredom is not None:
+            tired = self._bored_of(observation, self.boredom)[:, None]
+            left |= tf.reduce_any(tired & tf.gather(self._categories, items), axis=2)
+        if self.misses:
+            before = _last(observation, self.misses - 1)
+            missed = tf.reduce_sum(
+                tf.cast(before & (observation.shown_rewards <= 0), tf.int32), axis=1
+            )
+            left |= (missed == self.misses - 1)[:, None] & (rewards <= 0)
+        return left
+
+    def _bored_of(self, observation: Observation, rule: Boredom) -> tf.Tensor:
+        """`boredom.bored_of` in a graph: categories [B, G] bool."""
+        recent = _last(observation, rule.window)[:, :, None]
+        met = recent & tf.gather(self._categories, tf.maximum(observation.shown_items, 0))
+        return tf.reduce_sum(tf.cast(met, tf.int32), axis=1) > rule.most
 
     @staticmethod
     def after(
@@ -193,6 +230,13 @@ class VectorOfflineEnv:
         drawn = tf.minimum(tf.cast(uniform * tf.cast(length, tf.float32), tf.int32), length - 1)
         rows = tf.clip_by_value(start + drawn, 0, self._positive_items.shape[0] - 1)
         return tf.where(length > 0, tf.gather(self._positive_items, rows), PADDING)
+
+
+def _last(observation: Observation, count: int) -> tf.Tensor:
+    """Which of the T places hold the `count` items shown last: [B, T] bool."""
+    filled = tf.cast(observation.shown_items != PADDING, tf.int32)
+    later = tf.cumsum(filled, axis=1, reverse=True)  # 1 at the last one
+    return (filled == 1) & (later <= count)
 
 
 def seen_items(observation: Observation) -> tf.Tensor:

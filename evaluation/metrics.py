@@ -98,7 +98,7 @@ def ndcg_fixed_at_k(hits: ArrayLike, k: int) -> Values:
 def ndcg_self_at_k(ratings: ArrayLike, k: int) -> Values:
     """Order of the retrieved items among themselves, blind to what was left out: [U].
 
-    ratings [U, >= k] of the retrieved items, NaN = unknown or place not filled. Gain
+    ratings [U, >= k] of the retrieved items, 1 to 5, NaN = unknown or place not filled. Gain
     2^rating - 1 (0 for NaN), discount 1 / log2(rank + 1), ideal = the same k ratings re-sorted;
     nothing known among the k: 0.
     """

@@ -8,36 +8,23 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from data.observation import FloatArray, IntArray
-from evaluation.report import BOUND, Report, Row
+from data.observation import IntArray
+from evaluation.report import BOUND, Report
 
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
 CurveRow = Mapping[str, float]
-PANELS = (  # of one run: title, scalars
+PANELS = (  # title, scalars: of several runs the first that a run has
     ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
-    (
-        "Reward of an episode",
-        ("reward (training)", "session_reward@10", "session_reward@20", "reward@10"),
-    ),
+    ("Reward of a session", ("session_reward@10", "session_reward@20", "reward@10", "reward")),
     ("Losses", ("critic_loss", "actor_loss")),
     ("Mean action", ("action",)),
     ("Mean Q", ("q",)),
     ("Exploration", ("epsilon", "noise")),
-)
-COMPARED = (  # of several runs: title, the scalar, or the first of these that a run has
-    ("Precision@5, held-out users", ("precision@5",)),
-    ("Reward of 10 recommendations, held-out users", ("session_reward@10", "reward@10")),
-    ("Reward of a training episode", ("reward",)),
-    ("Critic loss", ("critic_loss",)),
-    ("Mean action", ("action",)),
-    ("Mean Q", ("q",)),
 )
 
 
@@ -59,9 +46,16 @@ def leaderboard(
     size = (2.0 + 2.4 * len(keys), 1.3 + 0.34 * len(rows))
     figure, panels = new_figure(1, len(keys), size, sharey=True)
     for axes, key in zip(panels, keys, strict=True):
-        _intervals(axes, rows, key, highlight)
+        for place, row in enumerate(rows):
+            estimate, colour = row.users[key], ACCENT if row.name.startswith(highlight) else PLAIN
+            ends = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
+            axes.errorbar(estimate.mean, place, xerr=ends, fmt="o", color=colour)
+            text = f"{estimate.mean:,.{3 if abs(estimate.mean) < 1000 else 0}f}"
+            axes.text(estimate.mean, place - 0.15, text, ha="center", size=7.5, color=colour)
         axes.set_xlabel(key)
-    _policy_names(panels[0], [row.name for row in rows], highlight)
+        axes.margins(x=0.12)
+    panels[0].set_yticks(range(len(rows)), [row.name for row in rows])
+    panels[0].set_ylim(len(rows) - 0.5, -0.8)
     figure.suptitle(f"{title or report.label}: {report.n_users:,} users, 95% intervals")
     return figure
 
@@ -92,13 +86,12 @@ def item_map(
     titles: Sequence[str] = (),
     *,
     panels: int = 8,
-    labels: int = 2,
 ) -> Figure:
     """points [N, 2] once for each of the commonest genres [N, G], its items in colour; without
     genres once, all in colour.
 
-    titles: N of them, best known first; the first `labels` of a genre that no panel before shows,
-    and that lie apart, are written beside their items.
+    titles: N of them, best known first; the first of a genre that no panel before shows is written
+    beside its item.
     """
     if not genre_names:
         genres, genre_names = np.ones((len(points), 1), bool), ("all",)
@@ -108,7 +101,6 @@ def item_map(
     size = (2.6 * columns, 2.8 * rows)
     figure, grid = new_figure(rows, columns, size, sharex=True, sharey=True)
     shown: list[int] = []
-    middle = float(np.median(points[:, 0]))
     for axes in grid[len(commonest) :]:
         axes.remove()
     for place, genre in enumerate(commonest):
@@ -118,10 +110,10 @@ def item_map(
         axes.scatter(points[mine, 0], points[mine, 1], s=7, color=colour, lw=0)
         axes.set(title=f"{genre_names[genre]} ({mine.sum()})", xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        new = [item for item in np.flatnonzero(mine).tolist() if item not in shown]
-        for item in _apart(points, new, labels if titles else 0):
-            _label(axes, points[item], shorten(titles[item], 24), middle)
-            shown.append(item)
+        new = next((item for item in np.flatnonzero(mine).tolist() if item not in shown), None)
+        if titles and new is not None:
+            axes.annotate(shorten(titles[new], 24), points[new], size=7.5)
+            shown.append(new)
     return figure
 
 
@@ -163,43 +155,34 @@ def contributions(values: Mapping[str, float], base: float, score: float, name: 
     return figure
 
 
-def learning_curves(curve: Sequence[CurveRow]) -> Figure:
-    """`metrics.json["curve"]` against environment transitions; missing scalars are left out."""
-    figure, panels = new_figure(2, 3, (12.5, 6.2))
-    for axes, (title, names) in zip(panels, PANELS, strict=True):
-        axes.set(title=title, xlabel="transitions")
-        for name, colour in zip(names, CYCLE, strict=False):
-            steps, values = points(curve, name.removesuffix(" (training)"))
-            if len(steps):
-                marker = "o" if len(steps) < len(curve) else None
-                axes.plot(steps, values, label=name, color=colour, marker=marker, ms=3)
-        if len(names) > 1:
-            add_legend(axes)
-        _scale(axes, logarithmic=title == "Losses")
-    return figure
+def learning_curves(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
+    """Learning curves of (name, curve) against environment transitions; runs of one name are seeds.
 
-
-def strategies(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
-    """Learning curves of (name, curve) over one another; runs of one name are its seeds.
-
-    Seeds: their mean at the steps that all of them have, and a band from the lowest to the highest.
+    Of one run every scalar that it has; of several one scalar in each panel, seeds as their mean at
+    the steps that all of them have, and a band from the lowest to the highest.
     """
-    figure, panels = new_figure(2, 3, (12.5, 6.6))
+    figure, panels = new_figure(2, 3, (12.5, 6.4))
     names = list(dict.fromkeys(name for name, _ in runs))
-    for axes, (title, keys) in zip(panels, COMPARED, strict=True):
+    for axes, (title, keys) in zip(panels, PANELS, strict=True):
         axes.set(title=title, xlabel="transitions")
-        for place, colour in coloured(names, highlight):
-            seeds = [points(curve, *keys) for name, curve in runs if name == names[place]]
+        if len(runs) == 1:
+            lines = [(key, [points(runs[0][1], key)], CYCLE[n]) for n, key in enumerate(keys)]
+        else:
+            lines = [
+                (names[n], [points(curve, *keys) for name, curve in runs if name == names[n]], hue)
+                for n, hue in coloured(names, highlight)
+            ]
+        for label, seeds, colour in lines:
             steps, values = _shared_points(seeds)
             if len(steps):
-                label = names[place] if len(seeds) == 1 else f"{names[place]} ({len(seeds)} seeds)"
+                of = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
                 bands = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
-                draw_band(axes, steps, *bands, colour, label)
-        _scale(axes, logarithmic=title == "Critic loss")
-    handles, labels = panels[2].get_legend_handles_labels()
-    widest = max(map(len, labels), default=0) * 0.08 + 0.6  # inches, with its line
-    columns = min(4, max(1, int(figure.get_figwidth() / widest)))
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
+                draw_band(axes, steps, *bands, colour, f"{label}{of}")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+        if title == "Losses" and axes.lines and axes.dataLim.y0 > 0:
+            axes.set_yscale("log")
+        add_legend(axes)
     return figure
 
 
@@ -237,7 +220,6 @@ def new_figure(
 def save(figure: Figure, path: Path) -> None:
     """Draw the figure into a file, whose ending (png, svg, pdf) decides the kind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure)
     figure.savefig(path, dpi=80)
 
 
@@ -260,57 +242,11 @@ def add_legend(axes: Axes) -> None:
         axes.legend(frameon=False, fontsize=8)
 
 
-def _intervals(axes: Axes, rows: Sequence[Row], key: str, highlight: str) -> None:
-    """Mean and interval of every row, one below the other, with the mean in figures."""
-    for place, row in enumerate(rows):
-        estimate, colour = row.users[key], ACCENT if row.name.startswith(highlight) else PLAIN
-        axes.plot([estimate.low, estimate.high], [place, place], color=colour, lw=2.2, alpha=0.6)
-        axes.plot(estimate.mean, place, "o", color=colour, ms=5)
-        text = f"{estimate.mean:,.0f}" if abs(estimate.mean) >= 1000 else f"{estimate.mean:.3f}"
-        axes.annotate(
-            text,
-            (estimate.mean, place),
-            (0, 5),
-            textcoords="offset points",
-            ha="center",
-            size=7.5,
-            color=colour,
-        )
-    axes.margins(x=0.12)
-    axes.set_ylim(len(rows) - 0.5, -0.8)
-
-
-def _policy_names(axes: Axes, names: Sequence[str], highlight: str) -> None:
-    axes.set_yticks(range(len(names)), names)
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        if name.startswith(highlight):
-            label.set(color=ACCENT, weight="bold")
-
-
 def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
     """Rows with their colours, the highlighted one last, so that it lies on top."""
     others = [row for row, name in enumerate(names) if name != highlight]
     coloured = [(row, CYCLE[place % len(CYCLE)]) for place, row in enumerate(others)]
     return coloured + [(row, ACCENT) for row, name in enumerate(names) if name == highlight]
-
-
-def _apart(points: FloatArray, items: Sequence[int], count: int) -> list[int]:
-    """The first `count` items that are a quarter of the picture's height above one another."""
-    gap, chosen = np.ptp(points[:, 1]) / 4, list[int]()
-    for item in items:
-        distances = [abs(points[item, 1] - points[other, 1]) for other in chosen]
-        if len(chosen) < count and min(distances, default=np.inf) >= gap:
-            chosen.append(item)
-    return chosen
-
-
-def _label(axes: Axes, point: FloatArray, text: str, middle: float) -> None:
-    """Mark a point and write beside it, towards the middle of the picture."""
-    x, y = float(point[0]), float(point[1])
-    side, shift = ("left", 4) if x < middle else ("right", -4)
-    axes.plot(x, y, "o", ms=4, color="black")
-    written = axes.annotate(text, (x, y), (shift, 3), textcoords="offset points", ha=side, size=7.5)
-    written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _shared_points(
@@ -321,11 +257,3 @@ def _shared_points(
     for steps, _ in seeds[1:]:
         shared = np.intersect1d(shared, steps)
     return shared, np.array([values[np.isin(steps, shared)] for steps, values in seeds])
-
-
-def _scale(axes: Axes, logarithmic: bool) -> None:
-    """Transitions in thousands; losses, where they are positive, on a logarithmic axis."""
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
-    if logarithmic and axes.lines and axes.dataLim.y0 > 0:
-        axes.set_yscale("log")

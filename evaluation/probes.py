@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from data.observation import FloatArray, IntArray, Observation, latest
-from data.policy import Policy, scores_at
+from data.policy import Policy
 from data.ratings import Ratings
 from evaluation import metrics
 from evaluation.intervals import Estimate, over_users, paired_difference
@@ -49,33 +49,6 @@ class FixedList:
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         return self.policy.scores(observation, candidates)
-
-
-class UserLookup:
-    """Scores bias + user . item with *stored* user vectors, whatever is observed.
-
-    This is how a leak looks: whatever the vectors were fitted on is what the policy knows.
-
-    Args:
-        name: the row's name in tables.
-        users: vectors [U, k]; row u belongs to user u.
-        items: vectors [I, k].
-        item_bias: [I].
-    """
-
-    adaptive = False
-
-    def __init__(
-        self, name: str, users: FloatArray, items: FloatArray, item_bias: FloatArray
-    ) -> None:
-        self.name = name
-        self._users, self._items, self._item_bias = users, items, item_bias
-
-    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
-        return scores_at(
-            self._users[observation.users] @ self._items.T + self._item_bias, candidates
-        )
 
 
 def leave_one_out(observation: Observation) -> Observation:
@@ -131,19 +104,18 @@ def project(vectors: FloatArray, seed: int = 0) -> NDArray[np.float64]:
     """
     from sklearn.manifold import TSNE  # deferred: a second to import
 
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     picture = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-    return np.asarray(picture.fit_transform(vectors / np.maximum(lengths, 1e-12)), np.float64)
+    return np.asarray(picture.fit_transform(unit), np.float64)
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(NamedTuple):
     """Means over users after the last S of T steps, with their 95% intervals: [S] each."""
 
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
 
 
 def course(values: FloatArray) -> Course:
@@ -213,41 +185,31 @@ def by_step(
 def reward_table(results: Mapping[str, Result], agent: str) -> str:
     """Markdown: the reward of each quarter of the session, then `agent`'s paired lead in it."""
     rewards = {name: _by_part(result.rewards) for name, result in results.items()}
-    head = ["", *rewards[agent]]
-    rows = [
-        [name, *(_text(over_users({part: values})[part], "") for part, values in parts.items())]
-        for name, parts in rewards.items()
-    ]
-    leads = [
-        [
-            f"{agent} less {name}",
-            *(_text(paired_difference(rewards[agent][part], parts[part]), "+") for part in parts),
-        ]
-        for name, parts in rewards.items()
-        if name != agent
-    ]
-    return markdown_table([head, *rows, *leads])
+    mine = rewards[agent]
+    rows = [["", *mine]]
+    for name, parts in rewards.items():
+        rows.append([name, *(_text(over_users({"": one})[""], "") for one in parts.values())])
+    for name, parts in rewards.items():
+        if name != agent:
+            leads = [_text(paired_difference(mine[part], parts[part]), "+") for part in parts]
+            rows.append([f"{agent} less {name}", *leads])
+    return markdown_table(rows)
 
 
 def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
     """Markdown: the variety of whole sessions, means over users."""
-    measured = {
-        name: variety(result.items, result.items.shape[1], visible)
-        for name, result in results.items()
-    }
-    head = ["policy", *next(iter(measured.values()))]
-    rows = [
-        [name, *(f"{values.mean():,.4g}" for values in row.values())]
-        for name, row in measured.items()
-    ]
-    return markdown_table([head, *rows])
+    rows = []
+    for name, result in results.items():
+        measured = variety(result.items, result.items.shape[1], visible)
+        rows.append([name, *(f"{values.mean():,.4g}" for values in measured.values())])
+    return markdown_table([["policy", *measured], *rows])
 
 
 def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
     """Rewards [U, T] summed within each quarter of the steps, and over all: [U] each."""
     last = rewards.shape[1]
     ends = [last * part // PARTS for part in range(PARTS + 1)]
-    spans = [(first, end) for first, end in itertools.pairwise(ends) if first < end]
+    spans = [pair for pair in itertools.pairwise(ends) if pair[0] < pair[1]]
     return {
         f"steps {first + 1} to {end}": rewards[:, first:end].sum(axis=1)
         for first, end in (*spans, (0, last))

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ class Row:
     seeds: dict[str, SeedEstimate]
     overall: dict[str, float]
     seconds: float
+    told: bool = False  # knows more than a policy may
 
     @property
     def label(self) -> str:
-        """The name in tables, which says of the upper bound that it is one."""
-        return f"{self.name} (bound)" if self.name == BOUND else self.name
+        """The name in tables, which says what no policy could know: the bound, or who was told."""
+        mark = " (told)" if self.told else " (bound)" if self.name == BOUND else ""
+        return self.name + mark
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Report:
     keys: tuple[str, ...]  # what the table shows; the first one ranks
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
+    rule: dict[str, Any] = field(default_factory=dict)  # what else the protocol's results depend on
 
     @property
     def best_policy(self) -> str:
@@ -64,8 +67,9 @@ class Report:
         return self.rows[0].name
 
     def best(self, key: str) -> float:
-        """The highest mean, the upper bound aside; NaN without any."""
-        means = [row.users[key].mean for row in self.rows if row.name != BOUND]
+        """The highest mean, those aside who know more than a policy may; NaN without any."""
+        fair = (row for row in self.rows if row.name != BOUND and not row.told)
+        means = [row.users[key].mean for row in fair]
         return max(means, default=float("nan"))
 
     def as_json(self) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class Report:
             "protocol": self.protocol,
             "mode": self.mode,
             "n_users": self.n_users,
+            **self.rule,
             "policies": {row.name: _row_json(row) for row in self.rows},
             "overall": {row.name: row.overall for row in self.rows},
             "differences": {
@@ -186,10 +191,14 @@ def summarise(
     policy count for a user with their mean.
     """
     averaged = {name: _average(runs) for name, runs in results.items()}
-    rows = [_row(name, runs, averaged[name], seed) for name, runs in results.items()]
+    rows = [
+        _row(name, runs, averaged[name], seed, name in protocol.told)
+        for name, runs in results.items()
+    ]
     keys = protocol.headline_keys
     rows.sort(key=lambda row: (row.name == BOUND, -row.users[keys[0]].mean, row.name))
-    baselines = [row.name for row in rows if row.name not in trained and row.name != BOUND]
+    fair = [row.name for row in rows if not row.told and row.name != BOUND]
+    baselines = [name for name in fair if name not in trained]
     differences = {}
     for name in trained if baselines else ():
         paired = {
@@ -207,6 +216,7 @@ def summarise(
         keys=keys,
         rows=tuple(rows),
         differences=differences,
+        rule=protocol.rule,
     )
 
 
@@ -258,7 +268,9 @@ def _average(runs: Sequence[Result]) -> dict[str, FloatArray]:
     return {key: np.mean([run.per_user[key] for run in runs], axis=0) for key in runs[0].per_user}
 
 
-def _row(name: str, runs: Sequence[Result], averaged: dict[str, FloatArray], seed: int) -> Row:
+def _row(
+    name: str, runs: Sequence[Result], averaged: dict[str, FloatArray], seed: int, told: bool
+) -> Row:
     several = len(runs) > 1
     seeds = {
         key: over_seeds([run.per_user[key].mean() for run in runs])
@@ -266,7 +278,7 @@ def _row(name: str, runs: Sequence[Result], averaged: dict[str, FloatArray], see
     }
     overall = {key: float(np.mean([run.overall[key] for run in runs])) for key in runs[0].overall}
     seconds = sum(run.seconds for run in runs)
-    return Row(name, over_users(averaged, seed), seeds, overall, seconds)
+    return Row(name, over_users(averaged, seed), seeds, overall, seconds, told)
 
 
 def _row_json(row: Row) -> dict[str, Any]:

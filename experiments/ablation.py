@@ -28,7 +28,7 @@ from config.command_line import end_when_nobody_reads
 from data.files import write_text
 from data.observation import FloatArray
 from evaluation.intervals import over_seeds
-from evaluation.plots import CurveRow, save, strategies
+from evaluation.plots import CurveRow, learning_curves, save
 from evaluation.report import markdown_table
 from experiments.ablation_rows import BASE, SLOW, STUDIES, Study, changed, row_config, rows_of
 
@@ -84,7 +84,7 @@ def compare(study: Study, arguments: AblationArguments) -> None:
     print(f"{study}: {run}, {seeds}:\n\n{as_markdown(rows)}", flush=True)
     curves = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
     name = f"{arguments.dataset}-{arguments.preset}-{study}.png"
-    save(strategies(curves, highlight=BASE), arguments.output_root / name)
+    save(learning_curves(curves, highlight=BASE), arguments.output_root / name)
 
 
 def finished(rows: Sequence[str], arguments: AblationArguments) -> dict[str, list[Cell]]:
@@ -157,7 +157,7 @@ def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
         "final": final,
         "curve": training.history,
     }
-    write_text(cell_file(row, seed, arguments), json.dumps(cell) + "\n")
+    write_text(cell_file(row, seed, arguments), json.dumps(cell, allow_nan=False) + "\n")
 
 
 def as_markdown(rows: dict[str, list[Cell]]) -> str:

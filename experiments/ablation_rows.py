@@ -1,11 +1,12 @@
 """Named comparisons (studies), and what each of their rows changes in a preset.
 
-A row named "(paper)" takes the value of the plain Algorithm 1, one named "(recipe)" that of the default
-recipe: the first changes nothing in `--preset paper`, the second nothing in `--preset best`, and a row
-that changes nothing, or the same as a row before it, is left out.
+A row that names fields gives them the values of the other preset: in `--preset best` those of the
+plain Algorithm 1, in `--preset paper` those of the default recipe. Rows with values of their own
+that change nothing in a preset are left out.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import config as settings
 from config import Config, Preset
 
-Changes = dict[str, Any]  # "group.field" -> value
+Changes = Mapping[str, Any]  # "group.field" -> value
 Study = Literal[
     "recipe",
     "replay",
@@ -28,121 +29,74 @@ Study = Literal[
     "updates",
 ]
 
-
-PAPER, RECIPE = settings.preset("paper"), settings.preset("best")
-
-
-def paper(*fields: str) -> Changes:
-    """Fields as in the plain Algorithm 1."""
-    return {field: attrgetter(field)(PAPER) for field in fields}
-
-
-def recipe(*fields: str) -> Changes:
-    """Fields as in the default recipe."""
-    return {field: attrgetter(field)(RECIPE) for field in fields}
-
-
 NOISE = ("agent.noise", "agent.noise_end")
 EPSILON = ("agent.epsilon", "agent.epsilon_end")
 GAUSSIAN = ("agent.exploration", *NOISE)
 SHOWN = "agent.critic_action"  # drawn and counterfactual items need a critic that sees items
 RATES = ("agent.actor_lr", "agent.critic_lr", "agent.tau", "agent.weight_decay")
-WIDTHS = ("agent.actor_hidden", "agent.critic_hidden")
-DROPOUT = ("agent.dropout", "agent.item_dropout")
-ONE_USER: Changes = {"loop.parallel_users": 1}
+ONE_USER = {"loop.parallel_users": 1}
 
 BASE = "the preset"
-STUDIES: dict[Study, dict[str, Changes]] = {
+# Fields: of both presets, or where they differ of "best" and of "paper".
+Fields = tuple[str, ...] | tuple[tuple[str, ...], tuple[str, ...]]
+STUDIES: dict[Study, dict[str, Changes | Fields]] = {
     "recipe": {
         "reinforcement off (imitation alone)": {
             "agent.policy_gradient": 0.0,
             "agent.imitation": 1.0,
         },
-        "imitation off (paper)": paper("agent.imitation"),
-        "imitation (recipe)": recipe("agent.imitation", "agent.policy_gradient"),
-        "no counterfactual items (paper)": paper("agent.counterfactual"),
-        "counterfactual items (recipe)": recipe("agent.counterfactual", SHOWN),
-        "refused items not in the state (paper)": paper("agent.refused"),
-        "refused items in the state (recipe)": recipe("agent.refused"),
-        "critic on the actor's vector (paper)": paper(SHOWN, *GAUSSIAN, "agent.counterfactual"),
-        "critic on the item shown (recipe)": recipe(SHOWN),
+        "imitation": (("agent.imitation",), ("agent.imitation", "agent.policy_gradient")),
+        "counterfactual items": (("agent.counterfactual",), ("agent.counterfactual", SHOWN)),
+        "refused items in the state": ("agent.refused",),
+        "what the critic sees": ((SHOWN, *GAUSSIAN, "agent.counterfactual"), (SHOWN,)),
     },
     "replay": {"uniform replay": {"replay.kind": "uniform"}},
     "exploration": {
         "no exploration": dict.fromkeys((*NOISE, *EPSILON), 0.0),
         "no noise": dict.fromkeys(NOISE, 0.0),
         "no epsilon": dict.fromkeys(EPSILON, 0.0),
-        f"epsilon from {PAPER.agent.epsilon:g} (paper)": paper(*EPSILON, "agent.epsilon_decay"),
-        f"epsilon from {RECIPE.agent.epsilon:g} (recipe)": recipe(*EPSILON, "agent.epsilon_decay"),
-        "Gaussian noise (paper)": paper(*GAUSSIAN),
-        "items drawn by score (recipe)": recipe(*GAUSSIAN, SHOWN),
+        "epsilon": (*EPSILON, "agent.epsilon_decay"),
+        "Gaussian noise or the softmax": (GAUSSIAN, (*GAUSSIAN, SHOWN)),
     },
-    "critics": {
-        "twin critics": {"agent.critics": 2},
-        "targets not clipped (paper)": paper("agent.clip_target"),
-        "targets clipped (recipe)": recipe("agent.clip_target"),
-    },
-    "state": {
-        "one state module (paper)": paper("agent.separate_states"),
-        "two state modules (recipe)": recipe("agent.separate_states"),
-    },
-    "discount": {
-        "discount 0": {"agent.discount": 0.0},
-        f"discount {RECIPE.agent.discount:g} (recipe)": recipe("agent.discount"),
-        f"discount {PAPER.agent.discount:g} (paper)": paper("agent.discount"),
-    },
+    "critics": {"twin critics": {"agent.critics": 2}, "clipped targets": ("agent.clip_target",)},
+    "state": {"a state module for each network": ("agent.separate_states",)},
+    "discount": {"discount 0": {"agent.discount": 0.0}, "discount": ("agent.discount",)},
     "embedding": {
-        "SVD embedding (recipe)": recipe("embedding.kind"),
-        "PMF embedding (paper)": paper("embedding.kind"),
+        "kind of embedding": ("embedding.kind",),
         "user-movie embedding": {"embedding.kind": "user-movie"},
         "movie-genre embedding": {"embedding.kind": "movie-genre"},
         "random embedding": {"embedding.kind": "random"},
-        f"{PAPER.embedding.dim} components (paper)": paper("embedding.dim"),
-        f"{RECIPE.embedding.dim} components (recipe)": recipe("embedding.dim"),
+        "components": ("embedding.dim",),
     },
     "window": {
-        "item weights by position (paper)": paper("agent.item_weights"),
-        "item weights by rating too (recipe)": recipe("agent.item_weights"),
-        "first windows only (paper)": paper("env.random_start"),
-        "random windows (recipe)": recipe("env.random_start"),
-        f"window of {PAPER.env.window} (paper)": paper("env.window"),
+        "item weights": ("agent.item_weights",),
+        "random windows": ("env.random_start",),
+        "window": ("env.window",),
         "window of 10": {"env.window": 10},
-        f"window of {RECIPE.env.window} (recipe)": recipe("env.window"),
     },
     "networks": {
-        "MLP critic (paper)": paper("agent.critic"),
-        "bilinear critic (recipe)": recipe("agent.critic"),
-        "tanh actor (paper)": paper("agent.actor_output"),
-        "linear actor with skip (recipe)": recipe("agent.actor_output"),
-        "last layers begin at random (paper)": paper("agent.start_at_zero"),
-        "last layers begin at zero (recipe)": recipe("agent.start_at_zero"),
-        "user vector folded in (paper)": paper("agent.user_vector"),
-        "user vector learned (recipe)": recipe("agent.user_vector"),
-        f"layers of {PAPER.agent.actor_hidden} (paper)": paper(*WIDTHS),
-        f"layers of {RECIPE.agent.actor_hidden} (recipe)": recipe(*WIDTHS),
+        "critic": ("agent.critic",),
+        "output of the actor": ("agent.actor_output",),
+        "last layers begin at zero": ("agent.start_at_zero",),
+        "user vector": ("agent.user_vector",),
+        "width of layers": ("agent.actor_hidden", "agent.critic_hidden"),
     },
     "training": {
-        "no dropout (paper)": paper(*DROPOUT),
-        "dropout (recipe)": recipe(*DROPOUT),
-        "online actor deployed (paper)": paper("agent.average_actor"),
-        "average actor deployed (recipe)": recipe("agent.average_actor"),
-        "constant learning rates (paper)": paper("agent.lr_schedule"),
-        "cosine learning rates (recipe)": recipe("agent.lr_schedule"),
-        "rates, tau, decay (paper)": paper(*RATES),
-        "rates, tau, decay (recipe)": recipe(*RATES),
-        "gradients not clipped (paper)": paper("agent.clip_norm"),
-        "gradients clipped (recipe)": recipe("agent.clip_norm"),
-        f"batches of {PAPER.agent.batch_size} (paper)": paper("agent.batch_size"),
-        f"batches of {RECIPE.agent.batch_size} (recipe)": recipe("agent.batch_size"),
+        "dropout": ("agent.dropout", "agent.item_dropout"),
+        "average actor deployed": ("agent.average_actor",),
+        "schedule of learning rates": ("agent.lr_schedule",),
+        "rates, tau, decay": RATES,
+        "clipped gradients": ("agent.clip_norm",),
+        "size of batches": ("agent.batch_size",),
     },
     "updates": {
         "one user, one update a step": ONE_USER,
         "one user, one update of 32 a step": ONE_USER | {"agent.batch_size": 32},
     },
 }
-ROWS: dict[str, Changes] = {BASE: {}} | {
-    row: changes for rows in STUDIES.values() for row, changes in rows.items()
-}
+ROWS: dict[str, Changes | Fields] = {BASE: {}}
+for study_rows in STUDIES.values():
+    ROWS |= study_rows
 SLOW: tuple[Study, ...] = ("updates",)  # many times the updates: only for those who ask for it
 
 
@@ -160,7 +114,12 @@ def row_config(row: str, preset: Preset) -> Config:
     Raises:
         KeyError: there is no such row.
     """
-    config = changed(settings.preset(preset), ROWS[row])
+    changes = ROWS[row]
+    if not isinstance(changes, Mapping):
+        other = settings.preset("paper" if preset == "best" else "best")
+        fields = changes if isinstance(changes[0], str) else changes[preset == "paper"]
+        changes = {str(field): attrgetter(str(field))(other) for field in fields}
+    config = changed(settings.preset(preset), changes)
     if config.loop.parallel_users == 1:  # an iteration plays one episode of each user
         config = changed(config, {"loop.updates_per_rollout": config.env.episode_length})
     return config
@@ -168,7 +127,7 @@ def row_config(row: str, preset: Preset) -> Config:
 
 def changed(config: Config, changes: Changes) -> Config:
     """`config` with fields replaced, those of one group at once."""
-    groups: defaultdict[str, Changes] = defaultdict(dict)
+    groups: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for name, value in changes.items():
         group, field = name.split(".")
         groups[group][field] = value

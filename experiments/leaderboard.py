@@ -24,7 +24,7 @@ import evaluate
 from config import NEW_USERS, Preset, Protocol
 from config.command_line import end_when_nobody_reads
 from data.files import write_text
-from evaluation.plots import CurveRow, points, save, strategies
+from evaluation.plots import CurveRow, learning_curves, points, save
 from evaluation.report import BOUND, Report, markdown_table
 from experiments.markers import FIGURES, write_table
 from train import parse
@@ -70,7 +70,7 @@ def main(arguments: LeaderboardArguments) -> None:
     """The curves alone; or every data set: train what is missing, then one table after another."""
     if arguments.curves:
         picture = arguments.output_root / "curves.png"
-        save(strategies([read_curve(run) for run in arguments.curves]), picture)
+        save(learning_curves([read_curve(run) for run in arguments.curves]), picture)
         print(picture)
         return
     for dataset in arguments.datasets:
@@ -187,7 +187,7 @@ def stability(arguments: LeaderboardArguments, dataset: str) -> str:
         raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")
     curves = [read_curve(f"{dataset}={run}") for run in runs]
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
-        save(strategies(curves, highlight=dataset), folder / f"stability-{dataset}.png")
+        save(learning_curves(curves, highlight=dataset), folder / f"stability-{dataset}.png")
     return stability_table(runs, [curve for _, curve in curves], arguments.seeds - len(runs))
 
 

@@ -2,11 +2,14 @@
 
     python -m experiments.long_term_value --weights save_weights/ml-1m
     python -m experiments.long_term_value --cases --protocol catalog --policies popularity ease
+    python -m experiments.long_term_value --protocol engagement --policies mf-mmr-price oracle
 
 Plays `session` with the run, with the run's first list whatever the answers are (`drr-static`, a greedy
 ranking), and with other policies. Draws rewards and variety of what is shown, prints tables and some
 sessions. `--cases` is a case study as the paper's Table VII: what a user liked, and what each policy
-shows first. Users are not picked by hand: they stand at quantiles of the run's result.
+shows first. Users are not picked by hand: they stand at quantiles of the run's result. With
+`--protocol engagement` the table is about `--users` users, for whom a beam search that knows every
+answer says how much could be earned.
 """
 
 import sys
@@ -23,15 +26,28 @@ from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.policy import Policy
 from evaluation import probes
+from evaluation.intervals import over_users
 from evaluation.plots import save
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
+from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.report import describe, markdown_table
+from experiments.best_sessions import best_rewards
 from experiments.markers import FIGURES, write_table
 from recommender.run_choice import load_run
 from training.process import select_device
 
 PAGE, PICTURE = "long-term-value.md", "long-term-value.png"
-SHARED = ("protocol", "weights", "policies", "dataset", "data_root", "csv", "cache_dir", "seed")
+SHARED = (
+    "protocol",
+    "boredom",
+    "weights",
+    "policies",
+    "dataset",
+    "data_root",
+    "csv",
+    "cache_dir",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,11 @@ class LongTermArguments:
     cases: bool = False
     """Only show users' histories beside what every policy shows first, under any protocol."""
     protocol: Protocol = "session"
-    """For --cases."""
+    """session, or engagement; any for --cases."""
+    boredom: tuple[int, int] | None = None
+    """N and M, with --protocol engagement; default 10 0."""
+    users: int = 100
+    """Users for whom the best session is searched, with --protocol engagement."""
     quantiles: tuple[float, ...] = (0.5,)
     """Users shown, by the first run's result: 1 is the best, 0.5 the median, 0 the worst."""
     first: int = 6
@@ -81,13 +101,17 @@ def run(arguments: LongTermArguments) -> str:
     """Play, draw and describe, in Markdown."""
     if not all(0 <= quantile <= 1 for quantile in arguments.quantiles):
         raise ConfigError(f"--quantiles {arguments.quantiles}: must be from 0 to 1")
-    if arguments.protocol != "session" and not arguments.cases:
+    if arguments.protocol not in ("session", "engagement") and not arguments.cases:
         raise ConfigError(f"--protocol {arguments.protocol} is for --cases only")
+    if arguments.users < 1:
+        raise ConfigError(f"--users {arguments.users}: must be at least 1")
     ratings, protocol, policies = prepare(arguments)
     key, shown = protocol.headline_keys[0], (arguments.quantiles, arguments.first)
     if arguments.cases:
         _, results = probes.compare(ratings.name, protocol, policies)
         return cases(ratings, protocol, results, key, *shown)
+    if isinstance(protocol, EngagementProtocol):
+        return beside_the_best(protocol, policies, arguments.users)
     agent, *others = policies
     static = probes.FixedList(agent)
     results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
@@ -119,6 +143,18 @@ def prepare(
     policies: list[Policy] = [load_run(name, runs[name][0], ratings) for name in runs]
     others = (name for name in names if name not in runs)
     return ratings, protocol, [*policies, *(evaluate.baseline(n, protocol, asked) for n in others)]
+
+
+def beside_the_best(protocol: EngagementProtocol, policies: Sequence[Policy], n_users: int) -> str:
+    """Rewards of policies and of the best sessions that were found, of some users, in Markdown."""
+    chosen = np.linspace(0, protocol.n_users - 1, min(n_users, protocol.n_users)).astype(int)
+    rewards = {p.name: protocol.evaluate(p)["cumulative_reward"][chosen] for p in policies}
+    rewards["beam search"] = best_rewards(protocol, chosen)
+    estimates = over_users(rewards)
+    rows = [[name, f"{e.mean:.2f} ({e.low:.2f}, {e.high:.2f})"] for name, e in estimates.items()]
+    return f"{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
+        [["policy", "cumulative_reward"], *rows]
+    )
 
 
 def draw(

@@ -7,11 +7,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from IPython.display import Image, Markdown, display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 
@@ -19,10 +18,9 @@ from baselines import registry
 from baselines.profile import positives
 from config import Config, from_json
 from data import Ratings, load_dataset
-from data.observation import FloatArray, Observation
-from data.policy import Policy
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import Policy, scores_at
 from evaluation.plots import CurveRow
-from evaluation.probes import UserLookup
 from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report, describe
 from recommender.run_choice import load_run
@@ -89,7 +87,6 @@ def show_table(report: Report) -> None:
 
 def picture(figure: Figure, alt: str, dpi: int = 72) -> Image:
     """The figure as a small PNG; alt: what it shows, for those who do not see it."""
-    FigureCanvasAgg(figure)
     drawn, file = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=dpi)
     coloured = Picture.open(drawn).convert("RGB")
@@ -103,6 +100,20 @@ def known_history(data: Ratings, observation: Observation) -> list[str]:
     return [f"{rating:.0f}  {describe(data, item)}" for item, rating in known if item >= 0]
 
 
+class UserLookup:
+    """Scores by *stored* user vectors [U, k], whatever is observed: this is how a leak looks."""
+
+    adaptive = False
+
+    def __init__(self, name: str, users: FloatArray, model: Any) -> None:
+        self.name, self._users, self._model = name, users, model
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        scores: FloatArray = self._users[observation.users] @ self._model.item_factors.T
+        return scores_at(scores, candidates)
+
+
 def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
     """user . item of one factorisation, honest and not.
 
@@ -114,11 +125,7 @@ def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
     model = IALS(k=100, alpha=5.0, regularisation=1.0).fit(everything).model
     own = model.recalculate_user(np.arange(everything.n_users), positives(everything))
     others: FloatArray = np.roll(own, 1, axis=0)
-    items, no_bias = model.item_factors, np.zeros(everything.n_items, np.float32)
     inductive = IALS(k=100, alpha=5.0, regularisation=1.0).fit(visible)
     inductive.name = "ials-inductive"
-    return [
-        UserLookup("ials-leaky", own, items, no_bias),
-        UserLookup("ials-stranger", others, items, no_bias),
-        inductive,
-    ]
+    lookups = {"ials-leaky": own, "ials-stranger": others}
+    return [*(UserLookup(name, users, model) for name, users in lookups.items()), inductive]

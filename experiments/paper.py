@@ -9,7 +9,7 @@ in the output folder, so an interrupted call goes on where it stopped. Tables ha
 beside ours.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,6 @@ STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
 LENGTH = 10
-IN_DOCS = 1  # columns of a table in the docs, beside the paper's
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
 # Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -142,12 +141,12 @@ def main(arguments: PaperArguments) -> None:
     for table in TABLES[arguments.table] if arguments.table else ():
         if table.dataset in arguments.datasets or arguments.table != 6:
             report = measure(arguments, table)
-            print(as_markdown(report, table, table.keys))
             frozen = [row for row in report.rows if not row.name.endswith(ONLINE)]
-            text = as_markdown(replace(report, rows=tuple(frozen)), table, table.keys[:IN_DOCS])
-            write(arguments, f"table {arguments.table} {table.dataset}", text)
+            in_docs = as_markdown(replace(report, rows=tuple(frozen)), table, table.keys[:1])
+            name, text = f"table {arguments.table} {table.dataset}", as_markdown(report, table)
+            show(arguments, name, text, in_docs)
     for study in arguments.study:
-        STUDIES[study](arguments)
+        {"variants": variants, "saturation": saturation, "splits": splits}[study](arguments)
     if arguments.figure:
         report = lengths(arguments)
         print(report.as_markdown())
@@ -155,10 +154,11 @@ def main(arguments: PaperArguments) -> None:
             save(draw(report), folder / "paper-figure-7.png")
 
 
-def write(arguments: PaperArguments, name: str, table: str) -> None:
-    """Put a table between its markers if asked to."""
+def show(arguments: PaperArguments, name: str, table: str, in_docs: str = "") -> None:
+    """Print a table, and put it, or a shorter one, between its markers if asked to."""
+    print(table)
     if arguments.write_docs:
-        write_table("paper.md", name, table)
+        write_table("paper.md", name, in_docs or table)
 
 
 def variants(arguments: PaperArguments) -> None:
@@ -179,9 +179,7 @@ def saturation(arguments: PaperArguments) -> None:
         for name, (state, changes) in cells.items()
     }
     ratings = load_dataset("ml-100k", arguments.data_root)
-    text = paper_readings.saturation(ratings, runs)
-    print(text)
-    write(arguments, "saturation", text)
+    show(arguments, "saturation", paper_readings.saturation(ratings, runs))
 
 
 def splits(arguments: PaperArguments) -> None:
@@ -190,15 +188,7 @@ def splits(arguments: PaperArguments) -> None:
         if table.dataset in arguments.datasets:
             ratings = load_dataset(table.dataset, arguments.data_root)
             text = paper_readings.readings(ratings, table.paper, seed=0)
-            print(text)
-            write(arguments, f"splits {table.dataset}", text)
-
-
-STUDIES: dict[PaperStudy, Callable[[PaperArguments], None]] = {
-    "variants": variants,
-    "saturation": saturation,
-    "splits": splits,
-}
+            show(arguments, f"splits {table.dataset}", text)
 
 
 def train(
@@ -260,34 +250,34 @@ def question(
     )
 
 
-def as_markdown(report: Report, table: PaperTable, keys: Sequence[str]) -> str:
-    """One line per policy; beside ours the paper's number and, in brackets, ours minus it."""
-    printed = len(next(iter(table.paper.values())))
-    head = ["policy"]
-    for place, key in enumerate(keys):
-        head += [key, "paper"] if place < printed else [key]
-    rows, lines = {row.name: row for row in report.rows}, [head]
+def as_markdown(report: Report, table: PaperTable, keys: Sequence[str] = ()) -> str:
+    """One line per policy; beside ours the paper's number and, in brackets, ours minus it.
+
+    keys: by default all of the table.
+    """
+    keys = keys or table.keys
+    printed = keys[: len(next(iter(table.paper.values())))]
+    head = [name for key in keys for name in ([key, "paper"] if key in printed else [key])]
+    rows, lines = {row.name: row for row in report.rows}, [["policy", *head]]
     shown = (*table.baselines, *STATES, *(state + ONLINE for state in STATES), BOUND)
     for name in (name for name in shown if name in rows):
         cells = [rows[name].label]
         for place, key in enumerate(keys):
             cells.append(report.markdown_cell(rows[name], key))
-            if place < printed:
-                cells.append(
-                    papers_number(rows[name].users[key].mean, table.paper.get(name), place)
-                )
+            if key in printed:
+                number = table.paper[name][place] if name in table.paper else None
+                cells.append(compared(rows[name].users[key].mean, number))
         lines.append(cells)
     title = f"{report.dataset}, {report.protocol}, {report.n_users:,} users; mean [95% interval]"
     return f"{title}\n\n{markdown_table(lines)}"
 
 
-def papers_number(ours: float, paper: Sequence[float] | None, place: int) -> str:
+def compared(ours: float, paper: float | None) -> str:
     """The paper's number and the difference to it, where it has one."""
     if paper is None:
         return ""
-    number = paper[place]
-    form, signed = (",.0f", "+,.0f") if number >= 1 else (".4f", "+.4f")
-    return f"{number:{form}} ({ours - number:{signed}})"
+    form, signed = (",.0f", "+,.0f") if paper >= 1 else (".4f", "+.4f")
+    return f"{paper:{form}} ({ours - paper:{signed}})"
 
 
 def lengths(arguments: PaperArguments) -> Report:

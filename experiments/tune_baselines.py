@@ -3,7 +3,7 @@
 python -m experiments.tune_baselines --baseline ease --protocol session \\
     --set regularisation=5000,20000 history.refused=-0.2,-0.4
 
-catalog and session hold out 960 training users; rerank and simulator hold out the last 20% of each
+catalog, session and engagement hold out 960 training users; rerank and simulator the last 20% of each
 user's training ratings. Test users and test ratings are cut off before anything else happens. The
 values chosen go into baselines/registry.py. Every combination of --set is tried, on top of what is
 already tuned.
@@ -17,12 +17,15 @@ from typing import Any
 
 from baselines import registry
 from baselines.profile import History
+from config import NEW_USERS
 from config.command_line import end_when_nobody_reads
 from data import load_dataset
 from data.policy import Adaptive
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users
+from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.base import EvaluationProtocol
+from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
@@ -31,6 +34,7 @@ TRAINED_ON_HISTORY = ("ridge",)
 KEYS = {
     "catalog": ("precision@5", "precision@10"),
     "session": ("reward@10", "reward@20"),
+    "engagement": ("cumulative_reward", "length"),
     "rerank": ("precision@5", "precision@10"),
     "simulator": ("total_reward",),
 }
@@ -38,18 +42,18 @@ KEYS = {
 
 def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationProtocol:
     """The protocol as played within the training part."""
-    if protocol in ("catalog", "session"):
+    if protocol in (*NEW_USERS, "engagement"):
         train = split_users(ratings.n_users)[0]
         ratings = ratings.of_users(train)  # the test users are gone from here on
         fit, held_out = hold_out_users(train, VALIDATION_USERS, split_seed)
+        if protocol == "engagement":
+            return EngagementProtocol(ratings, RatingModel(ratings), fit, held_out)
         return (CatalogProtocol if protocol == "catalog" else SessionProtocol)(
             ratings, fit, held_out
         )
     ratings = split_by_time(ratings)[0]  # the test ratings are gone from here on
     if protocol == "rerank":
         return RerankProtocol(ratings)
-    from envs.simulator import Simulator as RatingModel
-
     return SimulatorProtocol(ratings, RatingModel(ratings))
 
 

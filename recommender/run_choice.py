@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config import NEW_USERS, Config, ConfigError, load
+from config import NEW_USERS, Config, ConfigError, load, read_json
 
 if TYPE_CHECKING:
     from data.ratings import Catalogue
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DRR = "drr"  # the name of runs that get no other
 RUNS = Path("save_weights")  # where train.py leaves runs, beside the released ones
+METRICS = "metrics.json"  # of a finished run
 MODEL_CARD = "README.md"  # of a released run
 Runs = dict[str, list[Path]]  # folders by the policy's name, one for each seed
 
@@ -41,7 +42,7 @@ def default_run(protocol: str, dataset: str) -> Runs:
 
     dataset: as in --dataset; "auto" takes any run of one's own, and the released one of ml-1m.
     """
-    finished = sorted(RUNS.glob("*/metrics.json"), key=lambda file: -file.stat().st_mtime)
+    finished = sorted(RUNS.glob(f"*/{METRICS}"), key=lambda file: -file.stat().st_mtime)
     fitting = [file.parent for file in finished if _fits(file.parent, protocol, dataset)]
     own = [folder for folder in fitting if not (folder / MODEL_CARD).exists()]
     released = "ml-1m" if dataset == "auto" else dataset
@@ -68,19 +69,39 @@ def load_run(name: str, folder: Path, catalogue: "Catalogue") -> "DRRPolicy":
         raise ConfigError(f"--weights {folder}: {error}") from error
 
 
+def runs_of_other_data(runs: Runs, fingerprint: str) -> list[Path]:
+    """Folders of runs that were trained on other data than those of this fingerprint.
+
+    A run that recorded none, such as an unfinished one, is taken at its word.
+    """
+    folders = [folder for group in runs.values() for folder in group]
+    return [folder for folder in folders if _data_of(folder) not in (None, fingerprint)]
+
+
+def _data_of(folder: Path) -> str | None:
+    """The fingerprint of the data that a run was trained on, None where it recorded none."""
+    file = folder / METRICS
+    metrics = read_json(file) if file.exists() else {}
+    data = metrics.get("data") if isinstance(metrics, dict) else None
+    return data.get("fingerprint") if isinstance(data, dict) else None
+
+
 def _fits(folder: Path, protocol: str, dataset: str) -> bool:
     """Whether a run is for the protocol and the data asked for."""
     try:
         _check_trained_for(folder, protocol)
     except ConfigError:
         return False
-    return dataset in ("auto", run_settings(folder).dataset)
+    saved = run_settings(folder)
+    alike = ("engagement" in saved.protocol) == (protocol == "engagement")
+    return alike and dataset in ("auto", saved.dataset)
 
 
 def _check_trained_for(folder: Path, protocol: str) -> None:
     """A run for new users has seen what the splits by time hide, and the reverse."""
-    trained_for = run_settings(folder).protocol
-    if protocol not in (NEW_USERS if trained_for[0] in NEW_USERS else trained_for):
+    saved = run_settings(folder)
+    trained_for = saved.protocol
+    if protocol not in ((*NEW_USERS, "engagement") if saved.new_users else trained_for):
         raise ConfigError(
             f"--weights {folder}: trained for {' and '.join(trained_for)}, and has seen ratings that "
             f"{protocol} hides; train one with: python train.py --protocol {protocol}"

@@ -139,7 +139,7 @@ def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
         "demographics": [list(map(str, pair)) for pair in catalogue.demographic_columns],
         "sha256": {path.name: _digest(path) for path in weights},
     }
-    write_text(folder / "catalogue.json", json.dumps(saved) + "\n")
+    write_text(folder / "catalogue.json", json.dumps(saved, allow_nan=False) + "\n")
 
 
 def load_config(run_dir: Path) -> Config:

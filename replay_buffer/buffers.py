@@ -172,14 +172,6 @@ class PrioritizedReplay(UniformReplay):
         self, capacity: int, spec: Spec, alpha: float = 0.6, beta0: float = 0.4, eps: float = 1e-3
     ) -> None:
         super().__init__(capacity, spec)
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
-        if not 0 <= beta0 <= 1:
-            raise ValueError(f"beta0 must lie in [0, 1], got {beta0}")
-        if not 0 < eps < np.inf:
-            raise ValueError(
-                f"eps must be positive, got {eps}: at 0 a transition is never seen again"
-            )
         self.alpha, self.beta0, self.eps = alpha, beta0, eps
         self._tree = SumTree(capacity)
         self._max_priority = 1.0  # of p, that is, alpha is already in it

@@ -20,7 +20,7 @@ MAY = {
     "embedding": ("config", "data"),
     "envs": ("config", "data", "embedding"),
     "recommender": ("config", "data", "replay_buffer", "embedding"),
-    "baselines": ("config", "data", "embedding", "recommender.state"),
+    "baselines": ("config", "data", "embedding", "envs.boredom", "recommender.state"),
     "evaluation": ("config", "data", "envs"),
 }
 MAY["training"] = (*MAY,)

@@ -114,10 +114,19 @@ def other_late_rows(ratings: Ratings) -> Ratings:
     return rebuilt(ratings, items, values)
 
 
-@pytest.mark.parametrize("protocol", ["rerank", "simulator"])
-def test_late_ratings_change_no_trained_array(tiny, train, write, tmp_path, read_weights, protocol):
+@pytest.mark.parametrize(
+    ("protocol", "hidden"),
+    [
+        ("rerank", other_late_rows),
+        ("simulator", other_late_rows),
+        ("engagement", other_hidden_rows),
+    ],
+)
+def test_hidden_ratings_of_other_protocols_change_no_trained_array(
+    tiny, train, write, tmp_path, read_weights, protocol, hidden
+):
     arrays = []
-    for name, ratings in (("as they are", tiny), ("changed", other_late_rows(tiny))):
+    for name, ratings in (("as they are", tiny), ("changed", hidden(tiny))):
         root = write(ratings, tmp_path / name / "data")
         flags = ("--protocol", protocol, "--run-name", "run", *FAST)
         run = train(tmp_path / name / "runs", *flags, root=root, eager=True)

@@ -7,8 +7,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from experiments import notebook as helpers
-
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "evaluation.ipynb"
 FOLDER = re.compile(r"(?<![\w.:/<])/(?:home|root|tmp|work|usr|opt|var|mnt|Users)/[^\s\"']*")
@@ -67,18 +65,3 @@ def test_precision_and_ndcg_are_in_the_first_table(committed):
     assert "run ml-1m" in text(nbformat.v4.new_notebook(cells=shown[:1]))
     first = text(nbformat.v4.new_notebook(cells=shown[1:2]))
     assert "precision@5" in first and "ndcg@10" in first and "| drr " in first
-
-
-def test_a_missing_run_names_the_variable_that_chooses_it(monkeypatch):
-    monkeypatch.setenv("DRR_RUN", "nowhere")
-    with pytest.raises(FileNotFoundError, match="nowhere: no trained run; set DRR_RUN"):
-        helpers.chosen_run()
-
-
-def test_more_baselines_are_those_of_the_protocol(monkeypatch, tiny_data, tmp_path):
-    from evaluation.protocols.new_users import CatalogProtocol
-
-    monkeypatch.setattr(helpers, "CACHE", tmp_path)
-    monkeypatch.setenv("DRR_POLICIES", "linucb, popularity-mean")
-    found = helpers.fitted(CatalogProtocol(tiny_data), "random", "popularity")
-    assert [policy.name for policy in found] == ["random", "popularity", "popularity-mean"]

@@ -4,16 +4,18 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from baselines import registry
+from config import NEW_USERS
 from data.files import write_text
 from data.ratings import Ratings
 from evaluation.report import Report, make_console, summarise
 from recommender.drr_policy import DRRPolicy
 from training import run_folder
 from training.loop import Training
+from training.quick_baselines import verdict
 from training.run_folder import RunFolder
 from training.workers import Workers
 
@@ -51,13 +53,15 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     Its checkpoints go, since nothing goes on from them, unless `--loop.keep-checkpoints`.
     """
     folder, console = training.folder.path, make_console()
-    print("evaluating on the test users ...", flush=True)
     training.agent.save(folder)
-    reports = [evaluate(training, name) for name in training.config.protocol]
+    print("evaluating DRR and quick baselines, some seconds each ...", flush=True)
+    rivals = training.find_rivals()
+    reports = [evaluate(training, name, rivals) for name in training.config.protocol]
     for report in reports:
         console.print(report.as_table())
         for line in report.difference_lines():
             console.print(line)
+        console.print(verdict(report))
     training.plot()
     curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
@@ -68,7 +72,7 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         "seconds": round(seconds, 1),
         "seconds_saving": round(training.seconds_saving, 2),
     }
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     if not training.config.loop.keep_checkpoints:
         shutil.rmtree(training.folder.checkpoints, ignore_errors=True)
     megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
@@ -82,18 +86,19 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
 def evaluate_command(training: Training) -> str:
     """The evaluate.py command for this run, which finds its data in config.json."""
     command = ["python", "evaluate.py"]
-    if not training.config.new_users:
+    if training.config.protocol[0] not in NEW_USERS:
         command += ["--protocol", *training.config.protocol]
     return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 
 
-def evaluate(training: Training, name: str) -> Report:
-    """DRR beside popularity and random on the test users, who were hidden until now."""
+def evaluate(training: Training, name: str, rivals: Mapping[str, str]) -> Report:
+    """DRR beside popularity, random and the protocol's rival on the test users, hidden until now."""
     config = training.config
     protocol = training.task.test(name)
+    compared = COMPARED + ((rivals[name],) if name in rivals else ())
     policies = {
         name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
-        for name in COMPARED
+        for name in compared
     }
     results = {name: [protocol.run(policy)] for name, policy in policies.items()}
     results["drr"] = [protocol.run(DRRPolicy(training.agent))]

@@ -23,8 +23,10 @@ from replay_buffer.buffers import PrioritizedReplay, ReplayError, UniformReplay
 from training import checkpoint, monitor
 from training.monitor import Best, Progress, Row
 from training.process import Interrupted, on_gpu, stop_later
+from training.quick_baselines import best_quick
 from training.run_folder import RunFolder
 from training.tasks import make_task
+from training.tracking import start_tracking
 from training.workers import Workers
 
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
@@ -74,6 +76,7 @@ class Training:
         self.iteration = 0
         self.seconds_saving = 0.0
         self.history: list[Row] = []
+        self.rivals: dict[str, Row] = {}
         self.protocols = self.task.validation()
         first = self.protocols[0]
         self.headline = _curve_key(first, first.headline_keys[0])
@@ -109,6 +112,7 @@ class Training:
             self.folder.path / "tensorboard" if self.workers.chief else None,
             total=self.iterations * self.per_iteration,
             protocol=self.protocols[0].name,
+            tracked=self.workers.chief and start_tracking(self.config, self.folder.path),
         )
         try:
             if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
@@ -147,10 +151,20 @@ class Training:
             raise Interrupted(stop, saved=True)
 
     def plot(self) -> None:
-        """progress.png: the run so far, beside the most popular items."""
+        """progress.png: the run so far, beside the most popular items and known rivals."""
         title = f"{self.folder.path.name}: DRR on {self.ratings.name}"
         path = self.folder.path / "progress.png"
-        monitor.plot(self.history, path, title, self._popularity)
+        monitor.plot(self.history, path, title, {"popularity": self._popularity} | self.rivals)
+
+    def find_rivals(self) -> dict[str, str]:
+        """The best quick baseline of each protocol on the validation users, {protocol: name}."""
+        found = {}
+        for protocol in self.protocols:
+            if best := best_quick(protocol, self.config.seed):
+                name = found[protocol.name] = best[0]
+                means = {_curve_key(protocol, key): value for key, value in best[1].items()}
+                self.rivals[name] = self.rivals.get(name, {}) | means
+        return found
 
     def _due(self, times: int) -> bool:
         """Whether the share of finished iterations has just passed a multiple of 1 / times."""
@@ -166,7 +180,7 @@ class Training:
         agent = self.training_agent
         played = agent.collect(start, exploration, (self._play_seed, offset))
         row = {
-            "reward": float(played["reward"].mean()) * config.env.episode_length,
+            "reward": float(played["reward"].sum() / config.loop.parallel_users),
             "epsilon": exploration.epsilon,
             "noise": exploration.noise,
         }

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -37,17 +36,20 @@ Y_LABELS = (
     *("mean component", "mean of the updates", "probability; noise"),
 )
 BASELINES = (("precision@5",), ("session_reward@10", "reward@10"))  # lines in the first panels
+LINES = ("--", ":", "-.")
 
 
 class Progress:
-    """A tqdm bar over `total` environment transitions, and TensorBoard scalars in `folder`, if any.
+    """A tqdm bar over `total` environment transitions, and TensorBoard scalars in `folder`, if any;
+    `tracked`, if any, is a wandb run that gets them, too.
 
     The bar begins after the first updates: before, everything is compiled, and its guess of the time
     left would be far too long. Metrics whose names do not say their protocol are those of `protocol`.
     """
 
-    def __init__(self, folder: Path | None, total: int, protocol: str) -> None:
+    def __init__(self, folder: Path | None, total: int, protocol: str, tracked: Any = None) -> None:
         self._folder, self._total, self._protocol = folder, total, protocol
+        self._tracked = tracked
         self._began = time.perf_counter()
         self._bar: Any = None
         self._shown: dict[str, str] = {}
@@ -65,6 +67,9 @@ class Progress:
             for name, value in row.items():
                 if name != "step":
                     tf.summary.scalar(self._tag(name), np.float32(value))
+        if self._tracked:
+            scalars = {self._tag(name): value for name, value in row.items() if name != "step"}
+            self._tracked.log(scalars, step=step)
         if self._bar is not None:
             shown = {short: f"{row[name]:.3f}" for name, short in SHOWN.items() if name in row}
             self._shown |= shown
@@ -90,6 +95,8 @@ class Progress:
         """Leave the bar on the screen and flush the scalars."""
         if self._bar is not None:
             self._bar.close()
+        if self._tracked:
+            self._tracked.finish()
         with self._errors_in_words():
             self._writer.close()
 
@@ -103,23 +110,23 @@ class Progress:
             raise OSError(f"{self._folder}: scalars cannot be written ({reason})") from error
 
 
-def plot(history: Sequence[Row], path: Path, title: str, popularity: Row) -> None:
+def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str, Row]) -> None:
     """progress.png: precision, reward, losses, mean action, Q and exploration by transitions.
 
-    popularity: what recommending the most popular items scores on the same users, drawn as lines.
+    baselines: what these score on the same users, {name: {key: value}}, drawn as level lines.
     """
-    figure = learning_curves(history)
+    figure = learning_curves([("", history)])
     figure.suptitle(title)
     for axes, label in zip(figure.axes, Y_LABELS, strict=True):
-        axes.set(xlabel="transitions (k: thousand)", ylabel=label)
+        axes.set(xlabel="recommendations in training (k: thousand)", ylabel=label)
     for axes, names in zip(figure.axes, BASELINES, strict=False):
-        for name in names:
-            if name in popularity:
-                axes.axhline(popularity[name], color="0.4", ls="--", label=f"popularity, {name}")
+        for (baseline, row), style in zip(baselines.items(), LINES, strict=False):
+            for name in names:
+                if name in row:
+                    axes.axhline(row[name], color="0.3", ls=style, label=f"{baseline}, {name}")
         add_legend(axes)
     figure.set_layout_engine(None)  # to arrange it anew takes as long as to draw it
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.08, top=0.89, wspace=0.25, hspace=0.36)
-    FigureCanvasAgg(figure)
+    figure.subplots_adjust(left=0.07, right=0.99, bottom=0.08, top=0.89, wspace=0.25, hspace=0.36)
     image = io.BytesIO()
     figure.savefig(image, dpi=110)
     write_bytes(path, image.getvalue())

@@ -26,7 +26,10 @@ from data.ratings import Ratings
 from training.process import Interrupted, OutOfMemoryError
 
 # may differ when a run is resumed: where things are, what computes them, what is kept
-FREE = ("resume", "run_name", "output_root", "data_root", "path", "device", "keep_checkpoints")
+FREE = (
+    *("resume", "run_name", "output_root", "data_root", "path", "device", "track"),
+    "keep_checkpoints",
+)
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scipy", "gymnasium")
 CODE = (":/*.py", ":/requirements.txt")
 REFUSED = {
@@ -182,16 +185,12 @@ def versions() -> Origin:
 
 def git_commit() -> str | None:
     """The checkout's commit, None outside one; with -dirty where Python files differ from it."""
-    root = Path(__file__).resolve().parent.parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(
-            command, cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
     try:
-        commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *CODE)
+        commit, changed = (
+            subprocess.check_output([*git, *asked], stderr=subprocess.DEVNULL, text=True).strip()
+            for asked in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *CODE])
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if changed else commit

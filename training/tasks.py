@@ -1,24 +1,28 @@
 """What a run is trained for: which ratings it may see, its episodes, its validation.
 
-`NewUserTask` serves `catalog` and `session`: whole users are held out. `KnownUserTask` serves the
-paper's `rerank` and `simulator`: everybody's last ratings are.
+`NewUserTask` serves `catalog` and `session`: whole users are held out; `EngagementTask` serves
+`engagement`, where they leave when bored. `KnownUserTask` serves the paper's `rerank` and `simulator`:
+everybody's last ratings are held out.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from config import Config
+from config import Boredom, Config
 from data.errors import DataError
 from data.observation import Observation, observation_of
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users, training_sessions
 from embedding.table import EmbeddingTable
+from envs.boredom import warn_of_short_sessions
 from envs.episodes import draw_starts
 from envs.simulator import Simulator as RatingModel
 from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
+from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from recommender.drr_policy import DRRPolicy
@@ -52,9 +56,16 @@ class NewUserTask:
             f"trained on {len(self.users):,} users with {self.visible.n_ratings:,} ratings, "
             f"validated on {held_out:,}"
         )
-        env = config.env
-        self.environment = VectorOfflineEnv(
-            self.visible, window=env.window, episode_length=env.episode_length
+        self.environment = self._environment()
+
+    def _environment(self, **answers: Any) -> VectorOfflineEnv:
+        env = self._config.env
+        return VectorOfflineEnv(
+            self.visible,
+            window=env.window,
+            episode_length=env.episode_length,
+            misses=env.misses,
+            **answers,
         )
 
     def prepare(self, table: EmbeddingTable) -> None:
@@ -84,6 +95,36 @@ NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
     "catalog": CatalogProtocol,
     "session": SessionProtocol,
 }
+
+
+class EngagementTask(NewUserTask):
+    """`engagement`: as NewUserTask, but users leave when bored and answer about every item.
+
+    A rating model of the users who are trained on answers for what they have not rated; that of the
+    validation protocol has seen the validation users, too, that of the test everybody.
+    """
+
+    def _environment(self, **answers: Any) -> VectorOfflineEnv:
+        warn_of_short_sessions(self.visible.genres, self._boredom, self._config.env.episode_length)
+        model = RatingModel(self.visible).table
+        return super()._environment(simulator=model, boredom=self._boredom, **answers)
+
+    @property
+    def _boredom(self) -> Boredom:
+        return Boredom(*(self._config.boredom or ()))
+
+    def validation(self) -> list[EvaluationProtocol]:
+        """See NewUserTask."""
+        known = self._ratings.of_users(np.append(self._fit_users, self.validation_users))
+        return [self._protocol(known, self._fit_users, self.validation_users)]
+
+    def test(self, name: str) -> EvaluationProtocol:
+        """See NewUserTask."""
+        return self._protocol(self._ratings)
+
+    def _protocol(self, ratings: Ratings, *users: NDArray[np.int32]) -> EvaluationProtocol:
+        model, known = RatingModel(ratings), self._config.known
+        return EngagementProtocol(ratings, model, *users, window=known, boredom=self._boredom)
 
 
 class KnownUserTask:
@@ -167,9 +208,9 @@ class KnownUserTask:
 
 def make_task(config: Config, ratings: Ratings, seed: int) -> NewUserTask | KnownUserTask:
     """The task of the settings' protocols; `seed` draws the validation users."""
-    if config.new_users:
-        return NewUserTask(config, ratings, seed)
-    return KnownUserTask(config, ratings, seed)
+    if config.protocol == ("engagement",):
+        return EngagementTask(config, ratings, seed)
+    return (NewUserTask if config.new_users else KnownUserTask)(config, ratings, seed)
 
 
 def check_test_part(config: Config, ratings: Ratings) -> None:

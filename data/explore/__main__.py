@@ -2,41 +2,63 @@
 
     python -m data.explore --dataset ml-1m
 
-Writes explore.html, one file for a browser, and prints its findings. It looks at all users, those
-of the test part as well: choose no settings by it.
+Writes explore.html, one file for a browser, and prints its findings, which are all computed. It
+looks at all users, those of the test part as well: choose no settings by it.
 """
 
+import base64
+import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
+from string import Template
 
-import matplotlib as mpl
 import tyro
 
 from config import CsvConfig
 from config.command_line import end_when_nobody_reads
 from data import DataError, Ratings, load_dataset
 from data.errors import printable
-from data.explore import people_sections, rating_sections
-from data.explore.html_page import Missing, Section, Sections, as_html, left_out
-from data.explore.rating_sections import Rows
+from data.explore.sections import SECTIONS, Missing, Rows, Section
 
-SECTIONS: dict[str, Callable[[Rows], Section]] = {
-    "Size": rating_sections.size,
-    "Ratings": rating_sections.heights,
-    "Popularity and quality": rating_sections.popularity,
-    "Long tail": rating_sections.long_tail,
-    "Activity by month": rating_sections.months,
-    "Activity by weekday and hour": rating_sections.clock,
-    "Time gaps": rating_sections.gaps,
-    "Life span of trends": rating_sections.trends,
-    "Age and occupation": people_sections.groups,
-    "Genres": people_sections.genres,
-    "Genres by year": people_sections.genres_by_year,
-    "Genre by age group": people_sections.genres_by_age,
-    "Generation gap": people_sections.generations,
-}
+PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>$name</title><style>
+body { font: 17px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+h2 { font-size: 1.25rem; margin-top: 3rem } .finding { font-weight: 600 } img { width: 100% }
+</style></head><body>
+<h1>What is in $name</h1>
+$sections
+</body></html>
+""")
+
+
+def explore(ratings: Ratings) -> dict[str, Section]:
+    """Everything that can be said, or what is missing to say it, by the name of its section."""
+    rows, found = Rows(ratings), {}
+    for build in SECTIONS:
+        name = build.__name__.replace("_", " ").capitalize()
+        try:
+            found[name] = build(rows)
+        except Missing as missing:
+            found[name] = Section(str(missing))
+    return found
+
+
+def as_html(dataset: str, sections: Mapping[str, Section]) -> str:
+    """The page: the sections in order."""
+    body = []
+    for name, section in sections.items():
+        finding = escape(section.finding)
+        body.append(f'<h2>{escape(name)}</h2>\n<p class="finding">{finding}</p>')
+        if section.figure is not None:
+            section.figure.savefig(picture := io.BytesIO(), format="png")
+            data = base64.b64encode(picture.getvalue()).decode()
+            body.append(f'<img alt="{finding}" src="data:image/png;base64,{data}">')
+        body.append(f"<p>{escape(section.note)}</p>")
+    return PAGE.substitute(name=escape(dataset), sections="\n".join(body))
 
 
 @dataclass(frozen=True)
@@ -52,35 +74,21 @@ class ExploreArguments:
     """Folder of the report; default reports/<dataset>."""
 
 
-def explore(ratings: Ratings) -> Sections:
-    """Everything that can be said, or what is missing to say it, by the name of its section."""
-    rows = Rows(ratings)
-    found: dict[str, Section | Missing] = {}
-    for name, build in SECTIONS.items():
-        try:
-            found[name] = build(rows)
-        except Missing as missing:
-            found[name] = missing
-    return found
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = tyro.cli(ExploreArguments, args=argv, description=ExploreArguments.__doc__)
     try:
         ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
-        folder = arguments.out or Path("reports") / ratings.name
-        folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({"axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.3}):
-            sections = explore(ratings)
-            (folder / "explore.html").write_text(as_html(ratings.name, sections), "utf-8")
+        page = (arguments.out or Path("reports") / ratings.name) / "explore.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        sections = explore(ratings)
+        page.write_text(as_html(ratings.name, sections), "utf-8")
     except (DataError, OSError) as error:
         print(f"explore: {error}", file=sys.stderr)
         return 2
-    for name, found in sections.items():
-        finding = left_out(name, found) if isinstance(found, Missing) else f"{name}: {found.title}"
-        print(printable(finding))
-    print(f"{folder / 'explore.html'}: the same with figures, for a browser")
+    for name, section in sections.items():
+        print(printable(f"{name}: {section.finding}"))
+    print(f"{page}: the same with figures, for a browser")
     return 0
 
 

@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from data.policy import Policy
 from data.ratings import Ratings
 from evaluation import metrics
 from evaluation.metrics import top_k
+from evaluation.protocols.answers import RatingLog
 
 USERS_PER_BATCH = 1024
 SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catalogue is large
@@ -55,24 +57,6 @@ class Result:
     seconds: float
 
 
-class RatingLog:
-    """Looks up what a user said about an item; memory grows with the ratings, not with U * I."""
-
-    def __init__(self, ratings: Ratings) -> None:
-        keys = ratings.users.astype(np.int64) * ratings.n_items + ratings.items
-        order = np.argsort(keys)
-        self._n_items = ratings.n_items
-        self._keys = np.append(keys[order], np.iinfo(np.int64).max)
-        self._values = np.append(ratings.values[order], np.float32(np.nan))
-
-    def __call__(self, users: IntArray, items: IntArray) -> FloatArray:
-        """Ratings of items [B, C] (-1 = none) by users [B]; NaN where there is none: [B, C]."""
-        wanted = users.astype(np.int64)[:, None] * self._n_items + items
-        places = np.searchsorted(self._keys, wanted)
-        found = (self._keys[places] == wanted) & (items >= 0)
-        return np.where(found, self._values[places], np.float32(np.nan))
-
-
 class EvaluationProtocol(ABC):
     """One way of judging a policy over `eval_users`; subclasses say what is known and asked."""
 
@@ -82,8 +66,10 @@ class EvaluationProtocol(ABC):
     visible: Ratings
     eval_users: IntArray
     ks: tuple[int, ...]  # list lengths, or step counts; the longest is played
+    told: tuple[str, ...] = ()  # policies that know more than they may: tables say so
     sequential: bool = True  # False: one list, asked once whatever the policy
 
+    _log: RatingLog  # answers
     _known: Ratings  # what a policy is told about the evaluated users
     _window: int
     _positive_from: float | None = None  # the window holds what is rated at least that
@@ -110,6 +96,11 @@ class EvaluationProtocol(ABC):
     def label(self) -> str:
         """For headings: the protocol, and its mode where it has several."""
         return self.name
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """What the results depend on beside policy and users, for the JSON."""
+        return {}
 
     @property
     def headline_keys(self) -> tuple[str, ...]:
@@ -150,7 +141,7 @@ class EvaluationProtocol(ABC):
 
     def oracle(self) -> Policy:
         """A policy that knows every answer, as the upper bound in tables."""
-        return _Oracle(self)
+        return Oracle(self)
 
     # What a subclass decides.
 
@@ -169,16 +160,16 @@ class EvaluationProtocol(ABC):
         return candidates < 0
 
     @abstractmethod
-    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
-        """The ratings [B, T] that users [B] give to items [B, T], NaN = none."""
-
-    @abstractmethod
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
         """{key: [U]} from the played lists [U, T]."""
 
     # What they share.
+
+    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
+        """The ratings [B, T] that users [B] give to items [B, T], NaN = none."""
+        return self._log(users, items)
 
     def _play(self, policy: Policy, rows: IntArray) -> tuple[IntArray, FloatArray]:
         """Recommended items and the answers, both [B, T]."""
@@ -266,7 +257,7 @@ class EvaluationProtocol(ABC):
         return coverage | {f"gini@{k}": metrics.gini_at_k(items, k, n_items) for k in self.ks}
 
 
-class _Oracle:
+class Oracle:
     """Scores are the rewards themselves, looked up a block of columns at a time."""
 
     name = "oracle"

@@ -1,7 +1,6 @@
 """`rerank` and `simulator`, the paper's: everybody is known by the first 80% of his ratings."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -9,7 +8,8 @@ from data.observation import PADDING, FloatArray, IntArray, rows_of
 from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import ndcg_self_at_k
-from evaluation.protocols.base import EvaluationProtocol, RatingLog, check_ks
+from evaluation.protocols.answers import AnswerModel, CompletedLog, RatingLog
+from evaluation.protocols.base import EvaluationProtocol, check_ks
 
 
 class KnownUsersProtocol(EvaluationProtocol):
@@ -84,25 +84,15 @@ class RerankProtocol(KnownUsersProtocol):
         places = np.where(real, begin[:, None] + column, 0)
         return np.where(real, self._items[places], PADDING).astype(np.int32)
 
-    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
-        return self._log(users, items)
-
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
+        stars = np.where(np.isnan(ratings), np.nan, 3 + 2 * rewards)  # 1 to 5 on every scale
         return (
             self._ranking_metrics(items, ratings, self._n_relevant)
-            | {f"ndcg_self@{k}": ndcg_self_at_k(ratings, k) for k in self.ks}
+            | {f"ndcg_self@{k}": ndcg_self_at_k(stars, k) for k in self.ks}
             | self._reward_metrics(ratings, rewards)
         )
-
-
-class AnswerModel(Protocol):
-    """Predicts what users would say; it may know everything, the policies do not."""
-
-    def rating(self, users: IntArray, items: IntArray) -> FloatArray:
-        """Ratings of items [B, C] by users [B], on the rating scale: [B, C]."""
-        ...
 
 
 class SimulatorProtocol(KnownUsersProtocol):
@@ -132,7 +122,7 @@ class SimulatorProtocol(KnownUsersProtocol):
     ) -> None:
         super().__init__(ratings, eval_users, window=window, fraction=fraction, ks=ks)
         self.mode = "online" if online else "inductive"
-        self._log, self._model = RatingLog(ratings), model
+        self._log = CompletedLog(ratings, model)
 
     @property
     def label(self) -> str:
@@ -143,12 +133,6 @@ class SimulatorProtocol(KnownUsersProtocol):
     def headline_keys(self) -> tuple[str, ...]:
         """See EvaluationProtocol.headline_keys."""
         return ("total_reward", *super().headline_keys)
-
-    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
-        logged = self._log(users, items)
-        guess = np.clip(self._model.rating(users, np.maximum(items, 0)), *self._scale)
-        answers = np.where(np.isnan(logged), guess, logged)
-        return np.where(items >= 0, answers, np.nan).astype(np.float32)
 
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray

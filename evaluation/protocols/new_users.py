@@ -8,7 +8,8 @@ import numpy as np
 from data.observation import BoolArray, FloatArray, IntArray, Observation
 from data.ratings import Ratings
 from data.splits import split_users
-from evaluation.protocols.base import EvaluationProtocol, RatingLog, check_ks
+from evaluation.protocols.answers import RatingLog
+from evaluation.protocols.base import EvaluationProtocol, check_ks
 
 Mode = Literal["inductive", "transductive"]
 
@@ -22,7 +23,6 @@ class NewUsersProtocol(EvaluationProtocol):
     """
 
     default_ks: tuple[int, ...]
-    _n_relevant: IntArray
 
     def __init__(
         self,
@@ -69,9 +69,6 @@ class NewUsersProtocol(EvaluationProtocol):
         blocked[rows, observation.known_items[rows, places]] = True
         return blocked
 
-    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
-        return self._log(users, items)
-
 
 class CatalogProtocol(NewUsersProtocol):
     """`catalog`: one list; precision, NDCG and the other list metrics at each k."""
@@ -80,6 +77,7 @@ class CatalogProtocol(NewUsersProtocol):
     headline = ("precision", "ndcg")
     sequential = False
     default_ks = (5, 10)
+    _n_relevant: IntArray
 
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray

@@ -63,12 +63,6 @@ def new_users(everybody):
 
 
 @pytest.fixture(scope="session")
-def seen_user(ratings):
-    """User 3, by all of his visible ratings."""
-    return known_by(ratings, [3], ratings.n_ratings)
-
-
-@pytest.fixture(scope="session")
 def answered(everybody):
     """Ten new users of unequal histories, after two recommendations.
 

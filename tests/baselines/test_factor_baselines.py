@@ -134,11 +134,6 @@ def test_blend_is_the_mean_of_standardised_scores(ratings, answered):
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
-def test_an_empty_blend_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
-        Blend([])
-
-
 def test_linucb_learns_from_all_answers(ratings, answered):
     model = LinUCB(k=3, alpha=0.7, regularisation=2.0).fit(ratings)
     rated = ~np.isnan(answered.shown_ratings)

@@ -62,24 +62,9 @@ def test_the_root_may_be_the_folder_of_the_data_set(
     assert load_dataset(name, renamed).n_ratings == 6
 
 
-def test_the_folder_of_another_data_set_is_not_taken_for_it(tmp_path: Path) -> None:
-    other = tmp_path / "ml-25m"
-    other.mkdir()
-    (other / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.5,20\n")
-    (other / "movies.csv").write_text("movieId,title,genres\n1,One,Drama\n")
-    with pytest.raises(DownloadError, match="no network"):
-        load_dataset("ml-20m", other)
-
-
 def test_a_file_cut_between_lines_is_noticed(
     write_ml_1m: WriteFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(REGISTRY, "ml-1m", replace(REGISTRY["ml-1m"], size=(4, 7)))
     load_dataset("ml-1m", write_ml_1m().parent)
     assert "6 ratings, 7 were published" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["auto", "ml-1m", "ml-100k", "synthetic"])
-def test_given_root_must_exist(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"--data-root .*absent.*: no such folder"):
-        load_dataset(name, tmp_path / "absent")

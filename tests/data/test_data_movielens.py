@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from data import DataError, Ratings, load_dataset
 from data.movielens import ML_1M, ML_100K, read_movielens
 
-SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WriteFolder = Callable[..., Path]
 BOM = b"\xef\xbb\xbf"
 
@@ -86,67 +83,6 @@ def test_dress_changes_nothing(write_ml_1m: WriteFolder, name: str, dress) -> No
     plain = read_ml_1m(write_ml_1m()).fingerprint()
     lines = write_ml_1m.files[name]
     assert read_ml_1m(write_ml_1m(**{name: dress(lines)})).fingerprint() == plain
-
-
-def test_unsorted_rows_change_nothing(write_ml_1m: WriteFolder) -> None:
-    plain = read_ml_1m(write_ml_1m()).fingerprint()
-    rows, movies, users = write_ml_1m.files.values()
-    folder = write_ml_1m(ratings=rows[:1:-1] + rows[:2], movies=movies[::-1], users=users[::-1])
-
-    assert read_ml_1m(folder).fingerprint() == plain  # only the two ties kept their order
-
-
-EVENT_LISTS = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 5), st.integers(0, 2**62)),
-    unique_by=lambda event: event[:2],
-    min_size=8,
-    max_size=30,
-)
-TITLES = st.text(st.characters(codec="latin-1", exclude_characters=":\n\r\0"), max_size=12)
-
-
-@SLOW_OK
-@given(EVENT_LISTS, st.lists(TITLES, min_size=6, max_size=6), st.sampled_from(["\n", "\r\n"]))
-def test_round_trip(tmp_path: Path, events, titles: list[str], newline: str) -> None:
-    ids = [1, 4, 6, 40, 500, 3952]
-    rows = [f"{ids[u]}::{ids[i]}::{stars}::{time}" for u, i, stars, time in events]
-    movies = [f"{key}::{title}::Drama" for key, title in zip(ids, titles, strict=True)]
-    users = [f"{key}::F::25::3::0" for key in ids]
-    for name, lines in (("ratings", rows), ("movies", movies[::-1]), ("users", users[::-1])):
-        # A Latin-1 file that happens to be valid UTF-8 cannot be told apart: write UTF-8.
-        (tmp_path / f"{name}.dat").write_bytes(as_bytes(tuple(lines), newline, "utf-8"))
-    ratings = read_ml_1m(tmp_path)
-    assert ratings.titles == tuple(titles)
-    for user in range(6):
-        expected = sorted((e for e in events if e[0] == user), key=lambda event: event[3])
-        row = ratings.row(user)
-        assert ratings.items[row].tolist() == [event[1] for event in expected]
-        assert ratings.values[row].tolist() == [event[2] for event in expected]
-        assert ratings.timestamps[row].tolist() == [event[3] for event in expected]
-
-
-# line 2 of ratings.dat -> what the message says
-BAD_RATING_LINES = {
-    "rating-between": ("2::3::3.25::1", "rating is not one of 1, 2, ... 5, value '3.25'"),
-    "user-words": ("<NA>::3::3::1", "user id is missing, .* value '<NA>'"),
-    "user-minus-1": ("-1::3::3::1", "user id is missing, .* value '?-1"),
-    "movie-text": ("2::1e0::3::1", "unknown movie, value '1e0'"),
-    "time-negative": ("2::3::3::-1", "timestamp is negative or no whole number, value -1"),
-    "time-float": ("2::3::3::1.5", "timestamp is negative or no whole number, value 1.5"),
-    "extra-field": ("2::3::3::1::8", "not 4 fields .* value '2::3::3::1::8'"),
-    "single-colons": ("2:3:3:1", "not 4 fields .* value '2:3:3:1'"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_RATING_LINES)
-def test_bad_rating_line(write_ml_1m: WriteFolder, case: str) -> None:
-    bad, expected = BAD_RATING_LINES[case]
-    folder = write_ml_1m(ratings=("1::3::5::100", bad, "1::1::3::100", "2::7::1::50"))
-    with pytest.raises(DataError, match=expected) as caught:
-        read_ml_1m(folder)
-    message = str(caught.value)
-    assert message.startswith(f"{folder / 'ratings.dat'}:2: ") and "\n" not in message
-    assert message.endswith("correct the line, or restore the file") and len(message) < 500
 
 
 @pytest.mark.parametrize(

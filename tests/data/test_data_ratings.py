@@ -38,26 +38,6 @@ def test_rows_equal_a_naive_stable_sort(events: list[Event]) -> None:
         assert np.all(ratings.users[row] == user)
 
 
-@CALM
-@given(EVENTS, st.sets(IDS))
-def test_of_users_keeps_exactly_their_rows(events: list[Event], users: set[int]) -> None:
-    ratings = ratings_of(events)
-    chosen = ratings.of_users(np.array(sorted(users), dtype=np.int32))
-    for user in range(7):
-        expected = ratings.items[ratings.row(user)].tolist() if user in users else []
-        assert chosen.items[chosen.row(user)].tolist() == expected
-
-
-def test_types_and_derived_arrays() -> None:
-    ratings = ratings_of(TOY)
-    types = [ratings.offsets, ratings.items, ratings.values, ratings.timestamps, ratings.users]
-    assert [a.dtype.str for a in types] == ["<i8", "<i4", "<f4", "<i8", "<i4"]
-    assert ratings.lengths.tolist() == [2, 0, 3, 0, 0, 0, 0]
-    assert ratings.positive.tolist() == [False, True, True, True, False]
-    assert ratings.demographics.shape == (7, 0)
-    assert ratings.genres.shape == (7, 0)
-
-
 @pytest.mark.parametrize(
     "name", ["offsets", "items", "values", "timestamps", "user_ids", "users", "lengths", "positive"]
 )
@@ -100,27 +80,6 @@ def test_fingerprint_follows_the_data() -> None:
 def test_bad_events_are_named(event: Event, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ratings_of([*TOY, event])
-
-
-@pytest.mark.parametrize("place", [0, 1, 3])
-@pytest.mark.parametrize(
-    ("value", "quoted"),
-    [
-        (1.5, "1.5"),
-        (float("nan"), "nan"),
-        (float("inf"), "inf"),
-        (1e30, "1e.30"),
-        (2**64 - 1, "1.8"),
-    ],
-)
-def test_ids_and_times_are_not_cut_to_whole_numbers(place: int, value: float, quoted: str) -> None:
-    columns = [[1, 2], [1, 2], [5, 5], [0, 0]]
-    name = ("users", "items", "", "timestamps")[place]
-    columns[place] = [1, value]
-    with pytest.raises(DataError, match=f"event 1: {name} must be whole numbers, got {quoted}"):
-        Ratings.from_events("toy", *columns)
-    columns[place] = [1.0, 2.0]
-    assert Ratings.from_events("toy", *columns).n_ratings == 2
 
 
 def test_shapes_must_fit() -> None:

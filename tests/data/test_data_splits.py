@@ -10,7 +10,6 @@ from data.splits import (
     hold_out_users,
     split_users,
     training_sessions,
-    with_history,
 )
 
 CALM = settings(deadline=None)  # machines under load are slow
@@ -64,13 +63,6 @@ def test_held_out_users_are_a_seeded_partition(
 def test_holding_out_nobody_or_everybody_is_refused(count: int) -> None:
     with pytest.raises(DataError, match=f"{count} validation users out of 5"):
         hold_out_users(np.arange(5), count, 0)
-
-
-def test_with_history_names_the_longest() -> None:
-    ratings = ratings_with([3, 10, 11, 0])
-    assert with_history(ratings, np.arange(4), 10).tolist() == [2]
-    with pytest.raises(DataError, match=r"more than 10 ratings \(most: 10\)"):
-        with_history(ratings, np.array([0, 1, 3]), 10)
 
 
 @CALM

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 import data.tables
 from data import DataError, Ratings, load_dataset, read_interactions
-from data.interactions import MISSING
+from data.ids import MISSING
 
 SLOW_OK = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -78,12 +77,14 @@ def test_titles_are_found_by_their_header(shop: Path, lines, column: str | None)
     assert ratings.titles == ("Ulysses", "Emma", "x 9")
 
 
-def test_integers_are_integers_and_sorted_as_such(tmp_path: Path) -> None:
-    lines = ("user,item,rating", "10,5,1", "9,-7,5", "10,40,3", "9, 40 ,2")
-    ratings = read_interactions(write(tmp_path / "x.csv", lines))
-    assert ratings.user_ids.tolist() == [9, 10]
-    assert ratings.item_ids.tolist() == [-7, 5, 40]
-    assert ratings.user_ids.dtype == np.int64
+def test_genres_are_read_where_the_titles_have_a_column_of_them(shop: Path) -> None:
+    lines = ("id,title,genres", "12,Emma,Novel|Comedy", "007,Ulysses, Novel ", "x 9,Lost,null")
+    ratings = read_interactions(shop, **COLUMNS, titles=write(shop.parent / "titles.csv", lines))
+    assert ratings.genre_names == ("Comedy", "Novel")
+    assert ratings.genres.tolist() == [[False, True], [True, True], [False, False]]
+    lines = ("id,title,genres", "12,Emma," + "|".join(map(str, range(1_001))))
+    with pytest.raises(DataError, match="different genres, 1,000 at most"):
+        read_interactions(shop, **COLUMNS, titles=write(shop.parent / "titles.csv", lines))
 
 
 def test_numbers_that_a_spreadsheet_cut_short_are_doubted(
@@ -94,13 +95,6 @@ def test_numbers_that_a_spreadsheet_cut_short_are_doubted(
     warning = capsys.readouterr().err
     assert "x.csv:2: isbn is a number that a spreadsheet cut short: 2 different ids" in warning
     assert "'9.78037E+12' (3 rows)" in warning
-
-
-@pytest.mark.parametrize("other", ["07", "+7", "7.5", "a", "9" * 19])
-def test_one_id_that_is_no_plain_integer_makes_all_of_them_text(tmp_path: Path, other: str) -> None:
-    lines = ("user,item,rating", "1,7,1", f"1,{other},5", "2,7,3")
-    ratings = read_interactions(write(tmp_path / "x.csv", lines))
-    assert ratings.item_ids.tolist() == sorted(["7", other])
 
 
 def quoted(line: str) -> str:
@@ -164,17 +158,6 @@ def test_the_encoding_can_be_given(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "x.csv", lines, encoding=encoding)
     ratings = read_interactions(path, user=name, encoding=encoding, titles=path)
     assert ratings.item_ids.tolist() == sorted([name, "y"])
-
-
-def test_fractions_of_a_second_and_large_integers_keep_their_order(tmp_path: Path) -> None:
-    lines = ("user,item,rating,timestamp", "1,1,5,7.9", "1,2,3,7.2", "2,1,1,-3.5", "1,3,1,7.5")
-    ratings = read_interactions(write(tmp_path / "x.csv", lines))
-    assert rows(ratings)[:3] == [(1, 2, 3.0, 7), (1, 3, 1.0, 7), (1, 1, 5.0, 7)]
-    assert ratings.timestamps[-1] == -4
-    big = 2**62
-    lines = ("user,item,rating,timestamp", f"1,1,5,{big + 1}", f"1,2,3,{big}", "2,1,1,0")
-    ratings = read_interactions(write(tmp_path / "x.csv", lines))
-    assert ratings.timestamps.tolist() == [big, big + 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from data.observation import (
     answer_rewards,
     observation_of,
     rating_to_reward,
-    sparse_rows,
 )
 from data.policy import Adaptive, Policy, scores_at
 
@@ -87,13 +86,6 @@ def test_rated_adds_the_rated_answers_to_what_was_known(known, answered):
     np.testing.assert_array_equal(found.toarray(), expected)
     again = known.after(np.array([4, 0, 0]), np.array([1.0, np.nan, np.nan]), np.zeros(3))
     assert again.rated(lambda ratings: ratings, N_ITEMS)[0, 4] == 2 + 1
-
-
-def test_sparse_rows_keep_every_value_in_its_order():
-    items, values = np.array([[3, -1, 3], [-1, 0, 2]]), np.array([[1.0, 9, 2], [9, 0, 5]])
-    matrix = sparse_rows(values, items, 4)
-    assert matrix.indices.tolist() == [3, 3, 0, 2] and matrix.data.tolist() == [1, 2, 0, 5]
-    assert sparse_rows(values, items, 4, values > 1).toarray()[0].tolist() == [0, 0, 0, 2]
 
 
 def test_rows_are_chosen_and_reordered_in_every_field(answered):

@@ -4,10 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
 import train
-from data import DATASETS, read_interactions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text("utf-8")
 COMMANDS = re.findall(r"python train\.py ((?:.*\\\n)*.*)", PAGE)
@@ -22,15 +19,3 @@ def test_the_commands_can_be_typed():
         values = {"--csv.title-column": "x", "--steps": "9000", "--csv.feedback": "counts"}
         words = [*shlex.split(flags), *filter(None, [values.get(flags)])]
         train.parse(["--dataset", "csv", "--csv.path", "x", *words])
-
-
-def test_every_data_set_is_on_the_page():
-    for name in set(DATASETS) - {"auto", "synthetic", "csv"}:
-        assert f"`{name}`" in PAGE
-
-
-@pytest.mark.realdata
-def test_the_line_on_the_page_is_the_one_printed(real_root, capsys):
-    path = real_root / "ml-latest-small" / "ratings.csv"
-    read_interactions(path, user="userId", item="movieId")
-    assert capsys.readouterr().err.replace(f"{real_root}/", "data/") in PAGE

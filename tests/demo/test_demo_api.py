@@ -114,15 +114,6 @@ def test_sessions_survive_a_restart_and_leave_no_trace_when_forgotten(caller, op
     assert name not in file.read_bytes() + file.with_name(f"{file.name}-wal").read_bytes()
 
 
-def test_a_catalogue_can_be_answered_to_its_end(caller):
-    session = caller.begin()
-    while items := caller.best(session, 100):
-        for item in items[:40]:
-            assert caller.rate(session, item, None).status_code == 204
-    assert len(caller.get(session)["history"]) == 80
-    assert caller.get(f"{session}/compare")["popularity"] == []
-
-
 def test_an_answer_that_cannot_be_kept_is_not_taken(caller, store, monkeypatch):
     session = caller.begin()
     with monkeypatch.context() as broken:

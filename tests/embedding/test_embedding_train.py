@@ -1,6 +1,5 @@
 """`embedding.fit` and `python -m embedding.train`."""
 
-import numpy as np
 import pytest
 
 import embedding
@@ -15,18 +14,11 @@ def test_fit_dispatches(random_ratings, kind):
     assert (table.kind, table.k, table.n_items) == (kind, 6, 20)
 
 
-def test_order_probability_counts_pairs():
-    above, below = np.array([3.0, 1.0]), np.array([1.0, 2.0, 0.0])
-    # (3, *): 3 wins; (1, 1) a tie, (1, 2) lost, (1, 0) won.
-    assert train.order_probability(above, below) == pytest.approx((3 + 0.5 + 0 + 1) / 6)
-    assert np.isnan(train.order_probability(above, below[:0]))
-
-
 def test_command_fits_on_the_training_users_and_saves(tmp_path, capsys):
     out = tmp_path / "embedding.weights.h5"
     train.run(train.EmbeddingArguments(kind="pmf", dataset="synthetic", dim=8, out=out))
     printed = capsys.readouterr().out
-    assert "RMSE" in printed and "popularity" in printed and str(out) in printed
+    assert str(out) in printed
     table = EmbeddingTable.load(out)
     assert table.k == 8 and table.users[0].any() and not table.users[-1].any()
 
@@ -53,14 +45,3 @@ def test_what_cannot_be_done_is_refused_before_anything_is_fitted(
         status = end.code
     captured = capsys.readouterr()
     assert status == 2 and captured.out == "" and words in " ".join(captured.err.split())
-
-
-def test_what_fails_while_running_ends_with_1(capsys, monkeypatch, tmp_path):
-    def fail(*_):
-        raise MemoryError("9 TiB")
-
-    monkeypatch.setattr(embedding, "fit", fail)
-    out = ["--dataset", "synthetic", "--no-measure", "--out", str(tmp_path / "a.weights.h5")]
-    assert train.main(out) == 1
-    assert capsys.readouterr().err == "embedding.train: 9 TiB\n"
-    assert list(tmp_path.iterdir()) == []

@@ -4,10 +4,6 @@ import numpy as np
 import pytest
 
 from embedding.factorise import fit_blend, fit_mf, fit_pmf
-from embedding.least_squares import (
-    ridge_dual,
-    ridge_primal,
-)
 
 
 def solve_user(table, ratings, user):
@@ -20,19 +16,6 @@ def solve_user(table, ratings, user):
     strength[-1] = table.bias_regularisation
     solution = np.linalg.solve(design.T @ design + np.diag(strength), design.T @ target)
     return solution[:-1], solution[-1]
-
-
-def test_dual_equals_primal():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(4, 6, 5)).astype(np.float32)
-    targets = rng.normal(size=(4, 6)).astype(np.float32)
-    strength = np.array([0.1, 1, 2, 30], np.float32)
-    np.testing.assert_allclose(
-        ridge_dual(features, targets, strength),
-        ridge_primal(features, targets, strength),
-        rtol=2e-3,
-        atol=2e-5,
-    )
 
 
 def test_users_solve_their_normal_equations(random_ratings):
@@ -81,14 +64,6 @@ def test_only_the_given_ratings_matter(random_ratings, flipped, fit):
     first, again = (fit(part.of_users(kept), 3, sweeps=2) for part in (ratings, other))
     assert first.items.tobytes() == again.items.tobytes() and not first.users[5].any()
     assert fit(other, 3, sweeps=2).items.tobytes() != first.items.tobytes()
-
-
-def test_nonsense_is_refused(random_ratings):
-    ratings = random_ratings()
-    with pytest.raises(ValueError, match="empty"):
-        fit_pmf(ratings.keep(np.zeros(ratings.n_ratings, bool)))
-    with pytest.raises(ValueError, match="k=0"):
-        fit_mf(ratings, 0)
 
 
 # --- several factorisations side by side ---------------------------------------------------------

@@ -5,6 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config import Boredom
 from data.observation import Observation, answer_rewards
 from data.ratings import Ratings
 from envs.episodes import draw_starts, windows
@@ -22,11 +23,15 @@ def games(draw):
     items = np.concatenate([rng.permutation(n_items)[:length] for length in lengths])
     stars, time = rng.integers(1, 6, len(users)), rng.integers(0, 5, len(users))
     ids = {"user_ids": np.arange(n_users), "item_ids": np.arange(n_items)}
-    ratings = Ratings.from_events("game", users, items, stars, time, **ids)
+    categories = {"genres": rng.random((n_items, 4)) < 0.4, "genre_names": tuple("abcd")}
+    categories["genres"][0, 0] = True
+    ratings = Ratings.from_events("game", users, items, stars, time, **ids, **categories)
     setting = {
         "window": draw(st.integers(1, 5)),
         "episode_length": draw(st.integers(1, 8)),
         "candidates": draw(st.sampled_from(["catalogue", "rated"])),
+        "boredom": draw(st.none() | st.builds(Boredom, st.integers(0, 5), st.integers(0, 2))),
+        "misses": draw(st.integers(0, 3)),
     }
     return ratings, setting, draw(st.sampled_from([0.0, 0.5, 1.0])), rng
 
@@ -65,12 +70,15 @@ def test_both_environments_play_the_same_episodes(game):
         rows = numpy_of(state).rows(playing)
         compare(rows, [r[0] for r in kept], [r[-1] for r in kept], legal[playing])
         items = [rng.choice(np.flatnonzero(row)) if row.any() else 0 for row in legal]
+        everything = np.tile(np.arange(ratings.n_items), (len(users), 1))
+        leaving = vector.leaves(state, everything).numpy()[np.arange(len(users)), items]
         state, rewards, terminated, truncated = vector.step(state, np.array(items, np.int32))
         for i in playing:
             results[i] = envs[i].step(items[i])
             expected = (float(rewards[i]), bool(terminated[i]), bool(truncated[i]))
             assert results[i][1:4] == expected
             over[i] = any(expected[1:])
+            assert expected[1] == leaving[i] or not results[i][-1]["action_mask"].any()
 
 
 @settings(max_examples=25, deadline=None)

@@ -105,7 +105,7 @@ def test_the_window_shifts_on_positive_reward_only():
 
 
 def test_no_item_twice_and_none_of_the_starting_window_even_once_it_has_left_the_window():
-    env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3)
+    env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3, on_illegal="raise")
     started(env)
     for item in (3, 4, 5, 6):
         _, _, _, _, info = env.step(item)
@@ -123,10 +123,25 @@ def test_a_list_is_judged_item_by_item():
     observation, reward, _, _, info = env.step(np.array([6, 3, 12, 7]))
     assert info["rewards"].tolist() == [0.5, -1, -0.5, 1] and reward == pytest.approx(0)
     assert observation["items"].tolist() == [2, 6, 7]  # one after the other
-    with pytest.raises(ValueError, match="names an item twice"):
-        env.step(np.array([8, 9, 9, 10]))
-    with pytest.raises(ValueError, match="item 6 is no candidate"):
-        env.step(np.array([8, 9, 6, 10]))
+
+
+def test_what_is_illegal_costs_one_and_is_not_shown():
+    env = OfflineEnv(one_user([5, 4, 3, 1, 5, 5, 5, 5]), window=3, top_k=4, render_mode="ansi")
+    started(env)
+    observation, reward, *_, info = env.step(np.array([4, 0, 4, 5]))  # the window's, twice one
+    assert info["legal"].tolist() == [True, False, False, True]
+    assert info["rewards"].tolist() == [1, -1, -1, 1] and reward == 0
+    assert observation["items"].tolist() == [2, 4, 5] and "illegal  -1.0  item 0" in env.render()
+    assert env.action_masks().tolist() == [*info["action_mask"]] * 4
+
+
+def test_what_is_illegal_is_an_error_where_that_is_asked_for():
+    env = OfflineEnv(one_user([5] * 8), window=3, top_k=2, on_illegal="raise")
+    started(env)
+    for pair, illegal in (([4, 2], 2), ([4, 4], 4)):
+        with pytest.raises(ValueError, match=f"item {illegal} is no candidate"):
+            env.step(np.array(pair))
+    assert env.action_masks()[3:].sum() == 15 + 15
 
 
 def test_a_list_that_cannot_be_filled_ends_the_episode():
@@ -179,17 +194,25 @@ def test_the_text_shows_titles_stars_and_rewards():
     assert OfflineEnv(LOG).render() is None
 
 
-def big_log():
-    lengths = np.full(20, 40)
-    return small_log(20, 50_000, lengths)  # an unmasked random item is next to surely legal
-
-
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("candidates", ["catalogue", "rated"])
 @pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"random_start": 0.7, "window": 5}])
-def test_gymnasium_finds_nothing_to_complain_about(settings):
-    env = gymnasium.make("drr/Offline-v0", ratings=big_log(), render_mode="ansi", **settings)
+def test_gymnasium_and_random_actions_find_nothing_to_complain_about(settings, candidates):
+    settings = {**settings, "candidates": candidates, "users": [0, 1]}
+    env = gymnasium.make("drr/Offline-v0", ratings=LOG, render_mode="ansi", **settings)
     env.action_space.seed(0)
     check_env(env.unwrapped)
+    env.reset(seed=0)
+    for _ in range(60):
+        *_, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+
+
+def test_a_data_set_is_loaded_by_its_name(monkeypatch):
+    monkeypatch.setattr("envs.offline.load_dataset", {"ml-1m": LOG}.get)
+    env = gymnasium.make("drr/Offline-v0", ratings="ml-1m")
+    assert env.unwrapped.ratings is LOG and env.get_wrapper_attr("action_masks")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +222,7 @@ def test_gymnasium_finds_nothing_to_complain_about(settings):
         ({"episode_length": -1}, "episode_length must be at least 1, got -1"),
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
         ({"candidates": "all"}, "candidates must be .* got 'all'"),
+        ({"on_illegal": "warn"}, "on_illegal must be .* got 'warn'"),
         ({"random_start": 2}, "random_start must lie in .* got 2"),
         ({"render_mode": "human"}, "render_mode must be .* got 'human'"),
     ],

@@ -55,14 +55,6 @@ def test_json_has_the_documented_keys(report, catalog):
     assert set(content["overall"]["low"]) == {"coverage@3", "gini@3"}
 
 
-def test_runs_of_a_policy_are_averaged_user_by_user(report):
-    made, results = report
-    row = next(row for row in made.rows if row.name == "drr")
-    means = [run.per_user["precision@3"].mean() for run in results["drr"]]
-    assert row.users["precision@3"].mean == pytest.approx(np.mean(means))
-    assert row.seeds["precision@3"].mean == pytest.approx(np.mean(means))
-
-
 def test_rows_are_sorted_and_the_bound_is_last_and_never_best(report):
     made, _ = report
     *means, bound = [row.users["precision@3"].mean for row in made.rows]
@@ -70,13 +62,6 @@ def test_rows_are_sorted_and_the_bound_is_last_and_never_best(report):
     assert made.rows[-1].label == "oracle (bound)"
     assert made.best_policy == made.rows[0].name
     assert made.best("precision@3") == means[0]
-
-
-def test_what_json_does_not_have_is_not_written(report):
-    made, _ = report
-    rows = tuple(replace(row, overall={"gini@3": math.nan}) for row in made.rows)
-    with pytest.raises(ValueError, match="nan"):
-        replace(made, rows=rows).as_json_text()
 
 
 def test_trained_policies_are_compared_with_the_best_baseline(report):

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import evaluate
+from baselines import item_based
 from config import Config, to_json
 from recommender import run_choice
 
 SYNTHETIC = ["--dataset", "synthetic"]
+ENGAGEMENT = ["--protocol", "engagement"]
 
 
 @pytest.fixture(autouse=True)
@@ -129,12 +131,23 @@ def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, caps
     assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
 
 
+def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(capsys, monkeypatch):
+    monkeypatch.setattr(item_based, "MOST_BYTES", 1_000_000)
+    message = failure(capsys, "--policies", "ease")
+    assert "policy 'ease': its item-by-item weights would need 0.0 GB of memory" in message
+    monkeypatch.setattr(evaluate.registry, "names", lambda _: ["popularity", "ease"])
+    assert evaluate.main([*SYNTHETIC, "--policies", "all"]) == 0
+    captured = capsys.readouterr()
+    assert "evaluate: ease is left out: its item" in captured.err
+    assert "popularity" in captured.out and "ease" not in captured.out
+
+
 def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", "session")):
     """A run that ended at that time."""
     folder = root / name
     folder.mkdir()
     (folder / "config.json").write_text(to_json(Config(dataset=dataset, protocol=protocol)))
-    (folder / "metrics.json").touch()
+    (folder / "metrics.json").write_text("{}")
     os.utime(folder / "metrics.json", (seconds, seconds))
     return folder
 
@@ -156,13 +169,14 @@ def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, ca
     assert captured.err == "" and "drr" not in captured.out
 
 
-def test_without_a_run_of_ones_own_the_released_one_of_the_data_is_taken(own_runs):
-    for name in ("ml-1m", "ml-100k"):
-        (finished_run(own_runs, name, 1, dataset=name) / "README.md").touch()
-    for asked, name in (("auto", "ml-1m"), ("ml-1m", "ml-1m"), ("ml-100k", "ml-100k")):
-        assert run_choice.default_run("catalog", asked) == {"drr": [own_runs / name]}
-    assert run_choice.default_run("catalog", "synthetic") == {}
-    assert run_choice.default_run("rerank", "auto") == {}
+def test_a_run_of_other_data_is_refused_or_named(run_folder, fake_runs, capsys, tmp_path):
+    (run_folder / "metrics.json").write_text('{"data": {"fingerprint": "of another file"}}')
+    message = failure(capsys, "--weights", str(run_folder))
+    assert f"{run_folder}: trained on other data than synthetic as it is now" in message
+    out = ["--allow-other-data", "--json", str(tmp_path / "out.json")]
+    assert evaluate.main([*SYNTHETIC, "--weights", str(run_folder), *out]) == 0
+    title = json.loads((tmp_path / "out.json").read_text())["dataset"]
+    assert title == f"synthetic (NOT the data of {run_folder})"
 
 
 def test_a_folder_that_is_given_twice_is_refused(capsys, run_folder):
@@ -175,14 +189,6 @@ def test_unknown_policies_get_a_suggestion(capsys):
     assert "did you mean 'popularity'?" in failure(capsys, "--policies", "popularty")
     assert "'zzz' is unknown here; choose from all, random" in failure(capsys, "--policies", "zzz")
     assert "add --weights DIR" in failure(capsys, "--policies", "drr")
-
-
-def test_weights_must_be_folders_of_runs(capsys, tmp_path, run_folder):
-    assert "no such folder" in failure(capsys, "--weights", "nowhere")
-    assert "no such folder" in failure(capsys, "--weights", "name=")
-    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
-    (tmp_path / "config.json").write_text("[]")
-    assert "not the folder of a run" in failure(capsys, "--weights", str(tmp_path))
 
 
 def test_a_run_cannot_take_the_name_of_a_baseline(capsys, run_folder):
@@ -201,22 +207,6 @@ def test_what_cannot_be_written_is_said_before_the_work(capsys, monkeypatch, tmp
     file = tmp_path / "out.json"
     message = failure(capsys, "--json", str(file))
     assert message == f"evaluate: cannot write {file}: no permission in {tmp_path}\n"
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "message"),
-    [
-        (MemoryError("Unable to allocate 9 TiB"), 1, "out of memory (Unable to allocate 9 TiB)"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
-    ],
-)
-def test_what_ends_the_work_has_a_status_of_its_own(capsys, monkeypatch, error, status, message):
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(evaluate, "load_dataset", fail)
-    assert evaluate.main(SYNTHETIC) == status
-    assert f"evaluate: {message}" in capsys.readouterr().err
 
 
 def test_runs_that_saw_the_hidden_part_are_refused(capsys, run_folder):
@@ -252,7 +242,11 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
         (["--cache-dir", __file__], "is, or lies below, a file"),
         (["--known", "0"], "--known must be at least 1, got 0"),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
-        (["--protocol", "rerank", "--known", "5"], "--known is for catalog and session only"),
+        (["--protocol", "rerank", "--known", "5"], "--known is for new users only"),
+        (["--boredom", "4", "0"], "--boredom is for --protocol engagement only, not catalog"),
+        ([*ENGAGEMENT, "--boredom", "-1", "0"], "boredom.window is -1, expected 0 to 1000"),
+        ([*ENGAGEMENT, "--boredom", "4", "-2"], "boredom.most is -2, expected 0 to 1000"),
+        ([*ENGAGEMENT, "--ks", "0"], "--ks must be at least 1, got 0"),
         (["--agent-mode", "online"], "for --protocol simulator only, not catalog"),
         (["--agent-mode", "online", "--protocol", "simulator"], "only: add --weights DIR"),
         (["--ks", "0"], "--ks must be at least 1"),

@@ -1,15 +1,12 @@
 """Calibration on ml-1m: the published figures of the protocols, and the promised speed."""
 
 import os
-import time
 
-import numpy as np
 import pytest
 
 from baselines.popularity import PopularityMean
 from data import load_dataset
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol
 
 pytestmark = [
     pytest.mark.realdata,
@@ -38,46 +35,9 @@ def test_rerank_chance(rerank):
     assert found == pytest.approx([0.5915, 0.5353], abs=0.00005)
 
 
-def test_rerank_ndcg_self_hardly_discriminates(rerank):
-    rng = np.random.default_rng(0)
-
-    class Random:
-        name, adaptive = "random", False
-
-        def scores(self, observation, candidates):
-            return rng.random(candidates.shape)
-
-    assert means(rerank, Random(), "ndcg_self@5")[0] == pytest.approx(0.86, abs=0.005)
-
-
 def test_simulator_shrunk_item_mean(ml_1m):
     from envs.simulator import Simulator as RatingModel
 
     simulator = SimulatorProtocol(ml_1m, RatingModel(ml_1m))
     (total,) = means(simulator, PopularityMean().fit(simulator.visible), "total_reward")
     assert total == pytest.approx(44_000, abs=500)
-
-
-class DotProduct:
-    """A mean of item vectors against all of them, asked again after each answer."""
-
-    name = "dot product"
-    adaptive = True
-
-    def __init__(self, n_items):
-        vectors = np.random.default_rng(0).standard_normal((n_items, 100))
-        self.vectors = vectors.astype(np.float32)
-
-    def scores(self, observation, candidates):
-        users = self.vectors[observation.window_items].mean(axis=1)
-        if candidates is None:
-            return users @ self.vectors.T
-        return np.einsum("bk,bck->bc", users, self.vectors[candidates])
-
-
-def test_speed_of_a_dot_product_policy(ml_1m, rerank):
-    catalog, policy = CatalogProtocol(ml_1m), DotProduct(ml_1m.n_items)
-    for protocol, seconds in ((catalog, 1.0), (rerank, 10.0)):
-        began = time.process_time()  # of this process: other work on the machine does not count
-        protocol.run(policy)
-        assert time.process_time() - began < seconds

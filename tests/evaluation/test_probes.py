@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from evaluation import probes
 from evaluation.intervals import over_users, paired_difference
@@ -48,19 +47,6 @@ def test_a_fixed_list_is_asked_once_and_equals_the_first_answer(make_toy):
         np.testing.assert_array_equal(fixed.items[row], expected[0])
     np.testing.assert_array_equal(fixed.items[:, 0], listening.items[:, 0])
     assert (fixed.items != listening.items).any()
-
-
-def test_a_lookup_knows_the_user_whatever_is_observed(toy):
-    rng = np.random.default_rng(0)
-    users, items = rng.normal(size=(toy.n_users, 3)), rng.normal(size=(toy.n_items, 3))
-    bias = rng.normal(size=toy.n_items)
-    policy = probes.UserLookup("stored", users, items, bias)
-    start = everybody(CatalogProtocol(toy))
-    scores = policy.scores(start, None)
-    for row, user in enumerate(start.users):
-        np.testing.assert_allclose(scores[row], items @ users[user] + bias)
-    candidates = np.tile(np.array([[3, -1]]), (start.n_users, 1))
-    np.testing.assert_array_equal(policy.scores(start, candidates)[:, 0], scores[:, 3])
 
 
 def test_leave_one_out_removes_each_item_in_turn(toy):
@@ -118,20 +104,10 @@ def test_courses_are_the_means_and_intervals_of_every_step(session, results):
     assert lead.mean.any()
 
 
-def test_variety_counts_what_was_shown(toy, session, results):
-    items = results["drr"].items
-    found = probes.courses(results["drr"], results["drr"], session.visible)
-    different = found[f"{probes.DIFFERENT}, so far"]
-    assert different.mean.tolist() == [len(np.unique(items[:, :k])) for k in range(2, T + 1)]
-    whole = probes.variety(items, T, session.visible)
-    counts = np.bincount(session.visible.items, minlength=toy.n_items)
-    np.testing.assert_allclose(whole["ratings of an item"], counts[items].mean(axis=1))
-
-
 def test_the_figure_has_a_panel_for_every_course(session, results):
     played, visible = list(results.values()), session.visible
     figure = probes.by_step(played, results["drr-static"], visible)
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     titles = list(probes.courses(played[0], played[1], visible))
     assert [axes.get_title() for axes in figure.axes] == titles
     (line,) = [line for line in figure.axes[3].lines if line.get_label() == "tied"]
@@ -156,10 +132,3 @@ def test_rewards_are_split_into_quarters_that_add_up(results):
     expected = results["drr"].rewards[:, 2:4].sum(axis=1) - results["tied"].rewards[:, 2:4].sum(1)
     assert found["drr less tied"][1].startswith(f"{expected.mean():+.3f} (")
     assert "drr less drr" not in found and "drr less drr-static" in found
-
-
-def test_the_variety_table_has_every_policy(session, results):
-    found = cells(probes.variety_table(results, session.visible))
-    assert list(found) == ["policy", "drr", "drr-static", "tied"]
-    place = found["policy"].index(probes.DIFFERENT)
-    assert found["tied"][place] == str(len(np.unique(results["tied"].items)))

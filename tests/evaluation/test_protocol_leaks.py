@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data.ratings import Ratings
+from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
@@ -22,6 +23,7 @@ class Nothing:
 PROTOCOLS = {
     "catalog": lambda ratings: CatalogProtocol(ratings, window=WINDOW),
     "session": lambda ratings: SessionProtocol(ratings, window=WINDOW, ks=(5,)),
+    "engagement": lambda r: EngagementProtocol(r, Nothing(), window=WINDOW, max_steps=5),
     "rerank": lambda ratings: RerankProtocol(ratings, window=WINDOW, ks=(2,)),
     "simulator": lambda ratings: SimulatorProtocol(ratings, Nothing(), window=WINDOW, ks=(5,)),
 }
@@ -54,7 +56,7 @@ def rewritten(ratings, name):
     hidden = hidden_rows(ratings, name)
     values = np.where(hidden, 6 - ratings.values, ratings.values)
     items = ratings.items.copy()
-    if name in ("catalog", "session"):
+    if name not in ("rerank", "simulator"):
         for user in np.unique(ratings.users[hidden]):
             row = ratings.row(user)
             free = np.setdiff1d(np.arange(ratings.n_items), ratings.items[row])
@@ -68,6 +70,8 @@ def rewritten(ratings, name):
         timestamps=ratings.timestamps,
         user_ids=ratings.user_ids,
         item_ids=ratings.item_ids,
+        genres=ratings.genres,
+        genre_names=ratings.genre_names,
         demographics=ratings.demographics,
         demographic_names=ratings.demographic_names,
     )
@@ -124,6 +128,8 @@ def test_no_array_within_reach_holds_the_truth(toy, name, adaptive):
         timestamps=toy.timestamps,
         user_ids=toy.user_ids,
         item_ids=toy.item_ids,
+        genres=toy.genres,
+        genre_names=toy.genre_names,
     )
     protocol, spy = PROTOCOLS[name](unique), Spy(adaptive)
     heard = protocol.run(spy).ratings

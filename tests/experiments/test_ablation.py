@@ -77,13 +77,6 @@ def test_finished_cells_are_kept_and_those_of_other_settings_trained_again(argum
         assert ablation.read_cell(UNIFORM, 1, arguments) is None
 
 
-def test_bare_all_studies_but_the_slow_one_are_made(monkeypatch):
-    made = []
-    monkeypatch.setattr(ablation, "compare", lambda study, _: made.append(study))
-    ablation.main(AblationArguments())
-    assert {"recipe", "replay", "embedding"} <= set(made) and "updates" not in made
-
-
 def cells(*values):
     return [ablation.Cell(dict.fromkeys(ablation.KEYS, value), []) for value in values]
 
@@ -95,15 +88,6 @@ def test_the_table_shows_means_and_paired_differences_with_intervals():
     assert lines[2].startswith(f"| the preset | 0.6667 ({base.low:.4f}, {base.high:.4f}) |")
     assert lines[3].startswith(f"| x | 1.0000: +0.3333 ({gap.low:+.4f}, {gap.high:+.4f}) |")
     assert gap.low == pytest.approx(1 / 3 - 4.303 * np.std([0, 0, 0.25], ddof=1) / 3**0.5, abs=1e-4)
-
-
-def test_a_row_that_diverged_says_so():
-    gone = ablation.Cell({}, [])
-    lines = ablation.as_markdown({BASE: cells(0.25, 0.75), "x": [gone, *cells(0.5)]}).splitlines()
-    assert lines[3].startswith("| x | 1 of 2 diverged |")
-    lines = ablation.as_markdown({BASE: [gone, gone], "x": cells(0.5, 0.5)}).splitlines()
-    assert lines[2].startswith("| the preset | 2 of 2 diverged |")
-    assert lines[3].startswith("| x | 0.5000 (0.5000, 0.5000) |")
 
 
 @pytest.fixture

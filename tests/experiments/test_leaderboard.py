@@ -141,23 +141,6 @@ def test_finished_runs_are_taken_as_they_are(arguments, commands, tmp_path, monk
     assert not (tmp_path / "docs").exists()
 
 
-def test_the_docs_are_written_when_asked_for(arguments, tmp_path, monkeypatch):
-    for seed in range(3):
-        write_run(arguments.output_root, seed, 0.5)
-    page = tmp_path / "docs" / "results.md"
-    page.parent.mkdir()
-    monkeypatch.setattr(markers, "DOCS", page.parent)
-    monkeypatch.setattr(leaderboard, "FIGURES", page.parent / "figures")
-    page.write_text("before\n<!-- ml-1m stability -->\nold\n<!-- end -->\nafter\n")
-    leaderboard.main(replace(arguments, write_docs=True))
-    lines = page.read_text().splitlines()
-    assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
-    assert "| diverged | 0 |" in lines
-    assert (page.parent / "figures" / "stability-ml-1m.png").exists()
-    with pytest.raises(SystemExit, match="add <!-- ml-100k stability -->"):
-        markers.write_table("results.md", "ml-100k stability", "new")
-
-
 def test_seeds_that_stopped_or_would_be_stopped_today_have_diverged(arguments, monkeypatch, capsys):
     trained = []
 
@@ -185,17 +168,3 @@ def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, 
     picture = arguments.output_root / "curves.png"
     assert capsys.readouterr().out.strip() == str(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "no such file; give the folder of a finished run"),
-        ('{"curve": [{"step": "x"}]}', "no learning curve in it"),
-    ],
-)
-def test_a_run_without_a_curve_is_named(content, message, tmp_path):
-    if content is not None:
-        (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(SystemExit, match=f"{tmp_path}.*{message}"):
-        leaderboard.read_curve(str(tmp_path))

@@ -114,16 +114,13 @@ def test_a_case_shows_history_titles_and_ratings(data):
     assert table[-1][1] == f"{results['up'].rewards[user].sum():+.1f}"
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (("--quantiles", "0.5", "2"), "must be from 0 to 1"),
-        (("--weights", "nowhere"), "nowhere"),
-        (("--policies", "populartiy"), "did you mean 'popularity'"),
-        (("--protocol", "catalog"), "--protocol catalog is for --cases only"),
-    ],
-)
-def test_what_cannot_be_played_is_one_line(wrong, message, flags, capsys):
-    assert long_term_value.main([*flags, *wrong]) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
+def test_engagement_is_set_beside_the_best_sessions(flags, capsys):
+    flags = [*flags, "--protocol", "engagement", "--users", "4"]
+    assert long_term_value.main([*flags, "--policies", "oracle"]) == 0
+    table = capsys.readouterr().out
+    assert "engagement, boredom 10 0, 4 users" in table
+    oracle, best = (
+        float(next(line for line in table.splitlines() if name in line).split("|")[2].split()[0])
+        for name in ("oracle", "beam search")
+    )
+    assert best >= oracle - 0.01

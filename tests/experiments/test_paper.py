@@ -1,6 +1,5 @@
 """`python -m experiments.paper`: what is asked, trained once, and written."""
 
-from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -137,27 +136,6 @@ def test_figure_7_varies_the_episode_length_alone(trained, asked, page, capsys):
     assert len(trained) == 4 + 3
 
 
-def test_variants_change_one_setting_each_and_share_the_cell_of_table_2(trained, asked, page):
-    paper.main(arguments(page, study=("variants",), seeds=1))
-    ends = [command[command.index("--loop.checkpoints") + 2 :] for command in trained]
-    assert [end[: end.index("--run-name")] for end in ends] == [
-        list(changes) for changes in paper.VARIANTS.values()
-    ]
-    assert len(asked[0].weights) == len(paper.VARIANTS)
-    paper.main(arguments(page, table=2, seeds=1))
-    assert len(trained) == len(paper.VARIANTS) + 3
-
-
-def test_a_log_in_random_order_holds_the_same_ratings_user_by_user(tiny):
-    mixed = paper_readings.with_random_order(tiny, np.random.default_rng(0))
-    for user in range(tiny.n_users):
-        row = tiny.row(user)
-        before = sorted(zip(tiny.items[row].tolist(), tiny.values[row].tolist(), strict=True))
-        after = sorted(zip(mixed.items[row].tolist(), mixed.values[row].tolist(), strict=True))
-        assert before == after
-    assert (mixed.items != tiny.items).mean() > 0.5
-
-
 def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(paper_readings, "LEAST", (0, 5))
     monkeypatch.setattr(paper_readings, "CACHE", tmp_path)
@@ -165,13 +143,6 @@ def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
     assert lines[2] == "| the paper |  | 0.6933 | 0.6988 | 0.7034 |"
     assert lines[3].startswith(f"| last fifth, {(tiny.lengths > 0).sum()} users with 0 or more |")
     assert len(lines) == 7 and all(line.count("|") == 6 for line in lines)
-
-
-def test_overlap_is_the_mean_over_all_pairs_of_lists():
-    lists = np.array([[0, 1, 2], [2, 1, 5], [7, 8, 9], [0, 1, 2]])
-    shares = [len(set(a) & set(b)) / 3 for a, b in permutations(lists.tolist(), 2)]
-    assert paper_readings.overlap(lists, n_items=10) == pytest.approx(np.mean(shares))
-    assert paper_readings.overlap(lists[[0, 3]], n_items=10) == 1
 
 
 def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not():

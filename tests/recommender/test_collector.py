@@ -16,7 +16,7 @@ from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
 from recommender.collector import Collector, transition_spec
 from recommender.exploration import Exploration, schedule
-from replay_buffer.buffers import PrioritizedReplay, UniformReplay
+from replay_buffer.buffers import PrioritizedReplay
 
 WINDOW, T, USERS = 3, 5, 40
 ALPHA, EPS = 0.6, 1e-2
@@ -118,38 +118,3 @@ def test_xla_plays_the_same_episodes():
     plain, compiled = agent.play(*inputs), tf.function(agent._play, jit_compile=True)(*inputs)
     for name in plain:
         np.testing.assert_allclose(compiled[name], plain[name], atol=1e-3, err_msg=name)
-
-
-def test_priorities_are_the_absolute_td_errors_with_alpha_once():
-    config, ratings = LEARNERS["paper"], two_tastes()
-    agent, rng = collector(config, ratings, updates=10), np.random.default_rng(0)
-    agent.learner.update_many = agent.learner._update_many  # eager: one update, no trace
-    spec = transition_spec(config, WINDOW, T, k=4)
-    count = 50
-    rows = {name: np.zeros((count, *shape), kind) for name, (shape, kind) in spec.items()}
-    rows["users"], rows["item"] = np.arange(count) % USERS, np.arange(count, dtype=np.int32) % 20
-    rows["reward"] = rng.normal(size=count).astype(np.float32)
-    rows["action"] = rng.normal(size=(count, 4)).astype(np.float16)
-    rows = {name: values.astype(spec[name][1]) for name, values in rows.items()}
-    agent.replay.add(rows)
-    seen: list[tuple] = []
-    inner = agent.replay.update_priorities
-    agent.replay.update_priorities = lambda i, e: (seen.append((i, e)), inner(i, e))
-    agent.learn(1, rng, (0, 0), 0.0)
-    indices, errors = (np.ravel(value) for value in seen[0])
-    assert errors.std() > 0.1 and errors.min() < 0
-    stored = agent.replay.state_dict()["priorities"]
-    expected = np.ones(count)  # new transitions: the largest priority
-    expected[indices] = (np.abs(errors) + EPS) ** ALPHA
-    np.testing.assert_allclose(stored, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["best", "paper"])
-@pytest.mark.parametrize("kind", [PrioritizedReplay, UniformReplay])
-def test_a_million_transitions_take_at_most_600_megabytes(name, kind):
-    config = preset(name)
-    spec = transition_spec(config.agent, config.env.window, config.env.episode_length, 100)
-    row = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in spec.values())
-    small = kind(1 << 10, spec)
-    assert small.nbytes >= (1 << 10) * row
-    assert small.nbytes / (1 << 10) * 1e6 <= 0.6e9

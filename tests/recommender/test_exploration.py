@@ -74,13 +74,6 @@ def test_a_gaussian_action_always_is_the_one_that_chose_the_item(epsilon):
     np.testing.assert_array_equal(items, action.argmax(axis=1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("epsilon", [0.0, 1.0])
-def test_an_illegal_item_is_never_shown(kind, epsilon):
-    items = played(kind, 10.0, epsilon, (True, False, False, True, True))[1]
-    assert set(items) == {0, 3, 4}
-
-
 def test_schedules_start_and_end_where_the_settings_say():
     fade = {"noise": 2.0, "noise_end": 1.0, "epsilon": 0.8, "epsilon_end": 0.2}
     config = replace(AgentConfig(), **fade, epsilon_decay=0.5)

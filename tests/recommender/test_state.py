@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 import toys
 
-from config import AgentConfig, Config, ConfigError
 from recommender.representations import REPRESENTATIONS
 from recommender.state import Features, StateRepresentation, fold_in
 
@@ -92,25 +91,6 @@ def test_fold_in_is_the_tables(fields, window):
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "user_vector", "shapes"),
-    [
-        ("drr-n", "learned", []),
-        ("drr-n", "fold-in", []),
-        ("drr-p", "learned", [(3,), (5,)]),
-        ("drr-p", "fold-in", [(3,), (5,)]),
-        ("drr-u", "learned", [(3,), (5,), (6, 4), (4,)]),
-        ("drr-u", "fold-in", [(3,), (5,)]),
-        ("drr-ave", "learned", [(3,), (5,), (6, 4), (4,)]),
-    ],
-)
-def test_only_the_weights_that_are_used_are_built(name, user_vector, shapes):
-    """And all of them in the constructor."""
-    assert [tuple(w.shape) for w in module(name, user_vector=user_vector).weights] == shapes
-    by_position = module(name, user_vector=user_vector, item_weights="position")
-    assert [tuple(w.shape) for w in by_position.weights] == [s for s in shapes if s != (5,)]
-
-
 def test_what_was_refused_in_the_episode_by_hand():
     """Shown since: 5 (reward -1), 7 (+.5), 2 (0), nothing. Refused: 5 and 2, two of them."""
     model = module("drr-ave", refused=True)
@@ -126,12 +106,3 @@ def test_what_was_refused_in_the_episode_by_hand():
     assert model.size == len(state) == 4 * toys.K + 1
     start = model(toys.observation([[1, 3, 4]], [[1, 1, 1]])).numpy()[0]
     np.testing.assert_array_equal(start[3 * toys.K :], 0)  # what was known at the start was not
-
-
-@pytest.mark.parametrize("state", NAMES)
-def test_the_size_of_the_state_is_counted_as_it_is_built(state, monkeypatch):
-    config = Config(agent=AgentConfig(state=state))
-    size = REPRESENTATIONS[state]().size(config.env.window, config.embedding.dim)
-    monkeypatch.setattr("config.settings.MOST_WEIGHTS", 0)
-    with pytest.raises(ConfigError, match=f"not {config.agent.actor_hidden * size}:"):
-        replace(config, seed=1)

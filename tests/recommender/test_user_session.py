@@ -146,26 +146,6 @@ def test_a_stored_state_goes_on_where_it_stopped(agent):
     assert restored.state() == session.state()
 
 
-def test_demographics_count(agent):
-    woman = agent.session(demographics={"gender": "F"}).recommend(12)
-    assert agent.recommend(k=12, demographics={"gender": "F"}) == woman
-    assert len(agent.recommend(k=12)) == 12 and agent.recommend(k=12) != woman
-
-
-def test_an_explanation_in_a_session_adds_up(agent):
-    session = agent.session(HISTORY, {"gender": "M"})
-    session.refuse(140)
-    session.feedback(130, 5)
-    best = session.recommend(1)[0]
-    found = session.explain(best.item_id)
-    assert [part.item_id for part in found.contributions] == [200, 120, 130]
-    total = found.base + sum(part.contribution for part in found.contributions)
-    assert total == pytest.approx(found.score, rel=1e-4)
-    assert found.score == pytest.approx(best.score, rel=1e-4)
-    empty = agent.session().explain(130)
-    assert empty.contributions == () and empty.score == empty.base
-
-
 def test_what_a_session_refuses_leaves_it_as_it_was(agent):
     session = agent.session(HISTORY)
     before, state = session.recommend(5), session.state()

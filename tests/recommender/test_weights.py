@@ -151,26 +151,6 @@ def test_layout_on_disk_is_frozen(tmp_path: Path, model, groups, names) -> None:
         assert [file[f"{group}/vars"].attrs["name"] for group in groups] == names
 
 
-GOLDEN_ACTION = [[0.0562694, 0.8268408, 0.8386765, 0.1358547]]
-GOLDEN_Q = [[2.7185597]]
-
-
-def test_golden_outputs(tmp_path: Path) -> None:
-    """Weights and states from formulas; outputs computed by NumPy in float64."""
-
-    def wave(*shape: int) -> np.ndarray:
-        return np.sin(np.arange(np.prod(shape), dtype=np.float64)).reshape(shape).astype("f4")
-
-    def waves(shapes: list[tuple[int, int]]) -> list[Dense]:
-        return [(wave(*s), wave(s[1])) for s in shapes]
-
-    policy, value = actor(), critic()
-    load_weights(policy, own_actor(tmp_path / "actor.weights.h5", waves(ACTOR_SHAPES)))
-    load_weights(value, own_critic(tmp_path / "critic.weights.h5", waves(CRITIC_SHAPES)))
-    np.testing.assert_allclose(policy(wave(1, S)), GOLDEN_ACTION, atol=1e-5)
-    np.testing.assert_allclose(value(wave(1, S), wave(1, K)), GOLDEN_Q, atol=1e-5)
-
-
 # --- real files of an earlier repository ---------------------------------------------------------
 
 

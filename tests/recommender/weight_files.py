@@ -141,27 +141,11 @@ def swap(first: str, second: str) -> Callable[[h5py.File], None]:
     return change
 
 
-def twice(name: str, copy: str) -> Callable[[h5py.File], None]:
-    return lambda file: file.copy(name, copy)
-
-
-def cross_claims(file: h5py.File) -> None:
-    """Each of two equal layers lists the other's arrays as its own."""
-    swap("dense_7/critic_network", "dense_8/critic_network")(file)
-    names = [file[name].attrs["weight_names"] for name in ("dense_8", "dense_7")]
-    file["dense_7"].attrs["weight_names"], file["dense_8"].attrs["weight_names"] = names
-
-
 def unnumbered(file: h5py.File) -> None:
     """Names without numbers: nothing says which comes first."""
     file.move("sequential/dense_10", "sequential/middle")
     names = [n.replace("dense_10", "middle") for n in file["sequential"].attrs["weight_names"]]
     file["sequential"].attrs["weight_names"] = names
-
-
-def name_nothing(file: h5py.File) -> None:
-    """An attribute of the wrong kind."""
-    file.attrs["layer_names"] = 3
 
 
 def of_bytes(content: bytes) -> Write:
@@ -191,9 +175,4 @@ def legacy(write: Callable[..., Path], *order: int) -> Write:
 
 def empty_hdf5(path: Path) -> Path:
     h5py.File(path, "w").close()
-    return path
-
-
-def folder(path: Path) -> Path:
-    path.mkdir()
     return path

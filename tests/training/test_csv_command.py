@@ -77,14 +77,6 @@ def test_recommendations_speak_in_the_ids_of_the_file(run):
             agent.recommend([(wrong, 5)])
 
 
-def test_another_file_is_not_the_runs(run, shop, capsys, tmp_path):
-    other = tmp_path / "other.csv"
-    other.write_text(shop.read_text().replace("book-", ""))
-    asked = ("--weights", str(run.folder.parent / "books-best-seed0"), *flags(other))
-    assert evaluate.main(asked) == 2
-    assert "trained on 80 items, the data set has 80 or other ids" in capsys.readouterr().err
-
-
 def test_a_run_is_resumed_with_its_columns_but_the_file_may_have_moved(run, shop):
     root = run.folder.parent
     named = ("--resume", "--run-name", "books-best-seed0", "--output-root", str(root))
@@ -94,31 +86,3 @@ def test_a_run_is_resumed_with_its_columns_but_the_file_may_have_moved(run, shop
     assert contradictions(moved, found) == []
     other = replace(found, csv=replace(found.csv, rating="price"))
     assert contradictions(other, found) == ["--csv.rating price (the run has stars)"]
-
-
-BAD: dict[str, tuple[Flags, str]] = {
-    "no file given": (("--dataset", "csv"), "say which file it is with --csv.path FILE"),
-    "no such file": (("--dataset", "csv", "--csv.path", "x.csv"), "x.csv: no such file"),
-    "not the data set": (("--dataset", "synthetic", "--csv.user", "u"), "--csv settings"),
-    "no such column": ((*flags(Path("BOOKS")), "--csv.rating", "star"), "did you mean 'stars'?"),
-    "delimiter": (("--dataset", "csv", "--csv.delimiter", ";"), "semicolon"),
-    "scale": (
-        (*flags(Path("BOOKS")), "--csv.scale", "1", "4"),
-        "rating is outside the scale of 1 to 4 (--csv.scale)",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_unusable_settings_end_both_commands_with_2(train, shop, tmp_path, capsys, case):
-    given, words = BAD[case]
-    given = tuple(str(shop) if flag == "BOOKS" else flag for flag in given)
-    run = train(tmp_path / "runs", *given)
-    assert run.status == 2 and words in " ".join(run.err.split()), run.err
-    assert "Traceback" not in run.err and not (tmp_path / "runs").exists()
-    try:
-        status = evaluate.main(given)
-    except SystemExit as end:
-        status = end.code
-    message = capsys.readouterr().err
-    assert status == 2 and words in " ".join(message.split()), message

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from data.files import leftovers
-from embedding.table import EmbeddingTable
 from recommender.weights import save_weights
 from training.checkpoint import CheckpointError
-from training.loop import Training
 from training.monitor import Progress
 
 
@@ -43,28 +40,14 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(begun):
     assert begun.restore() and begun.iteration == 2
 
 
-def save_embedding(path: Path) -> None:
-    rng = np.random.default_rng(path.stat().st_size if path.exists() else 0)
-    EmbeddingTable(
-        kind="random",
-        items=rng.normal(size=(1000, 100)).astype(np.float32),
-        users=None,
-        item_bias=np.zeros(1000, np.float32),
-        user_bias=None,
-        mean=0.0,
-        regularisation=1.0,
-    ).save(path)
-
-
 def save_network(path: Path) -> None:
     model = keras.Sequential([keras.layers.Input([300]), keras.layers.Dense(300)])
     save_weights(model, path)
 
 
-@pytest.mark.parametrize("save", [save_embedding, save_network])
-def test_a_disk_that_fills_up_while_weights_are_written(tmp_path, save):
+def test_a_disk_that_fills_up_while_weights_are_written(tmp_path):
     """The HDF5 library would bring down the process."""
-    path = tmp_path / "x.weights.h5"
+    path, save = tmp_path / "x.weights.h5", save_network
     save(path)
     content = path.read_bytes()
     with largest_file(200_000), pytest.raises(OSError, match=r"x\.weights\.h5: cannot be written"):
@@ -76,17 +59,3 @@ def test_scalars_that_cannot_be_written_are_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/tensorboard: scalars cannot be written"):
         Progress(tmp_path / "file" / "tensorboard", total=1, protocol="catalog")
-
-
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(begun: Training, capsys):
-    begun.history.append(begun._iterate())
-    begun.save()
-    expected = [v.numpy() for v in begun.training_agent.learner.variables]
-    path = begun.folder.checkpoints / "checkpoint-00000003.drr"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert begun.restore() and begun.iteration == 2
-    said = capsys.readouterr().err
-    assert "checkpoint-00000003.drr: damaged" in said and "trying the one before" in said
-    begun.history.append(begun._iterate())
-    found = [v.numpy() for v in begun.training_agent.learner.variables]
-    assert all(map(np.array_equal, expected, found))

@@ -10,7 +10,7 @@ import data
 import train as program
 from training.checkpoint import load_newest
 from training.loop import Training
-from training.process import STOPPING, Interrupted, signals_handled_by, stop_at_once, stop_later
+from training.process import STOPPING, Interrupted, stop_later
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -28,13 +28,6 @@ def handlers_are_put_back():
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_at_once(number):
-    with pytest.raises(Interrupted) as stop, signals_handled_by(stop_at_once):
-        send(number)()
-    assert stop.value.signal == number and not stop.value.saved
-
-
-@pytest.mark.parametrize("number", STOPPING)
 def test_later_the_second_time_at_once(number, capfd):
     after = []
     with pytest.raises(Interrupted), stop_later() as received:
@@ -44,12 +37,6 @@ def test_later_the_second_time_at_once(number, capfd):
         after.append("not reached")
     assert after == [[number]]
     assert "finishing this iteration, then saving" in capfd.readouterr().err
-
-
-def test_a_signal_that_nobody_asked_for_is_not_lost():
-    with pytest.raises(Interrupted) as stop, stop_later():
-        send(signal.SIGTERM)()
-    assert stop.value.signal == signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", STOPPING)

@@ -1,6 +1,5 @@
 """The run folder: made once, never overwritten, one process at a time; and what it was begun with."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,13 +12,11 @@ import pytest
 
 from config import Config, ReplayConfig
 from data import DataError
-from training import run_folder
 from training.process import DiskError, Interrupted, OutOfMemoryError
 from training.run_folder import (
     RunFolder,
     RunFolderError,
     contradictions,
-    git_commit,
     read_origin,
     record_origin,
 )
@@ -54,21 +51,6 @@ def test_a_second_process_is_kept_out_until_the_first_one_dies(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.resume() == Config()
     assert (tmp_path / "run.lock").read_text() == str(os.getpid())
-
-
-def deny(*_, **__):
-    raise PermissionError(13, "Permission denied")
-
-
-def test_a_place_where_nothing_can_be_written_is_said(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match=r"cannot be written \(Not a directory\)"):
-        RunFolder(tmp_path / "file" / "run").create(Config())
-    RunFolder(tmp_path / "run").create(Config())
-    monkeypatch.setattr(Path, "open", deny)
-    for act in (RunFolder(tmp_path / "new").create, lambda _: RunFolder(tmp_path / "run").resume()):
-        with pytest.raises(RunFolderError, match=r"cannot be written \(Permission denied\)"):
-            act(Config())
 
 
 def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
@@ -148,15 +130,6 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
     assert all((tmp_path / name).exists() for name in theirs)
 
 
-def test_a_further_worker_shares_the_folder_and_has_checkpoints_of_its_own(tmp_path):
-    chief, other = RunFolder(tmp_path), RunFolder(tmp_path, worker=1)
-    with pytest.raises(RunFolderError, match="all workers need one --output-root"):
-        other.resume()
-    chief.create(Config())
-    assert other.resume() == Config()  # which the chief has locked
-    assert other.checkpoints == chief.checkpoints / "worker-1"
-
-
 FACTS = {"data": "d", "settings": "s", "numpy": "1", "git_commit": None, "device": "CPU"}
 
 
@@ -174,32 +147,6 @@ def test_what_changes_is_said_every_time_and_recorded_once(folder):
     assert record_origin(folder, other) == record_origin(folder, other) == words
     assert record_origin(folder, FACTS) == []  # equal: back to where it began, but what was, was
     assert read_origin(folder) == {"facts": FACTS, "changed": words}
-
-
-def test_only_code_makes_a_checkout_dirty(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder, "__file__", str(tmp_path / "training" / "run_folder.py"))
-
-    def git(*words: str) -> str:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-        done = subprocess.run(
-            ["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    assert git_commit() is None
-    git("init", "-q")
-    (tmp_path / "training").mkdir()
-    for name in ("README.md", "a.py", "training/b.py", "requirements.txt"):
-        (tmp_path / name).write_text("1")
-    git("add", "-A"), git("commit", "-q", "-m", "first")
-    commit = git("rev-parse", "HEAD")
-    (tmp_path / "README.md").write_text("2")
-    assert git_commit() == commit and len(commit) == 40
-    for name in ("training/b.py", "requirements.txt", "training/new.py"):
-        git("stash", "-q", "-u")
-        assert git_commit() == commit
-        (tmp_path / name).write_text("2")
-        assert git_commit() == f"{commit}-dirty", name
 
 
 @pytest.fixture
@@ -224,12 +171,3 @@ def test_a_run_whose_data_or_settings_changed_is_not_resumed(stopped, write, tin
     again = stopped("--steps", "480")
     assert again.status == 2 and "config.json was edited" in again.err
     assert "Traceback" not in again.err and path.exists()
-
-
-def test_another_version_is_a_warning(stopped, monkeypatch):
-    monkeypatch.setattr(run_folder.importlib.metadata, "version", lambda name: f"{name} 0")
-    again = stopped()
-    assert again.status == 1
-    assert "train: numpy is numpy 0, was 2" in again.err and "not bit-identical" in again.err
-    changed = json.loads((again.folder / "origin.json").read_text())["changed"]
-    assert len(changed) == len(run_folder.PACKAGES)

@@ -1,6 +1,5 @@
 """Whole runs: equal in every process, and what they leave behind."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -13,8 +12,7 @@ import numpy as np
 import pytest
 
 import config as settings
-from training.loop import Training
-from training.run_folder import RunFolder
+from training.quick_baselines import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,22 +41,6 @@ def learned(folder: Path) -> dict:
         for policy in report["policies"].values():
             policy.pop("seconds", None)
     return {name: metrics[name] for name in ("results", "curve", "seed", "data", "versions")}
-
-
-def test_another_seed_is_another_run(tiny_run, tiny_data, tmp_path):
-    """Initial weights, held-out users and starts differ; equal seeds begin alike."""
-    config = settings.from_json((tiny_run.folder / "config.json").read_text())
-    runs = []
-    for place, seed in enumerate((0, 0, 1)):
-        folder = RunFolder(tmp_path / str(place))
-        folder.create(config)
-        runs.append(Training(dataclasses.replace(config, seed=seed), tiny_data, folder))
-    first, again, other = ([v.numpy() for v in run.agent.networks.variables] for run in runs)
-    assert all(map(np.array_equal, first, again)) and not all(map(np.array_equal, first, other))
-    users = [run.task.validation_users.tolist() for run in runs]
-    assert users[0] == users[1] != users[2]
-    numbers = [run.rng.random() for run in runs]
-    assert numbers[0] == numbers[1] != numbers[2]
 
 
 def test_the_papers_algorithm_runs_too(train, tmp_path):
@@ -94,7 +76,8 @@ def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
     assert "git_commit" in metrics and metrics["seconds"] > 0
     assert metrics["results"].keys() == {"catalog", "session"}
     rows = metrics["results"]["catalog"]["policies"]
-    assert rows.keys() == {"drr", "popularity", "random"}
+    (rival,) = rows.keys() - {"drr", "popularity", "random"}
+    assert rival in QUICK
     for row in rows.values():
         low, high = row["precision@5"]["ci95"]
         assert 0 <= low <= row["precision@5"]["mean"] <= high <= 1
@@ -102,16 +85,6 @@ def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
     assert [row["step"] for row in curve] == [80, 160, 240, 320, 400]
     assert sum("precision@5" in row for row in curve) == 2
     assert all("critic_loss" in row for row in curve[1:])
-
-
-def test_the_trained_agent_recommends_films_with_titles(tiny_run, tiny_data):
-    from recommender import DRRAgent
-
-    agent = DRRAgent.load(tiny_run.folder, tiny_data)
-    best = agent.recommend([(1, 5), (7, 2)], k=5)
-    assert len(best) == 5 and not {1, 7} & {item.item_id for item in best}
-    titles = dict(zip(tiny_data.item_ids.tolist(), tiny_data.titles, strict=True))
-    assert all(item.title == titles[item.item_id] for item in best)
 
 
 def test_equal_seeds_are_bit_identical_in_another_process(  # waits for it, so it comes last

@@ -9,7 +9,6 @@ import tensorflow as tf
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
-from embedding.factorise import fit_mf
 from embedding.svd import fit_svd
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.known_users import SimulatorProtocol
@@ -17,6 +16,7 @@ from recommender.agent import DRRAgent
 from recommender.drr_policy import DRRPolicy
 from training.tasks import (
     CUTS,
+    EngagementTask,
     KnownUserTask,
     NewUserTask,
     online_policy,
@@ -100,17 +100,6 @@ def test_a_session_starts_from_its_latest_positives_and_is_asked_about_later_rat
         assert np.flatnonzero(legal[row]).tolist() == sorted(visible.items[end : place.stop])
 
 
-def test_a_session_vector_is_solved_from_what_came_before(rerank):
-    table = fit_mf(rerank.visible, 4)
-    rerank.prepare(table)
-    state = rerank.begin(np.random.default_rng(0), 1)
-    cut, user = divmod(int(state.users[0]), rerank.visible.n_users)
-    place = rerank.visible.row(user)
-    known = slice(place.start, place.start + int(CUTS[cut] * rerank.visible.lengths[user]))
-    before = (rerank.visible.items[known][None], rerank.visible.values[known][None])
-    np.testing.assert_allclose(state.profile[0], table.fold_in(*before)[0], atol=1e-4)
-
-
 def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visible_part_else(
     simulator,
 ):
@@ -149,3 +138,24 @@ def test_learning_within_sessions_asks_the_visible_part_alone(tiny, user_vector)
 def hidden_items(ratings, visible, user):
     everything = set(ratings.items[ratings.row(user)].tolist())
     return sorted(everything - set(visible.items[visible.row(user)].tolist()))
+
+
+def test_training_answers_come_from_the_training_users_alone(tiny):
+    """What the others said answers the validation, and theirs the test, not an episode."""
+    config = settings.preset("best", ("engagement",))
+    first = EngagementTask(config, tiny, seed=0)
+    others = ~np.isin(tiny.users, first.users)
+    flipped = replace(tiny, values=np.where(others, 6 - tiny.values, tiny.values))
+    second = EngagementTask(config, flipped, seed=0)
+    users, items = np.arange(60), np.tile(np.arange(80), (60, 1))
+    answers = [task.environment.answers(users, items).numpy() for task in (first, second)]
+    assert np.isfinite(answers[0]).all()
+    np.testing.assert_array_equal(*answers)
+    (validation,), test = first.validation(), first.test("engagement")
+    assert validation.eval_users.tolist() == first.validation_users.tolist()
+    hidden = ~np.isin(tiny.users, np.append(first.users, first.validation_users))
+    unseen = replace(tiny, values=np.where(hidden, 6 - tiny.values, tiny.values))
+    (again,) = EngagementTask(config, unseen, seed=0).validation()
+    mine, theirs = (p._answer(p.eval_users, items[: p.n_users]) for p in (validation, again))
+    np.testing.assert_array_equal(mine, theirs)
+    assert (test.boredom.window, test.boredom.most, test.steps) == (10, 0, 30)

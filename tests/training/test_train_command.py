@@ -5,12 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import config as settings
 import train as program
-from data import Ratings
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,30 +90,6 @@ def test_a_value_that_cannot_work_is_refused_with_one_message(train, tmp_path, f
     assert "Traceback" not in run.err and not (tmp_path / "runs").exists()
 
 
-def first_only(ratings: Ratings, users: np.ndarray) -> Ratings:
-    """Only the first rating of each of `users`, the other users as they are."""
-    first = np.isin(np.arange(ratings.n_ratings), ratings.offsets[:-1])
-    return ratings.keep(first | ~np.isin(ratings.users, users))
-
-
-UNUSABLE = {
-    "training users": (lambda r: first_only(r, np.arange(48)), "no user to train on has two"),
-    "nothing liked": (lambda r: r.keep(~r.positive), "a positive rating left to find"),
-    "nothing liked in training": (
-        lambda r: r.keep(~r.positive | (r.users >= 48)),
-        "no positive rating (4 or more) to train on",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "words"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_data_that_nothing_can_be_learned_from_are_refused(
-    train, write, tiny, tmp_path, change, words
-):
-    run = train(tmp_path / "runs", root=write(change(tiny), tmp_path / "data"))
-    assert run.status == 2 and words in run.err and "Traceback" not in run.err
-
-
 @pytest.mark.parametrize("library", ["numpy", "tensorflow"])
 def test_too_little_memory_is_said_and_the_folder_taken_back(train, tmp_path, monkeypatch, library):
     import tensorflow as tf
@@ -155,25 +129,12 @@ def test_a_run_goes_on_with_its_own_settings_only(train, begun):
     assert after == before
 
 
-def test_nothing_is_overwritten_without_resume(train, begun):
-    before = files(begun)
-    run = train(begun.parent, "--run-name", "begun")
-    assert run.status == 2 and "holds an unfinished run; nothing is overwritten" in run.err
-    assert files(begun) == before
-
-
 def test_a_finished_run_stays_as_it_is(train, tiny_run):
     before = files(tiny_run.folder)
     for flags in ((), ("--resume",)):
         run = train(tiny_run.folder.parent, *flags)
         assert run.status == 2 and "finished" in run.err and run.err.count("\n") == 1
     assert files(tiny_run.folder) == before
-
-
-def test_there_must_be_something_to_resume(train, tmp_path):
-    run = train(tmp_path, "--resume", "--run-name", "absent")
-    assert run.status == 2 and "no run to resume" in run.err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_config_is_named_and_not_overwritten(train, begun):
