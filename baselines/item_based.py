@@ -14,7 +14,7 @@ from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import fit_svd
+from embedding.svd import coordinates
 
 MEAN_SHRINK = 10.0
 MOST_BYTES = 3_200_000_000  # of dense matrices at once
@@ -281,7 +281,7 @@ class Ridge:
     def fit(self, ratings: Ratings) -> Self:
         """Draw windows, then one linear system."""
         self.threshold, self.n_items = ratings.positive_threshold, ratings.n_items
-        self.vectors = fit_svd(ratings, self.k).items  # [I, k]
+        self.vectors = coordinates(ratings, self.k)  # [I, k]
         liked = positives(ratings)
         rng = np.random.default_rng(self.seed)
         size = self.vectors.shape[1] + 1

@@ -13,7 +13,8 @@ from config import AgentConfig
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import fit_svd
+from embedding.svd import coordinates
+from embedding.table import EmbeddingTable
 from recommender.state import Features, StateRepresentation
 
 BATCH = 256  # windows
@@ -185,7 +186,7 @@ class TwoTower(SupervisedNetwork):
         self.known = min(window, known)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.item_dropout, self.among, self.positive_window = item_dropout, among, positive_window
-        self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, refused=False)
+        self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, context="none")
         self.seed = seed
 
     @property
@@ -202,7 +203,7 @@ class TwoTower(SupervisedNetwork):
         return scores_at(vectors @ self.items.T + self.network.bias.numpy(), candidates)
 
     def build(self, ratings: Ratings) -> None:
-        table = fit_svd(ratings, self.k)
+        table = EmbeddingTable.without_biases("svd", ratings, coordinates(ratings, self.k))
         self.items = table.items  # [I, k]
         features = Features(table, ratings.scale, ratings.demographics.shape[1])
         self.network = UserTower(self.config, self.window, features, self.seed)

@@ -11,7 +11,7 @@ from baselines.profile import positive_counts
 from data.observation import FloatArray, IntArray, Observation, latest
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import fit_svd
+from embedding.svd import coordinates
 
 BATCH = 128
 POSITIONS = 8  # of each sequence that enter the loss of one step
@@ -111,7 +111,7 @@ class SASRec(SupervisedNetwork):
     def initialise(self, ratings: Ratings, rng: np.random.Generator) -> None:
         """Item vectors by SVD and log-popularity as their bias: minutes less of training."""
         super().initialise(ratings, rng)
-        vectors = fit_svd(ratings, self.k).items
+        vectors = coordinates(ratings, self.k)
         vectors = INITIAL_SCALE * vectors / max(float(vectors.std()), 1e-12)
         padding = np.zeros((1, self.k), np.float32)
         self.network.items.embeddings.assign(np.vstack([vectors, padding]))

@@ -27,6 +27,10 @@ class AgentConfig:
     """What the state has beside equations 5 to 9. none: nothing (the paper). refused: the sum of the
     items that were refused in this episode, which equation 1 forgets. session: the same apart for
     unrated and for low-rated items, similar training users, and the demographics."""
+    demographics: Literal["on", "off"] = "on"
+    """off: the agent never sees them."""
+    demographics_dropout: Share = 0.3
+    """Share of the training in which they are hidden, since most people give none."""
     separate_states: bool = True
     """Actor and critic each own a state module; otherwise they share one, trained with the critic."""
     actor_hidden: Units = 256
@@ -65,13 +69,13 @@ class AgentConfig:
     loss. 0: the paper (policy gradient alone)."""
     policy_gradient: Weight = 5.0
     """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
-    dropout: BelowOne = 0.5
+    dropout: BelowOne = 0.2
     """Dropout rate on the state during updates."""
     item_dropout: BelowOne = 0.2
     """Probability that an item of the window is hidden during updates."""
-    actor_lr: Rate = 2e-3
+    actor_lr: Rate = 1e-5
     """Adam's learning rate of the actor."""
-    critic_lr: Rate = 2e-3
+    critic_lr: Rate = 1e-5
     """Adam's learning rate of the critic and the state representation."""
     weight_decay: Weight = 1e-2
     """Decoupled weight decay (AdamW; the paper says L2)."""
@@ -84,13 +88,13 @@ class AgentConfig:
     exploration: Literal["softmax", "gaussian"] = "softmax"
     """How items are chosen while collecting. softmax: drawn from the softmax of their scores.
     gaussian: the best one under noise on the action vector, as DDPG does."""
-    noise: Weight = 1.0
+    noise: Weight = 0.1
     """Temperature of the softmax, or standard deviation of the Gaussian noise, at the start."""
-    noise_end: Weight = 0.3
+    noise_end: Weight = 0.1
     """The same at the end; linear in between."""
-    epsilon: Share = 0.1
+    epsilon: Share = 0.0
     """Probability of a random item at the start (epsilon-greedy, Algorithm 1)."""
-    epsilon_end: Share = 0.01
+    epsilon_end: Share = 0.0
     """The same once `epsilon_decay` of the run is over; linear in between."""
     epsilon_decay: Share = 0.5
     """Share of the run over which epsilon falls."""
@@ -116,7 +120,8 @@ class AgentConfig:
             "0 with --agent.critic-action proto: counterfactual actions are items",
         )
         require(
-            self.start != "ridge" or (self.actor_output, self.critic) == ("linear-skip", "bilinear"),
+            self.start != "ridge"
+            or (self.actor_output, self.critic) == ("linear-skip", "bilinear"),
             "agent.start",
             self.start,
             "random or zero without --agent.actor-output linear-skip and --agent.critic bilinear: "

@@ -18,8 +18,10 @@ RETIRED: dict[str, dict[str, Any]] = {
         "actor_gradient": "policy",
     }
 }
-RENAMED = {"exploration": {"gumbel": "softmax"}}  # values of fields
-ADDED: dict[str, dict[str, Any]] = {"AgentConfig": {"start": "zero"}}  # where a file has no such field
+RENAMED: dict[str, dict[Any, Any]] = {"exploration": {"gumbel": "softmax"}}  # values of fields
+ADDED: dict[str, dict[str, Any]] = {
+    "AgentConfig": {"start": "zero"}
+}  # where a file has no such field
 # fields by their new names, and their values
 REPLACED: dict[str, tuple[str, dict[Any, Any]]] = {
     "refused": ("context", {True: "refused", False: "none"}),
@@ -112,15 +114,14 @@ def _of_today(name: str, values: dict[str, Any], source: str) -> dict[str, Any]:
             values[field],
             f"{retired[field]!r}: this setting is retired, load the run with an earlier version",
         )
-    today = dict(ADDED.get(name, {}))
-    for field, value in values.items():
-        if field in retired:
-            continue
-        if isinstance(value, str):
-            value = RENAMED.get(field, {}).get(value, value)
-        field, choices = REPLACED.get(field, (field, {}))
-        today[field] = choices.get(value, value) if isinstance(value, bool) else value
-    return today
+    kept = {field: value for field, value in values.items() if field not in retired}
+    return dict(ADDED.get(name, {})) | dict(_renamed(*pair) for pair in kept.items())
+
+
+def _renamed(field: str, value: Any) -> tuple[str, Any]:
+    """A field and its value by today's names."""
+    today, values = REPLACED.get(field, (field, RENAMED.get(field, {})))
+    return today, values.get(value, value) if isinstance(value, str | bool) else value
 
 
 def _fits(value: Any, kind: Any) -> bool:

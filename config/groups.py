@@ -56,7 +56,7 @@ class EmbeddingConfig:
     """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
     a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
     control."""
-    dim: Annotated[int, Range(2, 4096)] = 200
+    dim: Annotated[int, Range(2, 4096)] = 60
     """k, the size of an embedding and of the action (paper, section V: 100)."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
@@ -92,11 +92,11 @@ class EnvConfig:
     window: Steps = 20
     """n, items in the state (paper: 5). A new user's session begins with --known of them; what is
     liked fills the room, and only then drops the oldest out (equation 1)."""
-    episode_length: Steps = 20
+    episode_length: Steps = 40
     """T, recommendations in an episode; the limit is a truncation (paper: 10 on MovieLens)."""
-    random_start: Share = 0.7
-    """Share of the new users' training episodes that begin at a random place of the history, with up to
-    n ratings before it, instead of with its first --known."""
+    random_start: Share = 0.3
+    """Share of the new users' training episodes that begin with fewer than --known ratings, any number
+    from none, as real users do (paper: not stated)."""
     misses: Annotated[int, Range(0, 1000)] = 0
     """New users leave after this many rewards in a row that are not positive; 0: they never do."""
 
@@ -129,7 +129,7 @@ class LoopConfig:
 
     parallel_users: Units = 128
     """Users that the vectorised environment steps at once."""
-    updates_per_rollout: Annotated[int, Range(1, 1024)] = 32
+    updates_per_rollout: Annotated[int, Range(1, 1024)] = 64
     """Updates after each episode of all parallel users, in one compiled call."""
     jit: Literal["auto", "on", "off"] = "auto"
     """Compile episodes and updates with XLA. auto: both on a GPU; on a CPU, where XLA draws random
@@ -145,9 +145,9 @@ class LoopConfig:
     """Checkpoints over the run; the last two are kept, until it is finished."""
     keep_checkpoints: bool = False
     """Keep them in a finished run."""
-    keep: Literal["last", "best"] = "last"
-    """Weights that the run ends with. best: those of the learning curve's best point, by the first
-    metric of the first protocol, on validation users (catalog: precision@5)."""
+    keep: Literal["last", "best"] = "best"
+    """Weights that the run ends with. best: those of the learning curve's best point on validation
+    users, by the first metric of every protocol; a later point must be better by a standard error."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "loop.")

@@ -31,6 +31,7 @@ _PAPER = Config(
         user_vector="fold-in",
         item_weights="position",
         context="none",
+        demographics_dropout=0.0,
         start="random",
         separate_states=False,
         actor_hidden=128,
@@ -61,7 +62,7 @@ _PAPER = Config(
         epsilon_end=0.05,
         epsilon_decay=0.3,
     ),
-    loop=LoopConfig(parallel_users=32, updates_per_rollout=320),
+    loop=LoopConfig(parallel_users=32, updates_per_rollout=320, keep="last"),
 )
 
 # rerank and simulator: the paper's n and T. The agent starts as a blend of factorisations and learns in
@@ -75,6 +76,7 @@ _RERANK = Config(
         user_vector="pretrained",
         context="refused",
         start="zero",
+        demographics_dropout=0.0,
         residual=True,
         critics=2,
         batch_size=256,
@@ -85,8 +87,12 @@ _RERANK = Config(
         item_dropout=0.0,
         actor_lr=1e-4,
         critic_lr=1e-3,
+        noise=1.0,
+        noise_end=0.3,
+        epsilon=0.1,
+        epsilon_end=0.01,
     ),
-    loop=LoopConfig(validation_share=0.1, keep="best"),
+    loop=LoopConfig(validation_share=0.1, updates_per_rollout=32),
 )
 _SIMULATOR = dataclasses.replace(
     _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)

@@ -18,17 +18,16 @@ def draw_starts(
     """Users [E] and starts [E] for `count` = E episodes; a start counts the ratings before it.
 
     Users are uniform among `users`. The start is `known`, so that an episode begins with the user's
-    first `known` ratings, or, in a share `random_start` of the episodes, uniform in
-    [known, length - 1]; the window of the first state holds as many of the ratings before it as it has
-    room for. A history no longer than `known` is cut in half. Draws 2 E numbers from `rng`, always.
+    first `known` ratings, or, in a share `random_start` of the episodes, uniform in [0, known]: real
+    users begin with nothing. A history no longer than `known` is cut in half. Draws 2 E numbers from
+    `rng`, always.
     """
     chosen = np.asarray(users, dtype=np.int64)[rng.integers(len(users), size=count)]
     uniform = rng.random(count)
-    lengths = ratings.lengths[chosen]
-    starts = default_start(lengths, known)
+    starts = default_start(ratings.lengths[chosen], known)
     if random_start:  # a number below it, rescaled, is a fresh random number
-        place = known + (uniform / random_start * (lengths - known)).astype(np.int64)
-        starts = np.where((uniform < random_start) & (lengths > known), place, starts)
+        fewer = (uniform / random_start * (starts + 1)).astype(np.int64)
+        starts = np.where(uniform < random_start, fewer, starts)
     return chosen, starts
 
 

@@ -65,11 +65,10 @@ class Collector:
         self.play = tf.function(self._play, jit_compile=xla.episodes)
 
     def start(self, begin: Callable[[int], Observation], users: int) -> None:
-        """Start the networks in closed form, where the settings ask for it; see `RidgeStart.fit`."""
-        if self.config.start != "ridge":
-            return
+        """Start the networks in closed form; see `RidgeStart.fit`."""
         online = self.learner.online
-        closed_form = RidgeStart(online, self.features, self.environment, self.learner.mean)
+        dropout, mean = self.config.demographics_dropout, self.learner.mean
+        closed_form = RidgeStart(online, self.features, self.environment, dropout, mean)
         closed_form.apply(closed_form.fit(begin, users))
         self.learner.target.copy_from(online)
 

@@ -1,8 +1,8 @@
 """The closed-form start: a linear policy, fitted by ridge regression on states that it visits itself.
 
 Rewards are regressed on the state, for every item at once: with x the state and V the item vectors,
-A minimises |X A V' - Y|^2 + a penalty, where Y is reward + 0.5, so that an unrated item is 0. The states
-come from playing with the last A (dataset aggregation; Ross et al., 2011).
+A minimises |X A V' - Y|^2 + a penalty, where Y is reward + 0.5, so that an unrated item is 0. The
+states come from playing with the last A (dataset aggregation; Ross et al., 2011).
 Shapes: U users, B of them at once, T steps, S state size, k embedding size.
 """
 
@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-
 from scipy.sparse import csr_matrix
 
 from data.observation import UNRATED_REWARD, FloatArray, Observation, rating_to_reward
 from recommender.networks import Networks
-from recommender.ranking import best_item, mask_scores
-from recommender.state import Features
+from recommender.ranking import mask_scores
+from recommender.state import Features, without_demographics
 from recommender.update import Mean, own_values
 
 ROUNDS = 3  # of playing and solving
-PENALTY = 0.03  # per row and per feature's mean square; chosen on held-out training users
+PENALTY = 0.01  # per row and per feature's mean square; chosen on held-out training users
 USERS_AT_ONCE = 512
 SHARPNESS = 12.0  # of the softmax policy at first, per unit of predicted reward
 
@@ -40,6 +39,7 @@ class RidgeStart:
         networks: their state module gives x; `apply` writes the fitted kernels into them.
         features: item vectors.
         environment: of the training users.
+        demographics_dropout: share of the episodes without.
         mean: over the workers that train together, see `Learner`.
     """
 
@@ -48,8 +48,10 @@ class RidgeStart:
         networks: Networks,
         features: Features,
         environment: Any,
+        demographics_dropout: float = 0.0,
         mean: Mean = own_values,
     ) -> None:
+        self._dropout = demographics_dropout
         self._mean = mean
         self._networks, self._state = networks, networks.actor_state
         self._features, self._environment = features, environment
@@ -75,7 +77,7 @@ class RidgeStart:
         """Start actor and critics at the policy; its rewards are the critics' values."""
         networks = self._networks
         networks.critic_state.set_weights(self._state.get_weights())
-        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)
+        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)  # type: ignore[union-attr]
         networks.actor.action.bias.assign(SHARPNESS * policy.bias)
         for critic in networks.critics:
             critic.direction_skip.kernel.assign(policy.kernel)
@@ -96,6 +98,8 @@ class RidgeStart:
         """An episode of B users: X'X [S + 1, S + 1] and X'Y V [S + 1, k] over its states."""
         size, k = self._state.size + 1, self._features.table.k
         gram, moment = tf.zeros([size, size]), tf.zeros([size, k])
+        given = tf.linspace(0.0, 1.0, tf.shape(observation.users)[0]) >= self._dropout
+        observation = without_demographics(observation, given)
         for _ in tf.range(steps):
             state = self._state(observation)
             action = tf.matmul(state, kernel) + bias
@@ -104,7 +108,7 @@ class RidgeStart:
             moment += tf.matmul(rows, self._gains_left(observation, action), transpose_a=True)
             scores = tf.matmul(action, self._features.items, transpose_b=True)
             scores = mask_scores(scores, self._environment.legal(observation))
-            item = best_item(lambda block, s=scores: s, self._features.n_items)
+            item = tf.argmax(scores, axis=1, output_type=tf.int32)
             observation = self._environment.step(observation, item)[0]
         gram, moment = self._mean([gram, moment])
         return gram, moment

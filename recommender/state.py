@@ -16,12 +16,12 @@ from recommender.ranking import ILLEGAL
 from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
-# Weights of a window at first, by age and by rating: liked items count, and the latest most. Chosen for the
-# ridge regression on held-out training users; training goes on from here.
+# Weights of a window at first, by age and by rating: liked items count, and the latest most. Chosen
+# for the ridge regression on held-out training users; training goes on from here.
 AGE_DECAY, LEVELS = 0.9, (0.3, 0.3, 0.3, 1.0, 1.2)
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
-# Attention over training users: how sharp, what a refused item counts in the profile that looks for them,
-# and how many are looked at. The first two were chosen on held-out training users.
+# Attention over training users: how sharp, what a refused item counts in the profile that looks for
+# them, and how many are looked at. The first two were chosen on held-out training users.
 SHARPNESS, REFUSED, MOST_NEIGHBOURS = 20.0, -0.4, 8192
 
 
@@ -140,6 +140,12 @@ class Refused(keras.layers.Layer):
         return tf.concat([pooled, count / (2 * REFUSED_SCALE)], axis=1)
 
 
+def without_demographics(observation: Observation, given: tf.Tensor) -> Observation:
+    """The observation with zeros for users who do not give theirs, given [B] bool."""
+    kept = observation.demographics * tf.cast(given, tf.float32)[:, None]
+    return observation._replace(demographics=kept)
+
+
 def session_context(
     features: Features, observation: Observation, window_sum: tf.Tensor
 ) -> tf.Tensor:
@@ -164,7 +170,7 @@ def session_context(
 
 
 def similar_users(features: Features, users: tf.Tensor, profile: tf.Tensor) -> tf.Tensor:
-    """Attention over training users: the mean of their vectors [B, k] by their likeness to profile [B, k].
+    """Attention over training users: the mean of their vectors by likeness to profile [B, k]: [B, k].
 
     A user is not his own neighbour. The memory is fixed, so no gradient passes.
     """
@@ -192,7 +198,7 @@ class StateRepresentation(keras.Model):
         k = features.table.k
         self.window = window
         self.represent = REPRESENTATIONS[config.state]()
-        self.context = config.context
+        self.context, self._demographics = config.context, config.demographics == "on"
         added = {"none": 0, "refused": k + 1, "session": 3 * k + 2 + features.n_demographics}
         self.size = self.represent.size(window, k) + added[config.context]
         self._features, self._kind = features, config.user_vector
@@ -213,6 +219,9 @@ class StateRepresentation(keras.Model):
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
         """Observation of B users -> state [B, S]; keep [B, n] hides items where it is 0."""
+        if not self._demographics:
+            nobody = tf.zeros(tf.shape(observation.window_items)[:1], tf.bool)
+            observation = without_demographics(observation, nobody)
         mask = tf.cast(observation.window_items >= 0, tf.float32)  # [B, n]
         if keep is not None:
             mask = mask * keep

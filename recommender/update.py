@@ -16,7 +16,7 @@ from data.observation import Observation
 from recommender.networks import Networks
 from recommender.ranking import Block, Legal, best_item, scorer
 from recommender.softmax_policy import SoftmaxPolicy
-from recommender.state import Features, StateRepresentation
+from recommender.state import Features, StateRepresentation, without_demographics
 
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
 
@@ -130,7 +130,7 @@ class Learner:
 
     def update(self, batch: Batch, seed: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
-        observation = self.log.observation(batch)
+        observation = self._observation(batch, seed)
         # y = r + gamma Q'(s', pi'(s'))
         target, continuation = self._td_target(batch, observation)
         with tf.GradientTape() as tape:
@@ -155,6 +155,14 @@ class Learner:
             "action": tf.reduce_mean(action),
         }
         return td_error, scalars
+
+    def _observation(self, batch: Batch, seed: tf.Tensor) -> Observation:
+        """What is known in the batch, of some users without their demographics."""
+        observation = self.log.observation(batch)
+        if not self.config.demographics_dropout:
+            return observation
+        uniform = tf.random.stateless_uniform(batch["reward"].shape, seed + [0, 10])
+        return without_demographics(observation, uniform >= self.config.demographics_dropout)
 
     def _td_target(self, batch: Batch, observation: Observation) -> tuple[tf.Tensor, tf.Tensor]:
         """Targets y of the recommended items, and the discounted value of the next states: [B] each."""

@@ -11,6 +11,7 @@ import numpy as np
 import embedding
 from baselines import registry
 from config import Config
+from data.observation import FloatArray
 from data.policy import Policy
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
@@ -29,6 +30,7 @@ from training.tasks import make_task
 from training.tracking import start_tracking
 from training.workers import Workers
 
+Measured = dict[str, FloatArray]  # {key: one value per user}
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
 
 
@@ -80,7 +82,7 @@ class Training:
         self.protocols = self.task.validation()
         first = self.protocols[0]
         self.headline = _curve_key(first, first.headline_keys[0])
-        self.best = Best(self.headline) if loop.keep == "best" else None
+        self.best = Best() if loop.keep == "best" else None
 
     @property
     def agent(self) -> DRRAgent:
@@ -127,19 +129,21 @@ class Training:
             self.best.put_back(self.agent.networks.variables)
 
     def _start(self) -> None:
-        if self.config.agent.start == "ridge":
-            print("fitting the linear start ...", flush=True)
+        """The closed-form start, which is the learning curve's first point."""
+        if self.config.agent.start != "ridge":
+            return
+        print("fitting the linear start ...", flush=True)
         users = self._n_users // self.workers.size  # the same number for every worker
         self.training_agent.start(lambda count: self.task.begin(self.rng, count), users)
+        if self.workers.chief:
+            self.history.append({"step": 0.0} | self._evaluate(0))
 
     def _advance(self, progress: Progress, received: list[int]) -> None:
         """One iteration with what is due after it; Interrupted where a signal was received."""
         row = self._iterate()
         stop = int(self.workers.gather(received[:1] or [0]).max())
         if self._due(self.config.loop.evaluations) and self.workers.chief:
-            row |= self._evaluate()
-            if self.best is not None:
-                self.best.offer(row, self.agent.networks.variables)
+            row |= self._evaluate(int(row["step"]))
         self.history.append(row)
         progress.update(row)
         if self.headline in row:
@@ -199,21 +203,34 @@ class Training:
         monitor.check_weights(agent.learner.variables, row["step"])
         return row
 
-    def _evaluate(self) -> Row:
+    def _evaluate(self, step: int) -> Row:
         """The learning curve's next point, on held-out training users."""
-        return self._score(lambda _: DRRPolicy(self.agent))
+        measured = self._measure(lambda _: DRRPolicy(self.agent))
+        if self.best is not None:
+            headline = [
+                values[protocol.headline_keys[0]]
+                for protocol, values in zip(self.protocols, measured, strict=True)
+            ]
+            self.best.offer(step, np.stack(headline), self.agent.networks.variables)
+        return self._means(measured)
 
     @cached_property
     def _popularity(self) -> Row:
         """What the most popular items score there."""
-        return self._score(lambda shown: registry.build("popularity", shown.name, shown.visible))
+        return self._means(
+            self._measure(lambda shown: registry.build("popularity", shown.name, shown.visible))
+        )
 
-    def _score(self, policy: Callable[[EvaluationProtocol], Policy]) -> Row:
-        """Means over the validation users of every protocol, as the rows of the curve name them."""
+    def _measure(self, policy: Callable[[EvaluationProtocol], Policy]) -> list[Measured]:
+        """What every protocol measures of the validation users."""
+        return [protocol.evaluate(policy(protocol)) for protocol in self.protocols]
+
+    def _means(self, measured: list[Measured]) -> Row:
+        """Means over the users, as the rows of the curve name them."""
         return {
             _curve_key(protocol, key): float(values.mean())
-            for protocol in self.protocols
-            for key, values in protocol.evaluate(policy(protocol)).items()
+            for protocol, of_protocol in zip(self.protocols, measured, strict=True)
+            for key, values in of_protocol.items()
         }
 
     def save(self) -> None:

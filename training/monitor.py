@@ -192,21 +192,23 @@ def check_weights(variables: Iterable[Any], step: float) -> None:
 
 
 class Best:
-    """The deployed networks' weights when `key` was largest; of equal points the first.
+    """The deployed networks' weights at the learning curve's best point, measured on validation users.
 
-    `key` is a number of the learning curve, which is measured on validation users alone.
+    A later point replaces the kept one only where it is better by more than a standard error: few
+    validation users would else choose by chance. Every protocol of the run counts alike.
     """
 
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.value, self.step = -np.inf, 0
+    def __init__(self) -> None:
+        self.step = 0
+        self._values: NDArray[np.float64] = np.zeros((0, 0))
         self._weights: list[NDArray[np.float32]] = []
 
-    def offer(self, row: Row, variables: Sequence[Any]) -> None:
-        """Keep the weights if the row is a point of the curve that is better than all before."""
-        if row.get(self.key, -np.inf) > self.value:
-            self.value, self.step = row[self.key], int(row["step"])
-            self._weights = [variable.numpy() for variable in variables]
+    def offer(self, step: int, values: NDArray[np.float64], variables: Sequence[Any]) -> None:
+        """A point of the curve: every validation user's headline metric, by protocol [P, U]."""
+        if self._weights and standard_errors(values - self._values) <= 1.0:
+            return
+        self.step, self._values = step, values
+        self._weights = [variable.numpy() for variable in variables]
 
     def put_back(self, variables: Sequence[Any]) -> None:
         """Give the variables the kept weights, if any point was offered."""
@@ -216,14 +218,20 @@ class Best:
 
     def summary(self) -> dict[str, Any]:
         """For metrics.json."""
-        return {"kept": "best", "step": self.step, self.key: self.value}
+        return {"kept": "best", "step": self.step}
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays."""
         weights = {f"{index:04d}": weight for index, weight in enumerate(self._weights)}
-        return weights | {"value": np.asarray(self.value), "step": np.asarray(self.step)}
+        return weights | {"values": self._values, "step": np.asarray(self.step)}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state_dict` returned."""
-        self.value, self.step = float(state["value"]), int(state["step"])
+        self._values, self.step = state["values"], int(state["step"])
         self._weights = [state[name] for name in sorted(state) if name.isdigit()]
+
+
+def standard_errors(gains: NDArray[np.float64]) -> float:
+    """Paired gains [P, U] as a number of standard errors, the mean over P protocols."""
+    errors = gains.std(axis=1) / np.sqrt(gains.shape[1])
+    return float(np.mean(gains.mean(axis=1) / np.maximum(errors, 1e-12)))
