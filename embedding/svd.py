@@ -54,7 +54,7 @@ def right_factors(ratings: Ratings, k: int, damping: float) -> tuple[Array, Arra
             f"{ratings.name}: no positive rating ({ratings.positive_threshold:g} or more) to train "
             "on; an SVD needs one (in your own data, --csv.positive says which they are)"
         )
-    counts = np.bincount(items, minlength=ratings.n_items)
+    counts = np.bincount(items, minlength=ratings.n_items).astype(np.float64)
     weights = counts[items] ** -damping
     matrix = sp.csr_matrix((weights, (users, items)), shape=(ratings.n_users, ratings.n_items))
     leading, found = _decomposed(matrix, k)
