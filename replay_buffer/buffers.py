@@ -29,8 +29,10 @@ class Batch:
     weights: NDArray[np.float32]  # [B], importance weights, at most 1
 
 
-class TransitionStorage:
+class UniformReplay:
     """The latest `capacity` transitions, each one record of the fields in `spec`.
+
+    They are drawn independently, all with the same probability; every weight is 1.
 
     The fields of a transition lie side by side, so reading a batch costs one pass over memory
     instead of one per field: three times faster at a million transitions.
@@ -119,10 +121,6 @@ class TransitionStorage:
         if not np.can_cast(array.dtype, field.base, casting="same_kind"):
             raise ValueError(f"field {name!r}: {array.dtype} does not fit {field.base}")
 
-
-class UniformReplay(TransitionStorage):
-    """Transitions drawn independently, all with the same probability; every weight is 1."""
-
     def sample(self, batch_size: int, rng: np.random.Generator, progress: float = 0.0) -> Batch:
         """One batch of B transitions; see `sample_many`."""
         batch = self.sample_many(1, batch_size, rng, progress)
@@ -182,7 +180,7 @@ class PrioritizedReplay(UniformReplay):
         return super().nbytes + self._tree.nbytes
 
     def add(self, batch: Mapping[str, NDArray[Any]]) -> IntArray:
-        """As `TransitionStorage.add`; new transitions get the largest priority so far."""
+        """As `UniformReplay.add`; new transitions get the largest priority so far."""
         indices = super().add(batch)
         self._tree.set(indices, np.full(len(indices), self._max_priority))
         return indices
@@ -228,14 +226,14 @@ class PrioritizedReplay(UniformReplay):
         self._max_priority = max(self._max_priority, float(priorities.max()))
 
     def state_dict(self) -> Arrays:
-        """As `TransitionStorage.state_dict`, with the priorities and their largest so far."""
+        """As `UniformReplay.state_dict`, with the priorities and their largest so far."""
         return super().state_dict() | {
             "priorities": self._tree.leaves[: len(self)].copy(),
             "max_priority": np.asarray(self._max_priority),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As `TransitionStorage.load_state_dict`."""
+        """As `UniformReplay.load_state_dict`."""
         size, largest = int(state["size"]), float(state["max_priority"])
         priorities = np.asarray(state["priorities"], dtype=np.float64)
         if priorities.shape != (size,):
