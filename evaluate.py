@@ -12,19 +12,20 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
 from rich.console import Console
 
 from baselines import registry
 from baselines.item_based import TooLarge
-from config import NEW_USERS, Boredom, Config, ConfigError, CsvConfig, DRRError, Protocol
+from config import NEW_USERS, Boredom, Config, ConfigError, CsvConfig, DRRError, Protocol, Split
 from config.command_line import end_when_nobody_reads
 from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
 from envs.boredom import warn_of_short_sessions
+from evaluation.activity import by_activity
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.engagement import MAX_STEPS, EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
@@ -34,6 +35,7 @@ from recommender.run_choice import (
     DRR,
     RUNS,
     Runs,
+    check_split,
     default_run,
     load_run,
     parse_weights,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 ALL = "all"
 DEFAULT_BASELINES = ("popularity", "item-knn")
 OF_ENGAGEMENT = ("popularity", "mf-mmr-price")  # the same there
-ON_TENSORFLOW = {"two-tower", "two-tower-adaptive", "sasrec", "sasrec-adaptive"}
+ON_TENSORFLOW = ("two-tower", "sasrec")  # names begin with
 BASELINES = dict.fromkeys(name for p in registry.PROTOCOLS for name in registry.names(p))
 POLICIES_HELP = (
     f"{ALL}, or any of: {', '.join(BASELINES)}, {DRR}, and {BOUND}, the bound, which knows the "
@@ -74,6 +76,12 @@ class EvaluateArguments:
     boredom: tuple[int, int] | None = None
     """For engagement: N and M. A user leaves after an item with a category that occurs more than M
     times among the last N shown before it; default: the run's, else 10 0."""
+    split: Split | None = None
+    """For catalog and session. time: users who join after a date; default: the run's, else users."""
+    demographics: Literal["on", "off"] = "on"
+    """off: nobody's are known, not to trained runs either, and all takes the rows without them."""
+    by_activity: bool = False
+    """Add the means over users with more than 50, 100 and 150 ratings."""
     policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
     weights: tuple[str, ...] = ()
     """Folders of runs, DIR or NAME=DIR; several with one name (default: drr) are its seeds."""
@@ -122,8 +130,10 @@ def run(arguments: EvaluateArguments) -> Report:
     """Evaluate, print and write what the arguments ask for."""
     refuse_contradictions(arguments)
     runs = chosen_runs(arguments)
-    names = choose_policies(arguments.policies, arguments.protocol, runs)
-    if runs or ON_TENSORFLOW & set(names):
+    names = choose_policies(
+        arguments.policies, arguments.protocol, runs, arguments.demographics == "on"
+    )
+    if runs or any(name.startswith(ON_TENSORFLOW) for name in names):
         from training.process import select_device
 
         select_device(arguments.device)  # before anything else imports TensorFlow
@@ -132,6 +142,10 @@ def run(arguments: EvaluateArguments) -> Report:
     if max(arguments.ks, default=0) > ratings.n_items:
         raise ConfigError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
     data_name = name_of_data(runs, ratings, arguments.allow_other_data)
+    if arguments.demographics == "off":
+        ratings = ratings.without_demographics()
+    if not ratings.demographics.any():  # nor in the data: forms with them would be copies
+        names = tuple(dict.fromkeys(registry.without_groups(name) for name in names))
     agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()
@@ -139,7 +153,10 @@ def run(arguments: EvaluateArguments) -> Report:
     protocol = build_protocol(arguments, ratings)
     check_answerable(protocol, ratings.name)
     if arguments.agent_mode == "online":
-        agents = with_learning(agents, runs, protocol)
+        from training.tasks import with_learning
+
+        settings = {name: [run_settings(run) for run in folders] for name, folders in runs.items()}
+        agents = with_learning(agents, settings, protocol)
     if runs and not arguments.weights:
         print(f"evaluate: {DRR} is {runs[DRR][0]}; another: --weights DIR", file=sys.stderr)
     results: dict[str, list[Result]] = {}
@@ -153,6 +170,8 @@ def run(arguments: EvaluateArguments) -> Report:
                     raise ConfigError(f"policy {name!r}: {error}") from error
                 print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
     report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
+    if arguments.by_activity:
+        report = replace(report, activity=by_activity(protocol, results, ratings, arguments.seed))
     shown = results[next(iter(runs), report.best_policy)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
@@ -173,7 +192,9 @@ def chosen_runs(arguments: EvaluateArguments) -> Runs:
     return default_run(arguments.protocol, arguments.dataset)
 
 
-def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> tuple[str, ...]:
+def choose_policies(
+    asked: Sequence[str] | None, protocol: str, runs: Runs, demographics: bool = True
+) -> tuple[str, ...]:
     """Distinct policy names in the order asked for, then the trained runs, the bound last."""
     baselines = registry.names(protocol)
     known = (*baselines, BOUND)
@@ -186,7 +207,10 @@ def choose_policies(asked: Sequence[str] | None, protocol: str, runs: Runs) -> t
             raise ConfigError(f"policy {DRR!r} needs a trained run: add --weights DIR")
         if name not in (*known, *runs, DRR, ALL):
             raise _unknown(name, (*known, DRR, *runs))
-        names += known if name == ALL else [name] if name in known else []
+        if registry.DEMOGRAPHICS in name and not demographics:
+            raise ConfigError(f"policy {name!r} needs demographics: leave out --demographics off")
+        every = (*registry.comparable(baselines, demographics), BOUND)
+        names += every if name == ALL else [name] if name in known else []
     if ALL in (asked or ()) and not runs:
         print(f"evaluate: {DRR} is left out, it needs --weights DIR", file=sys.stderr)
     if not (names or runs):
@@ -212,6 +236,8 @@ def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArgume
         arguments = replace(arguments, known=saved.known)
     if arguments.boredom is None:
         arguments = replace(arguments, boredom=saved.boredom)
+    if arguments.protocol in NEW_USERS:
+        arguments = replace(arguments, split=cast(Split, check_split(runs, arguments.split)))
     if arguments.dataset != "auto":
         return arguments
     root = arguments.data_root or saved.data_root
@@ -235,10 +261,11 @@ def name_of_data(runs: Runs, ratings: Ratings, allow_other: bool) -> str:
 def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> EvaluationProtocol:
     """The protocol over its default users."""
     ks = arguments.ks or None
+    window = Config().known if arguments.known is None else arguments.known
     if arguments.protocol in NEW_USERS:
         kind = CatalogProtocol if arguments.protocol == "catalog" else SessionProtocol
-        window = arguments.known or Config().known
-        return kind(ratings, mode=arguments.mode, ks=ks, window=window)
+        split = arguments.split or "users"
+        return kind(ratings, mode=arguments.mode, ks=ks, window=window, split=split)
     if arguments.protocol == "rerank":
         return RerankProtocol(ratings, ks=ks)
     from envs.simulator import Simulator
@@ -246,24 +273,10 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
     if arguments.protocol == "engagement":
         rule, steps = Boredom(*(arguments.boredom or ())), max(ks or (MAX_STEPS,))
         warn_of_short_sessions(ratings.genres, rule, steps)
-        known, model = arguments.known or Config().known, Simulator(ratings)
-        return EngagementProtocol(ratings, model, window=known, boredom=rule, max_steps=steps)
+        model = Simulator(ratings)
+        return EngagementProtocol(ratings, model, window=window, boredom=rule, max_steps=steps)
     online = arguments.agent_mode == "online"
     return SimulatorProtocol(ratings, Simulator(ratings), ks=ks, online=online)
-
-
-def with_learning(agents: Agents, runs: Runs, protocol: EvaluationProtocol) -> Agents:
-    """The agents of the runs, learning within every session."""
-    from training.tasks import online_policy, session_log
-
-    log = session_log(protocol)
-    return {
-        name: [
-            online_policy(agent, run_settings(folder), protocol, log)
-            for agent, folder in zip(agents[name], folders, strict=True)
-        ]
-        for name, folders in runs.items()
-    }
 
 
 def baseline(name: str, protocol: EvaluationProtocol, arguments: EvaluateArguments) -> Policy:
@@ -310,6 +323,7 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
         "--known is for new users only: catalog, session and engagement": (
             arguments.known is not None and not (new_users or leaving)
         ),
+        "--split is for catalog and session only": arguments.split is not None and not new_users,
         f"--boredom is for --protocol engagement only, not {arguments.protocol}": (
             arguments.boredom is not None and not leaving
         ),
@@ -320,7 +334,7 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
     for message, applies in refused.items():
         if applies:
             raise ConfigError(message)
-    least = {"--known": (arguments.known, 1), "--seed": (arguments.seed, 0)}
+    least = {"--known": (arguments.known, 0), "--seed": (arguments.seed, 0)}
     least |= {"--show-users": (arguments.show_users, 0), "--ks": (min(arguments.ks, default=1), 1)}
     for flag, (value, bound) in least.items():
         if value is not None and value < bound:

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from baselines.factors import Factorised, gather
+from baselines.fit_cache import Keepable
 from baselines.profile import as_matrix
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
@@ -12,7 +13,7 @@ from data.ratings import Ratings
 from embedding.factorise import fit_mf
 
 
-class LinUCB:
+class LinUCB(Keepable):
     """An optimistic linear bandit (Li et al., 2010).
 
     score = theta . x + alpha sqrt(x' A^-1 x), x = [item vector, item bias, 1] from bias + ALS.
@@ -23,6 +24,7 @@ class LinUCB:
 
     name = "linucb"
     adaptive = True
+    fitted = ("features", "mean", "gram", "moment")
     users_per_batch = 1 << 30  # everybody at once, so that all learn from all
 
     def __init__(
@@ -96,6 +98,15 @@ class HLinUCB(Factorised):
         inverse = np.linalg.inv(equations.gram + strength[:, None, None] * np.eye(table.k))
         self._item_inverse = inverse.reshape(ratings.n_items, -1).astype(np.float32)  # [I, k k]
         return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See Factorised."""
+        return super().arrays() | {"item_inverse": self._item_inverse}
+
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """See Factorised."""
+        self._item_inverse = arrays["item_inverse"]
+        return super().restore(arrays, ratings)
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores. Quadratic forms are one matrix product over flattened squares."""

@@ -1,4 +1,4 @@
-"""Ensembles: the mean of several baselines' scores."""
+"""Ensembles: weighted sums of several baselines' scores."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self
@@ -10,28 +10,36 @@ from data.policy import scores_at
 from data.ratings import Ratings
 
 
-class BlendMember(Protocol):
-    """A baseline that can be cached."""
+class Member(Protocol):
+    """A baseline."""
+
+    name: str
 
     def fit(self, ratings: Ratings) -> object: ...
-    def arrays(self) -> dict[str, np.ndarray]: ...
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> object: ...
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray: ...
 
 
-class Blend:
-    """Mean of the members' scores; `standardise`: each user's first get mean 0 and deviation 1.
+class Ensemble:
+    """Weighted sum of the members' scores; `standardise`: of each user's z-scores.
 
-    Predicted ratings need no standardising, scores without a unit do.
+    weights: one for each member; None: their mean. Predicted ratings need no standardising, scores
+    without a unit do.
     """
 
-    name = "blend"
+    name = "ensemble"
     adaptive = False
 
-    def __init__(self, members: Sequence[BlendMember], *, standardise: bool = False) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        weights: Sequence[float] | None = None,
+        standardise: bool = True,
+    ) -> None:
         if not members:
-            raise ValueError("a blend needs at least one member")
+            raise ValueError("an ensemble needs at least one member")
         self.members = list(members)
+        self.weights = weights or (1 / len(members),) * len(members)
         self.standardise = standardise
 
     def fit(self, ratings: Ratings) -> Self:
@@ -40,34 +48,16 @@ class Blend:
             member.fit(ratings)
         return self
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Every member's arrays, their names prefixed by the member's number."""
-        return {
-            f"{number}.{key}": value
-            for number, member in enumerate(self.members)
-            for key, value in member.arrays().items()
-        }
-
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """What `arrays` gave after fitting the same ratings."""
-        for number, member in enumerate(self.members):
-            prefix = f"{number}."
-            mine = {
-                key.removeprefix(prefix): value
-                for key, value in arrays.items()
-                if key.startswith(prefix)
-            }
-            member.restore(mine, ratings)
-        return self
-
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        scores = [self._of_member(member, observation) for member in self.members]
-        return scores_at(np.mean(scores, axis=0), candidates)
+        total = np.zeros((), np.float32)
+        for member, weight in zip(self.members, self.weights, strict=True):
+            scores = member.scores(observation, None)
+            total = total + weight * (z_scores(scores) if self.standardise else scores)
+        return scores_at(total, candidates)
 
-    def _of_member(self, member: BlendMember, observation: Observation) -> FloatArray:
-        scores = member.scores(observation, None)
-        if not self.standardise:
-            return scores
-        spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
-        return np.asarray((scores - scores.mean(axis=1, keepdims=True)) / spread)
+
+def z_scores(scores: FloatArray) -> FloatArray:
+    """Scores [B, I] with mean 0 and standard deviation 1 in each row; equal ones become zeros."""
+    spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
+    return np.asarray((scores - scores.mean(axis=1, keepdims=True)) / spread)

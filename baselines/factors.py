@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from baselines.fit_cache import Keepable
 from baselines.profile import as_matrix
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
@@ -194,7 +195,7 @@ class Penalties:
     implicit: float
 
 
-class SVDpp:
+class SVDpp(Keepable):
     """SVD++ (Koren, 2008): the user is also the set of items he rated.
 
     r(u, i) ~ mean + b_u + b_i + q_i . (p_u + z_u),  z_u = |N(u)|^-1/2 sum over N(u) of y_j.
@@ -207,6 +208,7 @@ class SVDpp:
 
     name = "svd++"
     adaptive = False
+    fitted = ("items", "implicit", "bias", "mean")
 
     def __init__(
         self,
@@ -241,18 +243,6 @@ class SVDpp:
         self.items, self.bias = table.items.copy(), table.item_bias.copy()  # q [I, k], b [I]
         self.implicit = np.zeros_like(self.items)  # y [I, k]
         self._descend(ratings)
-        return self
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything fitted, for the cache."""
-        mean = np.array(self.mean)
-        arrays = {"items": self.items, "implicit": self.implicit, "bias": self.bias}
-        return arrays | {"mean": mean}
-
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """What `arrays` gave after fitting the same ratings."""
-        self.items, self.implicit = arrays["items"], arrays["implicit"]
-        self.bias, self.mean = arrays["bias"], float(arrays["mean"])
         return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:

@@ -20,6 +20,7 @@ class IALS:
 
     name = "ials"
     adaptive = False
+    fits_history = False
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
-from baselines.profile import PLAIN, History, as_matrix, positives, shrunk_means
+from baselines.fit_cache import Keepable
+from baselines.profile import PLAIN, History, as_matrix, gains, positives, shrunk_means
 from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
@@ -25,7 +26,7 @@ class TooLarge(DRRError):
     """A data set has too many items for a method whose memory grows with their square."""
 
 
-class ItemItem:
+class ItemItem(Keepable):
     """scores = profile @ weights (+ item means), a subclass supplies the weights.
 
     `values` "positives": profiles are binary, weighted by `history`. "residuals": a rating counts
@@ -35,6 +36,8 @@ class ItemItem:
 
     name: str
     adaptive = False
+    fitted = ("threshold", "n_items", "means", "weights")
+    fits_history = False
 
     def __init__(self, *, values: str = "positives", history: History = PLAIN) -> None:
         if values not in ("positives", "residuals"):
@@ -254,16 +257,19 @@ def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:
     return np.asarray(right.T)
 
 
-class Ridge:
-    """scores = x W, x = [mean of the liked items' SVD vectors, 1]; W = (X'X + lambda I)^-1 X'Y.
+class Ridge(Keepable):
+    """scores = x W, W = (X'X + lambda I)^-1 X'Y; x = [mean of the liked items' SVD vectors,
+    `demographics` times those of the user, 1].
 
     A row of X is the mean over a window of `window` ratings of a training user, the same row of Y
-    his other positives. Each user gives his first window and `random_windows` random ones. Refused
-    items are subtracted as `history.refused` times their vectors.
+    his other positives, or (`values` "gains") the reward + .5 of his other ratings. Each user gives
+    his first window and `random_windows` random ones. Refused items are subtracted as
+    `history.refused` times their vectors.
     """
 
     name = "ridge"
     adaptive = False
+    fitted = ("threshold", "n_items", "vectors", "weights")
 
     def __init__(
         self,
@@ -272,40 +278,46 @@ class Ridge:
         regularisation: float = 100.0,
         window: int = 10,
         random_windows: int = 4,
+        demographics: float = 0.0,
+        values: str = "positives",
         history: History = PLAIN,
         seed: int = 0,
     ) -> None:
         self.k, self.regularisation, self.window = k, regularisation, window
         self.random_windows, self.history, self.seed = random_windows, history, seed
+        self.demographics, self.values = demographics, values
 
     def fit(self, ratings: Ratings) -> Self:
         """Draw windows, then one linear system."""
         self.threshold, self.n_items = ratings.positive_threshold, ratings.n_items
         self.vectors = coordinates(ratings, self.k)  # [I, k]
-        liked = positives(ratings)
+        answers = positives(ratings) if self.values == "positives" else gains(ratings)
         rng = np.random.default_rng(self.seed)
-        size = self.vectors.shape[1] + 1
+        columns = ratings.demographics.shape[1] if self.demographics else 0
+        size = self.vectors.shape[1] + columns + 1
         gram, moment = np.zeros((size, size)), np.zeros((size, ratings.n_items))
         for random in [False] + [True] * self.random_windows:
             users, window = self._windows(ratings, rng, random)
-            features = self._features(window)
+            features = self._features(window, ratings.demographics[users])
             gram += features.T @ features
-            moment += (_others(liked[users], window).T @ features).T
+            moment += (_others(answers[users], window).T @ features).T
         gram[np.diag_indices(size)] += self.regularisation
-        self.weights = np.linalg.solve(gram, moment).astype(np.float32)  # [k + 1, I]
+        self.weights = np.linalg.solve(gram, moment).astype(np.float32)  # [k + D + 1, I]
         return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         profile = self.history.profile(observation, self.threshold, self.n_items)
-        return scores_at((self._features(profile) @ self.weights).astype(np.float32), candidates)
+        features = self._features(profile, observation.demographics)
+        return scores_at((features @ self.weights).astype(np.float32), candidates)
 
-    def _features(self, profile: csr_matrix) -> FloatArray:
-        """Mean item vector weighted by the profile, and a constant: [B, k + 1]."""
+    def _features(self, profile: csr_matrix, demographics: FloatArray) -> FloatArray:
+        """Mean item vector weighted by the profile, demographics, a constant: [B, k + D + 1]."""
         positive = np.asarray(profile.maximum(0).sum(axis=1))  # [B, 1]
         mean = (profile @ self.vectors) / np.maximum(positive, 1e-6)
         mean = np.where(positive > 0, mean, 0.0)
-        return np.hstack([mean, np.ones((len(mean), 1))])
+        people = [self.demographics * demographics] if self.demographics else []
+        return np.hstack([mean, *people, np.ones((len(mean), 1))])
 
     def _windows(
         self, ratings: Ratings, rng: np.random.Generator, random: bool
@@ -320,6 +332,7 @@ class Ridge:
         return users, sparse_rows(weights, ratings.items[places], ratings.n_items)
 
 
-def _others(liked: csr_matrix, window: csr_matrix) -> csr_matrix:
-    """Positives [M, I] less those in the window."""
-    return liked - liked.multiply(window.astype(bool))
+def _others(answers: csr_matrix, window: csr_matrix) -> csr_matrix:
+    """Answers [M, I] less those in the window, whose every entry counts, also one of weight 0."""
+    seen = csr_matrix((np.ones_like(window.data), window.indices, window.indptr), window.shape)
+    return answers - answers.multiply(seen)

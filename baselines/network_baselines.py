@@ -101,10 +101,10 @@ def softmax_loss(logits: tf.Tensor, allowed: tf.Tensor, targets: tf.Tensor) -> t
 
     logits [B, I]; allowed, targets [B, I] in {0, 1}; users without a target weigh nothing.
     """
-    log_p = tf.nn.log_softmax(tf.where(allowed > 0, logits, -1e9))
     counts = tf.reduce_sum(targets, axis=1)
-    per_user = -tf.reduce_sum(targets * tf.where(targets > 0, log_p, 0.0), axis=1)
-    per_user /= tf.maximum(counts, 1.0)
+    hit = tf.reduce_sum(targets * logits, axis=1) / tf.maximum(counts, 1.0)
+    per_user = tf.reduce_logsumexp(tf.where(allowed > 0, logits, -1e9), axis=1) - hit
+    per_user *= tf.sign(counts)
     return tf.reduce_sum(per_user) / tf.maximum(tf.reduce_sum(tf.sign(counts)), 1.0)
 
 
@@ -158,7 +158,7 @@ class TwoTower(SupervisedNetwork):
     A training example is a user's window (his first `known` ratings, or in a share `random_start` a
     random one) and his other positives. `among` "catalogue": the softmax runs over all items;
     "rated": over those the user rated, for protocols that only order these. `positive_window`:
-    windows of positive ratings only.
+    windows of positive ratings only. demographics: whether the tower sees them; else zeros.
     """
 
     name = "two-tower"
@@ -178,6 +178,7 @@ class TwoTower(SupervisedNetwork):
         item_dropout: float = 0.2,
         among: str = "catalogue",
         positive_window: bool = False,
+        demographics: bool = False,
         seed: int = 0,
     ) -> None:
         if among not in ("catalogue", "rated"):
@@ -187,7 +188,7 @@ class TwoTower(SupervisedNetwork):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.item_dropout, self.among, self.positive_window = item_dropout, among, positive_window
         self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, context="none")
-        self.seed = seed
+        self.demographics, self.seed = demographics, seed
 
     @property
     def min_window(self) -> int:
@@ -199,7 +200,8 @@ class TwoTower(SupervisedNetwork):
         n, room = self.window, observation.widened(self.window)
         items, ratings = room.window_items[:, -n:], room.window_ratings[:, -n:]
         keep = np.ones(items.shape, np.float32)
-        vectors = self.network(room.demographics, items, ratings, keep).numpy()
+        people = room.demographics * np.float32(self.demographics)
+        vectors = self.network(people, items, ratings, keep).numpy()
         return scores_at(vectors @ self.items.T + self.network.bias.numpy(), candidates)
 
     def build(self, ratings: Ratings) -> None:
@@ -239,7 +241,7 @@ class TwoTower(SupervisedNetwork):
             targets[rows, hidden] = allowed[rows, hidden] = 0
             values = np.where(known, shown.values[places], 0).astype(np.float32)
             keep = (rng.random(items.shape) >= self.item_dropout).astype(np.float32)
-            people = ratings.demographics[chosen]
+            people = ratings.demographics[chosen] * np.float32(self.demographics)
             yield people, items.astype(np.int32), values, keep, allowed, targets
 
     def _windows(

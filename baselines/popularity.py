@@ -1,13 +1,15 @@
-"""Lists that do not look at the user: popularity, counted two ways, and random order."""
+"""Lists that do not look at the history: popularity, counted in several ways, and random order."""
 
 from typing import Self
 
 import numpy as np
 
-from baselines.profile import positive_counts, shrunk_means
+from baselines.profile import as_matrix, positive_counts, positives, shrunk_means
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
+
+WEEK = 7 * 24 * 3600  # seconds
 
 
 class SameForAll:
@@ -47,6 +49,72 @@ class PopularityMean(SameForAll):
         """Average the ratings of each item."""
         self.item_scores = shrunk_means(ratings, self.shrink)
         return self
+
+
+class PopularityByGroup:
+    """log popularity + sum over the user's groups (his demographics) of log P(group | i) / P(group).
+
+    Naive Bayes: how likely somebody of these groups is to like the item. `shrink` liking users of
+    the average kind join each item's own. popularity: weight of the first term.
+    """
+
+    name = "popularity-demographics"
+    adaptive = False
+
+    def __init__(self, *, shrink: float = 300.0, popularity: float = 1.0) -> None:
+        self.shrink, self.popularity = shrink, popularity
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Count who liked what."""
+        liked = positives(ratings)
+        counts = np.asarray(liked.sum(axis=0), np.float64)  # [1, I]
+        by_group = (liked.T @ ratings.demographics).T.astype(np.float64)  # [D, I]
+        usual = (by_group.sum(axis=1, keepdims=True) + 1) / (counts.sum() + 1)  # [D, 1]
+        share = (by_group + self.shrink * usual) / (counts + self.shrink)
+        self.log_odds = np.log(np.maximum(share, 1e-12) / usual)
+        self.log_popularity = self.popularity * np.log1p(counts)
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        scores = observation.demographics @ self.log_odds + self.log_popularity
+        return scores_at(scores.astype(np.float32), candidates)
+
+
+class Trending:
+    """Number of positive ratings, each worth half as much every `half_life` weeks before the last.
+
+    `by_age`: counted within the user's age group where it is known, `shrink` ratings of everybody
+    added to it.
+    """
+
+    name = "trending"
+    adaptive = False
+
+    def __init__(
+        self, *, half_life: float = 52.0, by_age: bool = False, shrink: float = 1000.0
+    ) -> None:
+        self.half_life, self.by_age, self.shrink = half_life, by_age, shrink
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Count the positives of each age group, and of all."""
+        ages = [key == "age" for key, _ in ratings.demographic_columns]
+        self.ages = np.flatnonzero(ages if self.by_age else [])
+        weeks = (ratings.timestamps.max(initial=0) - ratings.timestamps) / WEEK
+        weights = ratings.positive * 0.5 ** (weeks / self.half_life)
+        counts = as_matrix(ratings, weights)  # [U, I]
+        everybody = np.asarray(counts.sum(axis=0), np.float64)
+        everybody /= max(float(everybody.sum()), 1e-12)
+        groups = np.asarray(ratings.demographics[:, self.ages], np.float64)
+        self.counts = np.vstack([(counts.T @ groups).T + self.shrink * everybody, everybody])
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        groups = observation.demographics[:, self.ages]
+        unknown = 1 - groups.sum(axis=1, keepdims=True)
+        scores = np.hstack([groups, unknown]) @ self.counts
+        return scores_at(scores.astype(np.float32), candidates)
 
 
 class RandomOrder:

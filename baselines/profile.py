@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from data.observation import FloatArray, IntArray, Observation, sparse_rows
+from data.observation import (
+    UNRATED_REWARD,
+    FloatArray,
+    IntArray,
+    Observation,
+    rating_to_reward,
+    sparse_rows,
+)
 from data.ratings import Ratings
 
 
@@ -61,6 +68,12 @@ def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
 def positives(ratings: Ratings) -> csr_matrix:
     """1 where the rating reaches the positive threshold, else nothing, float32 [U, I]."""
     return _without_zeros(as_matrix(ratings, ratings.positive.astype(np.float32)))
+
+
+def gains(ratings: Ratings) -> csr_matrix:
+    """Reward + .5 of each rating, so that nothing (0) stands for an unrated item: float32 [U, I]."""
+    rewards = rating_to_reward(ratings.values, ratings.scale)
+    return _without_zeros(as_matrix(ratings, rewards - UNRATED_REWARD))
 
 
 def positive_counts(ratings: Ratings) -> IntArray:

@@ -1,16 +1,13 @@
 """Baselines by name: which exist for a protocol, how each is tuned, and how to build one."""
 
-import hashlib
 import importlib
-import os
-import tempfile
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from baselines import fit_cache
+from baselines.cold_start import ColdStart
 from baselines.profile import History
 from config import Boredom
 from data.policy import Adaptive, Policy
@@ -20,7 +17,7 @@ Parameters = dict[str, Any]
 PROTOCOLS = ("catalog", "session", "engagement", "rerank", "simulator")
 RATED = ("catalog", "session", "rerank", "simulator")  # where only what was rated pays
 SUFFIX = "-adaptive"
-CACHE_FORMAT = "2"  # raise it when a trained baseline changes, so that old files are not read
+DEMOGRAPHICS = "-demographics"
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,8 @@ class Entry:
     """Where a baseline's class lives, and in which protocols its adaptive form exists.
 
     The module is imported when the baseline is built, so that those on TensorFlow cost nothing
-    until then. seeded: takes `seed`. told: takes `boredom`, the rule by which users leave.
-    cached: training takes long; arrays() and restore() exist.
+    until then. seeded: takes `seed`. told: takes `boredom`, the rule by which users leave. A form
+    with demographics is an entry of its own.
     """
 
     module: str
@@ -38,31 +35,43 @@ class Entry:
     only_in: tuple[str, ...] = RATED
     seeded: bool = False
     told: bool = False
-    cached: bool = False
+    prior: str | None = "popularity"  # whose order is shown to those of whom nothing is known
 
 
+NEW = ("catalog", "session")  # users met for the first time
 SEQUENTIAL = ("session", "rerank", "simulator")
 LEAVING = ("engagement",)
+BLENDED = ("rerank", "simulator", *LEAVING)
+BY_GROUP = "popularity-demographics"
 ENTRIES = {
-    "random": Entry("popularity", "RandomOrder", only_in=PROTOCOLS, seeded=True),
-    "popularity": Entry("popularity", "Popularity", only_in=PROTOCOLS),
-    "popularity-mean": Entry("popularity", "PopularityMean", only_in=PROTOCOLS),
+    "random": Entry("popularity", "RandomOrder", only_in=PROTOCOLS, seeded=True, prior=None),
+    "popularity": Entry("popularity", "Popularity", only_in=PROTOCOLS, prior=None),
+    "popularity-demographics": Entry("popularity", "PopularityByGroup", (), NEW, prior=None),
+    "popularity-mean": Entry("popularity", "PopularityMean", only_in=PROTOCOLS, prior=None),
+    "trending": Entry("popularity", "Trending", (), NEW, prior=None),
+    "trending-demographics": Entry("popularity", "Trending", (), NEW, prior=None),
     "item-knn": Entry("item_based", "ItemKNN", SEQUENTIAL),
     "user-knn": Entry("user_knn", "UserKNN", ("session",)),
     "ease": Entry("item_based", "EASE", SEQUENTIAL),
     "pure-svd": Entry("item_based", "PureSVD", ("session",)),
     "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS, seeded=True),
+    "ridge-demographics": Entry(
+        "item_based", "Ridge", ("session",), NEW, seeded=True, prior=BY_GROUP
+    ),
     "pmf": Entry("factors", "PMF", ("rerank", "simulator"), seeded=True),
     "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS, seeded=True),
-    "svd++": Entry("factors", "SVDpp", ("rerank", "simulator"), seeded=True, cached=True),
-    "blend": Entry(
-        "ensemble", "Blend", (*SEQUENTIAL, *LEAVING), PROTOCOLS, seeded=True, cached=True
+    "svd++": Entry("factors", "SVDpp", ("rerank", "simulator"), seeded=True),
+    "blend": Entry("ensemble", "Ensemble", BLENDED, BLENDED, seeded=True),
+    "ensemble": Entry("ensemble", "Ensemble", ("session",), NEW, seeded=True),
+    "ensemble-demographics": Entry(
+        "ensemble", "Ensemble", ("session",), NEW, seeded=True, prior=BY_GROUP
     ),
-    "ials": Entry("ials", "IALS", ("session",), seeded=True, cached=True),
-    "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True, cached=True),
-    "sasrec": Entry(
-        "sasrec", "SASRec", ("session",), ("catalog", "session"), seeded=True, cached=True
+    "ials": Entry("ials", "IALS", ("session",), seeded=True),
+    "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True),
+    "two-tower-demographics": Entry(
+        "network_baselines", "TwoTower", SEQUENTIAL, seeded=True, prior=BY_GROUP
     ),
+    "sasrec": Entry("sasrec", "SASRec", ("session",), NEW, seeded=True),
     "mf-mmr": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
     "mf-mmr-price": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
     "mf-foresight": Entry("diversity", "Foresight", only_in=LEAVING, seeded=True, told=True),
@@ -76,21 +85,69 @@ ENTRIES = {
 # class's own default.
 IALS: Parameters = {"k": 64, "alpha": 5.0, "regularisation": 100.0}
 RERANK_MF: Parameters = {"k": 12, "per_rating": 0.02, "sweeps": 20}
-RERANK_BLEND: Parameters = {"members": tuple(("svd++", {"k": k}) for k in (20, 20, 12, 30, 30))}
-CATALOG_BLEND: Parameters = {
-    "members": (
-        ("ials", {"k": 32, "alpha": 5.0, "regularisation": 100.0}),
-        ("ials", {"k": 64, "alpha": 5.0, "regularisation": 100.0}),
-        ("ials", {"k": 128, "alpha": 5.0, "regularisation": 100.0}),
-        ("mf", {}),
-    ),
-    "standardise": True,
+RERANK_BLEND: Parameters = {
+    "members": tuple(("svd++", {"k": k}) for k in (20, 20, 12, 30, 30)),
+    "standardise": False,
 }
-ENGAGEMENT_BLEND: Parameters = {"members": tuple(("mf", {"k": k}) for k in (8, 12, 16, 20, 30))}
+CATALOG_RIDGE: Parameters = {
+    "regularisation": 300.0,
+    "history": History(decay=0.9, other=0.3),
+}
+SESSION_HISTORY = History(decay=0.9, other=0.3, refused=-0.6)
+REFUSING = History(decay=0.9, refused=-0.4)
+WITH_GROUPS: Parameters = {"demographics": 0.5}
+CATALOG_KNN: Parameters = {"shrink": 20.0, "history": History(decay=0.9, other=0.2)}
+USER_KNN: Parameters = {"neighbours": 100, "shrink": 20.0}
+SESSION_RIDGE: Parameters = {
+    "regularisation": 300.0,
+    "values": "gains",
+    "history": replace(SESSION_HISTORY, refused=-0.4),
+}
+SESSION_MEMBERS: tuple[tuple[str, Parameters], ...] = (
+    ("user-knn", USER_KNN | {"values": "gains", "history": REFUSING}),
+    ("item-knn", {"shrink": 50.0, "history": History(decay=0.95, refused=-0.4)}),
+    ("ease", {"regularisation": 4_000.0, "history": History(decay=0.95, refused=-0.4)}),
+)
+ENSEMBLE: dict[str, Parameters] = {
+    "catalog": {
+        "members": (
+            ("ridge", CATALOG_RIDGE),
+            ("item-knn", CATALOG_KNN),
+            ("user-knn", USER_KNN | {"history": History(decay=0.9)}),
+            ("ease", {"regularisation": 20_000.0, "history": History(decay=0.9)}),
+        ),
+        "weights": (1.0, 0.7, 0.2, 0.2),
+    },
+    "session": {
+        "members": (("ridge", SESSION_RIDGE), *SESSION_MEMBERS),
+        "weights": (0.5, 1.0, 1.0, 0.5),
+    },
+}
+ENSEMBLE_WITH_GROUPS: dict[str, Parameters] = {
+    "catalog": {
+        "members": (
+            ("ridge", CATALOG_RIDGE | WITH_GROUPS),
+            ("ridge", CATALOG_RIDGE | {"k": 200, "regularisation": 600.0, "demographics": 1.0}),
+            ("item-knn", CATALOG_KNN),
+            ("ease", {"regularisation": 10_000.0, "history": History(decay=0.9)}),
+            ("user-knn", USER_KNN | {"history": History(decay=0.9)}),
+            ("popularity-demographics", {"popularity": 0.0}),
+        ),
+        "weights": (0.7, 1.0, 0.4, 0.4, 0.2, 1.0),
+    },
+    "session": {
+        "members": (("ridge", SESSION_RIDGE | WITH_GROUPS), *SESSION_MEMBERS),
+        "weights": (0.5, 1.0, 1.0, 0.5),
+    },
+}
+ENGAGEMENT_BLEND: Parameters = {
+    "members": tuple(("mf", {"k": k}) for k in (8, 12, 16, 20, 30)),
+    "standardise": False,
+}
 
 TUNED: dict[str, dict[str, Parameters]] = {
     "item-knn": {
-        "catalog": {"shrink": 20.0, "history": History(decay=0.9, other=0.2)},
+        "catalog": CATALOG_KNN,
         "session": {"shrink": 50.0, "history": History(decay=0.95, refused=-0.4)},
         "rerank": {"shrink": 100.0, "values": "residuals"},
     },
@@ -100,20 +157,27 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "rerank": {"regularisation": 2_000.0, "values": "residuals"},
     },
     "user-knn": {
-        "catalog": {"neighbours": 100, "shrink": 20.0, "history": History(decay=0.9)},
-        "session": {"neighbours": 100, "shrink": 20.0, "history": History(decay=0.9, refused=-0.4)},
+        "catalog": USER_KNN | {"history": History(decay=0.9)},
+        "session": USER_KNN | {"history": REFUSING},
     },
     "pure-svd": {
         "catalog": {"k": 30, "damping": 0.35, "history": History(decay=0.9)},
-        "session": {"k": 50, "damping": 0.25, "history": History(decay=0.9, refused=-0.4)},
+        "session": {"k": 50, "damping": 0.25, "history": REFUSING},
         "rerank": {"k": 20, "values": "residuals"},
     },
     "ridge": {
-        "catalog": {"regularisation": 300.0, "history": History(decay=0.9, other=0.3)},
-        "session": {
-            "regularisation": 300.0,
-            "history": History(decay=0.9, other=0.3, refused=-0.6),
-        },
+        "catalog": CATALOG_RIDGE,
+        "session": CATALOG_RIDGE | {"history": SESSION_HISTORY},
+    },
+    "ridge-demographics": {
+        "catalog": CATALOG_RIDGE | WITH_GROUPS,
+        "session": CATALOG_RIDGE | WITH_GROUPS | {"history": SESSION_HISTORY},
+    },
+    "ensemble": ENSEMBLE,
+    "ensemble-demographics": ENSEMBLE_WITH_GROUPS,
+    "trending": {key: {"half_life": 104.0} for key in NEW},
+    "trending-demographics": {
+        key: {"half_life": 104.0, "by_age": True, "shrink": 1000.0} for key in NEW
     },
     "mf": {
         "engagement": {"k": 20},
@@ -126,8 +190,6 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "session": IALS | {"history": History(decay=0.9, refused=-0.6)},
     },
     "blend": {
-        "catalog": CATALOG_BLEND,
-        "session": CATALOG_BLEND,
         "engagement": ENGAGEMENT_BLEND,
         "rerank": RERANK_BLEND,
         "simulator": RERANK_BLEND,
@@ -140,8 +202,14 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "simulator": {"window": 5, "positive_window": True},
     },
 }
+PRIOR_STRENGTH = {"ridge-demographics": 10.0}  # others: 3; see ColdStart
+
 for _name in ("item-knn", "ease", "pure-svd", "pmf"):  # both are about the value of a rating
     TUNED[_name]["simulator"] = TUNED[_name]["rerank"]
+TUNED["two-tower-demographics"] = {
+    _protocol: TUNED["two-tower"].get(_protocol, {}) | {"demographics": True}
+    for _protocol in PROTOCOLS
+}
 
 
 def names(protocol: str) -> list[str]:
@@ -155,6 +223,22 @@ def names(protocol: str) -> list[str]:
     return found
 
 
+def comparable(found: Sequence[str], demographics: bool) -> list[str]:
+    """Of these names, the rows of one table: with demographics where such a form exists, or without.
+
+    Popularity, which other papers report, is in both.
+    """
+    if not demographics:
+        return [name for name in found if DEMOGRAPHICS not in name]
+    return [name for name in found if name == "popularity" or _with_groups(name) not in found]
+
+
+def without_groups(name: str) -> str:
+    """The name of a baseline's form without demographics; other names as they are."""
+    known = name.removesuffix(SUFFIX) in ENTRIES
+    return name.replace(DEMOGRAPHICS, "") if known else name
+
+
 def build(
     name: str,
     protocol: str,
@@ -166,8 +250,8 @@ def build(
 ) -> Policy:
     """A baseline fitted on `visible` with the parameters tuned for the protocol.
 
-    Slow ones are read from and written to `cache_dir`, one file for each name, split and set of
-    parameters, defaults and seed included. `boredom` goes to those who are told the rule. Raises
+    What takes time to fit is read from and written to `cache_dir` (baselines/fit_cache.py).
+    `boredom` goes to those who are told the rule. Raises
     ValueError, listing the choices, for a name the protocol does not have.
     """
     if name not in names(protocol):
@@ -175,11 +259,19 @@ def build(
     plain = name.removesuffix(SUFFIX)
     told = {"boredom": boredom} if ENTRIES[plain].told and boredom else {}
     policy = make(plain, parameters(plain, protocol) | told, seed)
-    if ENTRIES[plain].cached and cache_dir is not None:
-        _fit_cached(policy, visible, _cache_file(cache_dir, plain, policy, visible))
-    else:
-        policy.fit(visible)
+    if protocol in NEW:
+        policy = with_prior(policy, plain)
+    policy = fit_cache.fit(policy, visible, cache_dir)
     return policy if plain == name else Adaptive(policy)
+
+
+def with_prior(policy: Any, name: str, strength: float | None = None) -> Any:
+    """The unfitted baseline of that name with what it shows where nothing is known."""
+    prior = ENTRIES[name].prior
+    if prior is None:
+        return policy
+    strength = PRIOR_STRENGTH.get(name, 3.0) if strength is None else strength
+    return ColdStart(policy, make(prior, {}), strength)
 
 
 def parameters(name: str, protocol: str) -> Parameters:
@@ -188,50 +280,26 @@ def parameters(name: str, protocol: str) -> Parameters:
 
 
 def make(name: str, settings: Parameters, seed: int = 0) -> Any:
-    """An unfitted baseline; a blend's members, given as (name, settings), are made too."""
+    """An unfitted baseline; an ensemble's members, given as (name, settings), are made too."""
     entry = ENTRIES[name]
     cls = getattr(importlib.import_module(f"baselines.{entry.module}"), entry.cls)
     settings = dict(settings)
-    if name == "blend":
+    if "members" in settings:
         members = enumerate(settings.pop("members"))
         made = [make(member, chosen, seed + number) for number, (member, chosen) in members]
-        return cls(made, **settings)
-    return cls(**settings, seed=seed) if entry.seeded else cls(**settings)
+        policy = cls(made, **settings)
+    else:
+        policy = cls(**settings, seed=seed) if entry.seeded else cls(**settings)
+    policy.name = name
+    return policy
+
+
+def _with_groups(name: str) -> str:
+    """The name of the form with demographics."""
+    plain = name.removesuffix(SUFFIX)
+    return plain + DEMOGRAPHICS + name[len(plain) :]
 
 
 def _check_protocol(protocol: str) -> None:
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol: got {protocol!r}, choose from {', '.join(PROTOCOLS)}")
-
-
-def _cache_file(folder: Path, name: str, unfitted: Any, visible: Ratings) -> Path:
-    key = "\n".join([CACHE_FORMAT, name, _settings(unfitted), visible.fingerprint()])
-    return folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-
-
-def _settings(unfitted: Any) -> str:
-    """Every attribute that a baseline's constructor set, its defaults and seed and members too."""
-    found = []
-    for name, value in sorted(vars(unfitted).items()):
-        made = [_settings(member) for member in value] if name == "members" else value
-        found.append(f"{name}={made!r}")
-    return f"{type(unfitted).__name__}({', '.join(found)})"
-
-
-def _fit_cached(policy: Any, visible: Ratings, path: Path) -> None:
-    """Read the trained arrays; if there are none, or they are damaged, train and write them."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            policy.restore(dict(file), visible)
-            return
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        policy.fit(visible)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **policy.arrays())
-        os.replace(temporary, path)  # a crash leaves no half-written file behind
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

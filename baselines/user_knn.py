@@ -1,11 +1,11 @@
-"""UserKNN: the positives of the most similar training users."""
+"""UserKNN: what the most similar training users liked."""
 
 from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from baselines.profile import PLAIN, History, positives
+from baselines.profile import PLAIN, History, gains, positives
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
@@ -16,7 +16,8 @@ class UserKNN:
 
     similarity = p . x_v / (|p| |x_v| + shrink) between the profile p and the positives x_v; the
     user asked about is not his own neighbour. `damping` divides each item's column by
-    count^damping first, so that shared rare items say more.
+    count^damping first, so that shared rare items say more. `values` "gains": neighbours say their
+    reward + .5 instead of whether they liked it.
     """
 
     name = "user-knn"
@@ -28,8 +29,12 @@ class UserKNN:
         neighbours: int = 200,
         shrink: float = 10.0,
         damping: float = 0.0,
+        values: str = "positives",
         history: History = PLAIN,
     ) -> None:
+        if values not in ("positives", "gains"):
+            raise ValueError(f"values: got {values!r}, choose 'positives' or 'gains'")
+        self.values = values
         self.neighbours = neighbours
         self.shrink = shrink
         self.damping = damping
@@ -38,10 +43,11 @@ class UserKNN:
     def fit(self, ratings: Ratings) -> Self:
         """Keep the positives; the similarities wait for the profiles."""
         self.threshold = ratings.positive_threshold
-        self.positives = positives(ratings)  # [U, I]
-        counts = np.maximum(self.positives.getnnz(axis=0), 1)
+        liked = positives(ratings)  # [U, I]
+        self.said = liked if self.values == "positives" else gains(ratings)
+        counts = np.maximum(liked.getnnz(axis=0), 1)
         self.item_scale = (counts**-self.damping).astype(np.float32)
-        self.scaled = self.positives.multiply(self.item_scale).tocsr()
+        self.scaled = liked.multiply(self.item_scale).tocsr()
         self.norms = _row_norms(self.scaled)  # [U]
         return self
 
@@ -55,7 +61,7 @@ class UserKNN:
         rows = np.flatnonzero(observation.users >= 0)
         similarity[rows, observation.users[rows]] = 0.0
         nearest = _largest(similarity, self.neighbours)
-        return scores_at((nearest @ self.positives).toarray().astype(np.float32), candidates)
+        return scores_at((nearest @ self.said).toarray().astype(np.float32), candidates)
 
 
 def _largest(values: FloatArray, count: int) -> csr_matrix:

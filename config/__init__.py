@@ -13,7 +13,7 @@ from config.checks import ConfigError, DRRError
 from config.config_files import from_json, load, read_json, to_json
 from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
-from config.settings import NEW_USERS, Config, Dataset, Preset, Protocol, Xla
+from config.settings import NEW_USERS, Config, Dataset, Preset, Protocol, Split, Xla
 
 __all__ = [
     "NEW_USERS",
@@ -30,6 +30,7 @@ __all__ = [
     "Preset",
     "Protocol",
     "ReplayConfig",
+    "Split",
     "State",
     "Xla",
     "from_json",

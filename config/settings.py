@@ -24,6 +24,7 @@ Dataset = Literal[
 ]
 Protocol = Literal["catalog", "session", "engagement", "rerank", "simulator"]
 Preset = Literal["best", "paper"]
+Split = Literal["users", "time"]
 Device = Literal["auto", "cpu", "gpu"]
 
 MOST_WEIGHTS = 1 << 28  # of one layer: 1 GiB
@@ -67,6 +68,9 @@ class Config:
     boredom: tuple[int, int] | None = None
     """N and M of engagement, default 10 0: a user leaves after an item with a category that occurs
     more than M times among the last N shown before it."""
+    split: Split = "users"
+    """In catalog and session, whom a run is tested on. users: the last fifth by id. time: those who
+    join after the date by which four fifths of the ratings are in; what comes later trains nothing."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"
@@ -134,6 +138,12 @@ class Config:
             "none, since users leave in --protocol engagement only",
         )
         Boredom(*(self.boredom or ()))
+        require(
+            self.split == "users" or set(self.protocol) <= set(NEW_USERS),
+            "split",
+            self.split,
+            "users: only catalog and session can be split by time",
+        )
         require(
             self.agent.user_vector != "pretrained" or not self.new_users,
             "agent.user-vector",

@@ -197,6 +197,10 @@ class Ratings:
         chosen[users] = True
         return self.keep(chosen[self.users])
 
+    def without_demographics(self) -> "Ratings":
+        """The same with nothing known of anybody: zeros in the columns that are there."""
+        return replace(self, demographics=np.zeros_like(self.demographics))
+
     def repeated(self, times: int) -> "Ratings":
         """Every user `times` times: row c U + u is user u again, with the same ratings."""
         starts = self.n_ratings * np.arange(times)[:, None] + self.offsets[:-1]

@@ -1,6 +1,7 @@
 """Splits by user and by time. Users are given by their contiguous numbers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,41 @@ from data.errors import DataError
 from data.ratings import IntArray, Ratings
 
 UserArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class NewUserSplit:
+    """What may be fitted on, whose ratings that is, and the users to be met for the first time."""
+
+    visible: Ratings
+    train_users: UserArray
+    test_users: UserArray
+
+
+def split_new_users(ratings: Ratings, by: str = "users", fraction: float = 0.8) -> NewUserSplit:
+    """`users`: see split_users. `time`: everything before a date, and who joins from that date on.
+
+    The date is the time by which `fraction` of the ratings are in. What earlier users rate later is
+    in neither part. DataError if one part has no user.
+    """
+    if by == "users":
+        train, test = split_users(ratings.n_users, fraction)
+        return NewUserSplit(ratings.of_users(train), train, test)
+    if by != "time":
+        raise ValueError(f"split: got {by!r}, choose 'users' or 'time'")
+    place = min(int(fraction * ratings.n_ratings), ratings.n_ratings - 1)
+    early = ratings.timestamps < np.partition(ratings.timestamps, place)[place]
+    visible = ratings.keep(early)
+    joined = visible.lengths > 0
+    train, test = (
+        np.flatnonzero(mask).astype(np.int32) for mask in (joined, ~joined & (ratings.lengths > 0))
+    )
+    if not (len(train) and len(test)):
+        raise DataError(
+            f"{ratings.name}: {len(train)} user(s) rated before the date by which {fraction:.0%} of "
+            f"the ratings are in, {len(test)} joined later; both are needed: use --split users"
+        )
+    return NewUserSplit(visible, train, test)
 
 
 def split_users(n_users: int, fraction: float = 0.8) -> tuple[UserArray, UserArray]:

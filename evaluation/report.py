@@ -15,6 +15,7 @@ from rich.table import Table
 from data.errors import printable
 from data.observation import FloatArray
 from data.ratings import Ratings
+from evaluation.activity import Activity
 from evaluation.intervals import (
     Estimate,
     SeedEstimate,
@@ -60,6 +61,7 @@ class Report:
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
     rule: dict[str, Any] = field(default_factory=dict)  # what else the protocol's results depend on
+    activity: Activity | None = None  # the same by how much users rate
 
     @property
     def best_policy(self) -> str:
@@ -87,7 +89,7 @@ class Report:
                 | {key: estimate.as_json() for key, estimate in estimates.items()}
                 for name, (baseline, estimates) in self.differences.items()
             },
-        }
+        } | ({} if self.activity is None else {"by_activity": self.activity.as_json()})
 
     def as_json_text(self) -> str:
         """`as_json` as the content of a file, without the NaN that JSON does not have."""
@@ -155,6 +157,8 @@ def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
     console.print(report.as_table())
     for line in report.difference_lines():
         console.print(line)
+    if report.activity is not None:
+        console.print(report.activity.as_table([row.name for row in report.rows]))
     for text in episodes:
         console.print(f"\n{text}", markup=False)
 

@@ -64,6 +64,8 @@ class LeaderboardArguments:
     """Only draw the learning curves of these runs, DIR or NAME=DIR; one name: seeds of it."""
     write_docs: bool = False
     """Replace the tables and plots of docs/results.md as well."""
+    demographics: Literal["on", "off"] = "on"
+    """off: the tables without anybody's demographics, in files of their own."""
 
 
 def main(arguments: LeaderboardArguments) -> None:
@@ -90,7 +92,7 @@ def make_table(arguments: LeaderboardArguments, dataset: str, name: Table) -> No
                 train(arguments, dataset, name, preset, seed)
         table = for_docs(measure(arguments, dataset, name)).as_markdown()
     if arguments.write_docs:
-        write_table("results.md", f"{dataset} {name}", table)
+        write_table("results.md", f"{dataset} {name}{without(arguments)}", table)
 
 
 def train(
@@ -153,11 +155,13 @@ def finished(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) 
 
 def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> Report:
     """Evaluate every policy of the protocol; JSON and the whole table go to the output folder."""
-    base = arguments.output_root / f"{dataset}-{protocol}"
+    name = f"{dataset} {protocol}{without(arguments)}".replace(" ", "-")
+    base = arguments.output_root / name
     return evaluate.run(
         evaluate.EvaluateArguments(
             protocol=protocol,
             policies=("all",),
+            demographics=arguments.demographics,
             weights=finished(arguments, dataset, protocol),
             dataset=dataset,
             data_root=arguments.data_root,
@@ -165,6 +169,11 @@ def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -
             markdown=base.with_suffix(".md"),
         )
     )
+
+
+def without(arguments: LeaderboardArguments) -> str:
+    """What a table without demographics has in its name."""
+    return " without demographics" if arguments.demographics == "off" else ""
 
 
 def for_docs(report: Report) -> Report:

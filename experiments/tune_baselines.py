@@ -6,7 +6,7 @@ python -m experiments.tune_baselines --baseline ease --protocol session \\
 catalog, session and engagement hold out 960 training users; rerank and simulator the last 20% of each
 user's training ratings. Test users and test ratings are cut off before anything else happens. The
 values chosen go into baselines/registry.py. Every combination of --set is tried, on top of what is
-already tuned.
+already tuned; with --known 0, `prior` is the strength of popularity (baselines/cold_start.py).
 """
 
 import argparse
@@ -30,17 +30,18 @@ from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 VALIDATION_USERS = 960
-TRAINED_ON_HISTORY = ("ridge",)
 KEYS = {
     "catalog": ("precision@5", "precision@10"),
-    "session": ("reward@10", "reward@20"),
+    "session": ("reward@10", "reward@20", "hits@10", "hits@20"),
     "engagement": ("cumulative_reward", "length"),
     "rerank": ("precision@5", "precision@10"),
     "simulator": ("total_reward",),
 }
 
 
-def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationProtocol:
+def validation(
+    protocol: str, ratings: Ratings, split_seed: int, known: int = 10
+) -> EvaluationProtocol:
     """The protocol as played within the training part."""
     if protocol in (*NEW_USERS, "engagement"):
         train = split_users(ratings.n_users)[0]
@@ -49,7 +50,7 @@ def validation(protocol: str, ratings: Ratings, split_seed: int) -> EvaluationPr
         if protocol == "engagement":
             return EngagementProtocol(ratings, RatingModel(ratings), fit, held_out)
         return (CatalogProtocol if protocol == "catalog" else SessionProtocol)(
-            ratings, fit, held_out
+            ratings, fit, held_out, window=known
         )
     ratings = split_by_time(ratings)[0]  # the test ratings are gone from here on
     if protocol == "rerank":
@@ -77,7 +78,7 @@ def fit(name: str, tuned: dict[str, Any], seed: int, visible: Ratings, kept: dic
     """A fitted baseline; `kept` holds the last one, used again where only the history changes."""
     policy = registry.make(name, tuned, seed)
     key = repr(sorted((k, repr(v)) for k, v in tuned.items() if k != "history"))
-    if key in kept and name not in TRAINED_ON_HISTORY:
+    if key in kept and not getattr(policy, "fits_history", True):
         kept[key].history = policy.history
         return kept[key]
     kept.clear()
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--baseline", required=True)
     parser.add_argument("--protocol", required=True, choices=registry.PROTOCOLS)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=V1,V2")
+    parser.add_argument("--known", type=int, default=10, help="in catalog and session")
     parser.add_argument("--dataset", default="ml-1m")
     parser.add_argument("--data-root")
     parser.add_argument("--seed", type=int, default=0)
@@ -106,7 +108,7 @@ def main() -> None:
     args = parser.parse_args()
     plain = args.baseline.removesuffix(registry.SUFFIX)
     protocol = validation(
-        args.protocol, load_dataset(args.dataset, args.data_root), args.split_seed
+        args.protocol, load_dataset(args.dataset, args.data_root), args.split_seed, args.known
     )
     keys = KEYS[args.protocol]
     print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
@@ -114,7 +116,11 @@ def main() -> None:
     for chosen in grid(args.set):
         began = time.perf_counter()
         tuned = settings(registry.parameters(plain, args.protocol), chosen)
+        strength = tuned.pop("prior", None)
         policy = fit(plain, tuned, args.seed, protocol.visible, fitted)
+        if args.known == 0:
+            policy = registry.with_prior(policy, plain, strength)
+            getattr(policy, "prior", policy).fit(protocol.visible)
         measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
         row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
         print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)

@@ -50,6 +50,19 @@ def default_run(protocol: str, dataset: str) -> Runs:
     return {DRR: chosen[:1]} if chosen else {}
 
 
+def check_split(runs: Runs, split: str | None) -> str:
+    """How new users were split off: as asked, else as the runs were; ConfigError where they differ."""
+    for folder in (folder for folders in runs.values() for folder in folders):
+        trained = run_settings(folder).split
+        split = split or trained
+        if trained != split:
+            raise ConfigError(
+                f"--weights {folder}: trained with --split {trained}, and has seen ratings that "
+                f"--split {split} hides; train one with: python train.py --split {split}"
+            )
+    return split or "users"
+
+
 def run_settings(folder: Path) -> Config:
     """A run's settings; ConfigError where the folder is not that of a run."""
     try:

@@ -5,6 +5,7 @@
 everybody's last ratings are held out.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from config import Boredom, Config
 from data.errors import DataError
 from data.observation import Observation, observation_of
 from data.ratings import Ratings
-from data.splits import hold_out_users, split_by_time, split_users, training_sessions
+from data.splits import hold_out_users, split_by_time, split_new_users, training_sessions
 from embedding.table import EmbeddingTable
 from envs.boredom import warn_of_short_sessions
 from envs.episodes import draw_starts
@@ -45,11 +46,12 @@ class NewUserTask:
 
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
         self._config, self._ratings = config, ratings
-        train_users, _ = split_users(ratings.n_users)
-        held_out = held_out_users(config.loop.validation_share, len(train_users))
-        self._fit_users, self.validation_users = hold_out_users(train_users, held_out, seed)
-        self.visible, self.catalogue = ratings.of_users(self._fit_users), ratings
-        self.users = self._fit_users[ratings.lengths[self._fit_users] > 1]
+        split = split_new_users(ratings, config.split)
+        self._train, users = split.visible, split.train_users
+        held_out = held_out_users(config.loop.validation_share, len(users))
+        self._fit_users, self.validation_users = hold_out_users(users, held_out, seed)
+        self.visible, self.catalogue = self._train.of_users(self._fit_users), ratings
+        self.users = self._fit_users[self.visible.lengths[self._fit_users] > 1]
         if not len(self.users):
             raise DataError(f"{ratings.name}: no user to train on has two ratings or more")
         self.summary = (
@@ -82,13 +84,14 @@ class NewUserTask:
         """The learning curve's protocols, over held-out training data."""
         users, known = (self._fit_users, self.validation_users), self._config.known
         return [
-            NEW_USER_PROTOCOLS[name](self._ratings, *users, window=known)
+            NEW_USER_PROTOCOLS[name](self._train, *users, window=known)
             for name in self._config.protocol
         ]
 
     def test(self, name: str) -> EvaluationProtocol:
         """The protocol over its test part."""
-        return NEW_USER_PROTOCOLS[name](self._ratings, window=self._config.known)
+        config = self._config
+        return NEW_USER_PROTOCOLS[name](self._ratings, window=config.known, split=config.split)
 
 
 NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
@@ -216,7 +219,8 @@ def make_task(config: Config, ratings: Ratings, seed: int) -> NewUserTask | Know
 def check_test_part(config: Config, ratings: Ratings) -> None:
     """DataError if the final table would have nothing to measure."""
     if config.new_users:
-        check_answerable(CatalogProtocol(ratings, window=config.known), ratings.name)
+        test = CatalogProtocol(ratings, window=config.known, split=config.split)
+        check_answerable(test, ratings.name)
 
 
 def held_out_users(share: float, n_users: int) -> int:
@@ -256,3 +260,19 @@ def online_policy(
         log.set_profiles(vectors)
     compiled = config.xla(on_gpu()).updates
     return OnlinePolicy(policy.agent, log, protocol.steps, policy.name, jit_compile=compiled)
+
+
+def with_learning(
+    agents: Mapping[str, Sequence[DRRPolicy]],
+    settings: Mapping[str, Sequence[Config]],
+    protocol: EvaluationProtocol,
+) -> dict[str, list[DRRPolicy]]:
+    """The agents of runs with these settings, learning within every session."""
+    log = session_log(protocol)
+    return {
+        name: [
+            online_policy(agent, config, protocol, log)
+            for agent, config in zip(agents[name], settings[name], strict=True)
+        ]
+        for name in settings
+    }

@@ -242,10 +242,11 @@ class EvaluationProtocol(ABC):
         return measured
 
     def _reward_metrics(self, ratings: FloatArray, rewards: FloatArray) -> dict[str, FloatArray]:
-        """Of the first k recommendations: total reward, any hit, share of hits; [U] each."""
+        """Of the first k recommendations: total reward, number, presence and share of hits: [U]."""
         hits, totals = self._hits(ratings), np.cumsum(rewards, axis=1)
         return (
             {f"reward@{k}": totals[:, k - 1] for k in self.ks}
+            | {f"hits@{k}": hits[:, :k].sum(axis=1, dtype=np.float64) for k in self.ks}
             | {f"hit_rate@{k}": metrics.hit_rate_at_k(hits, k) for k in self.ks}
             | {f"precision@{k}": metrics.precision_at_k(hits, k) for k in self.ks}
         )

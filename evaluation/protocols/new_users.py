@@ -5,9 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from config import Split
 from data.observation import BoolArray, FloatArray, IntArray, Observation
 from data.ratings import Ratings
-from data.splits import split_users
+from data.splits import split_new_users
 from evaluation.protocols.answers import RatingLog
 from evaluation.protocols.base import EvaluationProtocol, check_ks
 
@@ -17,7 +18,8 @@ Mode = Literal["inductive", "transductive"]
 class NewUsersProtocol(EvaluationProtocol):
     """Users known by their first `window` ratings in time; everything else is a candidate.
 
-    train_users default to the first int(0.8 * (U + 1)) users by id, eval_users to the rest.
+    train_users and eval_users default to those of `split` (data.splits.split_new_users): the first
+    int(0.8 * (U + 1)) users by id and the rest, or everything before a date and who joins later.
     `inductive`: nothing of the evaluated users is visible but demographics and the observations.
     `transductive`: everybody's full history is visible; leaky, and labelled so.
     """
@@ -31,19 +33,22 @@ class NewUsersProtocol(EvaluationProtocol):
         eval_users: IntArray | None = None,
         *,
         window: int = 10,
+        split: Split = "users",
         mode: Mode = "inductive",
         ks: Sequence[int] | None = None,
     ) -> None:
         if mode not in ("inductive", "transductive"):
             raise ValueError(f"mode must be 'inductive' or 'transductive', got {mode!r}")
-        by_id = split_users(ratings.n_users)
-        train_users = by_id[0] if train_users is None else train_users
-        self.eval_users = by_id[1] if eval_users is None else eval_users
+        default = split_new_users(ratings, split)
+        visible = default.visible if train_users is None else ratings.of_users(train_users)
+        train_users = default.train_users if train_users is None else train_users
+        self.eval_users = default.test_users if eval_users is None else eval_users
         both = np.intersect1d(train_users, self.eval_users)
         if len(both):
             raise ValueError(f"{len(both)} users both train and are evaluated, first {both[0]}")
         self.mode, self.ks = mode, check_ks(ks or self.default_ks)
-        self.visible = ratings if mode == "transductive" else ratings.of_users(train_users)
+        self.visible = ratings if mode == "transductive" else visible
+        self.split = split
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._window = window
         self._known, hidden = self._split(ratings)
@@ -53,8 +58,11 @@ class NewUsersProtocol(EvaluationProtocol):
 
     @property
     def label(self) -> str:
-        """The protocol and its mode, with a warning where the mode leaks."""
-        return f"{self.name} ({self.mode}{', LEAKY' if self.mode == 'transductive' else ''})"
+        """The protocol and its mode, with a warning where the mode leaks, and what is not usual."""
+        notes = [self.mode, *(["LEAKY"] if self.mode == "transductive" else [])]
+        notes += ["split by time"] if self.split == "time" else []
+        notes += ["nothing known"] if self._window == 0 else []
+        return f"{self.name} ({', '.join(notes)})"
 
     def _split(self, ratings: Ratings) -> tuple[Ratings, Ratings]:
         """The evaluated users' first ratings, and their others."""
@@ -88,12 +96,12 @@ class CatalogProtocol(NewUsersProtocol):
 class SessionProtocol(NewUsersProtocol):
     """`session`: T steps without repeats; the log answers, an unrated item costs a constant.
 
-    `reward@T` is a user's total reward over the first T steps; `hit_rate@T` is 1 where at least
-    one of them was relevant, `precision@T` the share of relevant ones.
+    `reward@T` is a user's total reward over the first T steps, `hits@T` the number of relevant
+    ones; `hit_rate@T` is 1 where there is one, `precision@T` their share.
     """
 
     name = "session"
-    headline = ("reward", "hit_rate")
+    headline = ("reward", "hits")
     default_ks = (10, 20)
 
     def _measure(

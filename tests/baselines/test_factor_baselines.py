@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from baselines.bandits import HLinUCB, LinUCB
-from baselines.ensemble import Blend
+from baselines.ensemble import Ensemble
 from baselines.factors import MF, PMF, SVDpp
 from baselines.ials import IALS
 from baselines.profile import History, as_matrix
@@ -124,9 +124,9 @@ def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(ratings, answered)
         np.testing.assert_allclose(scores[b], expected, atol=1e-3)
 
 
-def test_blend_is_the_mean_of_standardised_scores(ratings, answered):
+def test_an_ensemble_is_the_weighted_sum_of_standardised_scores(ratings, answered):
     members = [MF(k=3), IALS(k=4, regularisation=0.1)]
-    scores = Blend(members, standardise=True).fit(ratings).scores(answered, None)
+    scores = Ensemble(members, weights=(0.5, 0.5)).fit(ratings).scores(answered, None)
     expected = np.zeros_like(scores)
     for member in members:
         own = member.scores(answered, None)

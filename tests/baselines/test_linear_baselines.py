@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from baselines.item_based import EASE, ItemKNN, PureSVD, Ridge
-from baselines.popularity import Popularity, PopularityMean
+from baselines.popularity import (
+    WEEK,
+    Popularity,
+    PopularityByGroup,
+    PopularityMean,
+    Trending,
+)
 from baselines.profile import History
 from baselines.user_knn import UserKNN
 
@@ -14,6 +20,13 @@ from baselines.user_knn import UserKNN
 def dense_positives(ratings):
     dense = np.zeros((ratings.n_users, ratings.n_items))
     dense[ratings.users, ratings.items] = ratings.values >= 4
+    return dense
+
+
+def dense_gains(ratings):
+    """Reward + .5 where rated."""
+    dense = np.zeros((ratings.n_users, ratings.n_items))
+    dense[ratings.users, ratings.items] = (ratings.values - 3) / 2 + 0.5
     return dense
 
 
@@ -49,6 +62,33 @@ def test_popularity_mean_shrinks_to_the_global_mean(ratings, new_users):
     for item in range(ratings.n_items):
         given = ratings.values[ratings.items == item]
         assert scores[item] == pytest.approx((given.sum() + 10 * mean) / (len(given) + 10), 1e-6)
+
+
+def test_popularity_by_group_is_naive_bayes(ratings, new_users):
+    scores = PopularityByGroup(shrink=2.0).fit(ratings).scores(new_users, None)
+    liked, groups = dense_positives(ratings), ratings.demographics
+    for b in (3, 4):
+        group = int(new_users.demographics[b].argmax())
+        usual = ((groups[:, group] @ liked).sum() + 1) / (liked.sum() + 1)
+        mine, all_of_them = groups[:, group] @ liked, liked.sum(axis=0)
+        odds = np.log((mine + 2 * usual) / (all_of_them + 2) / usual)
+        np.testing.assert_allclose(scores[b], np.log1p(all_of_them) + odds, atol=1e-5)
+
+
+def test_trending_halves_what_is_old_and_counts_the_age_group(ratings, new_users):
+    aged = replace(
+        ratings,
+        timestamps=ratings.timestamps * WEEK,
+        demographic_names=("age=1", "age=2"),
+    )
+    liked = np.zeros((30, 25))
+    age = (ratings.timestamps.max() - ratings.timestamps) / 50
+    liked[ratings.users, ratings.items] = ratings.positive * 0.5**age
+    everybody = liked.sum(axis=0) / liked.sum()
+    found = Trending(half_life=50).fit(aged).scores(new_users, None)
+    np.testing.assert_allclose(found, np.tile(everybody, (10, 1)), rtol=1e-5)
+    found = Trending(half_life=50, by_age=True, shrink=3.0).fit(aged).scores(new_users, None)
+    np.testing.assert_allclose(found[0], liked[::2].sum(axis=0) + 3 * everybody, rtol=1e-5)
 
 
 def test_item_knn_is_shrunk_cosine(ratings, answered):
@@ -107,32 +147,40 @@ def test_pure_svd_projects_on_singular_vectors(ratings, answered):
     np.testing.assert_allclose(scores, dense_profile(answered, HISTORY) @ projection, atol=1e-4)
 
 
-def test_user_knn_sums_the_nearest_users(ratings, answered):
+@pytest.mark.parametrize("values", ["positives", "gains"])
+def test_user_knn_sums_what_the_nearest_users_say(ratings, answered, values):
     liked, profile = dense_positives(ratings), dense_profile(answered, HISTORY)
-    expected = np.zeros_like(profile)
+    expected, gains = np.zeros_like(profile), dense_gains(ratings)
     for b in range(len(profile)):
         norms = np.linalg.norm(profile[b]) * np.linalg.norm(liked, axis=1)
         similarity = liked @ profile[b] / (norms + 2)
         nearest = np.argsort(-similarity)[:5]
-        expected[b] = similarity[nearest] @ liked[nearest]
-    scores = UserKNN(neighbours=5, shrink=2, history=HISTORY).fit(ratings).scores(answered, None)
+        expected[b] = similarity[nearest] @ (liked if values == "positives" else gains)[nearest]
+    model = UserKNN(neighbours=5, shrink=2, values=values, history=HISTORY)
+    scores = model.fit(ratings).scores(answered, None)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_ridge_is_the_normal_equations_of_its_windows(ratings, new_users):
-    model = Ridge(k=6, window=4, random_windows=0, regularisation=3.0).fit(ratings)
+@pytest.mark.parametrize(("values", "weight"), [("positives", 0.0), ("gains", 0.5)])
+def test_ridge_is_the_normal_equations_of_its_windows(ratings, new_users, values, weight):
+    """Without demographics, and with them, half their size."""
+    model = Ridge(
+        k=6, window=4, random_windows=0, regularisation=3.0, values=values, demographics=weight
+    ).fit(ratings)
     liked = dense_positives(ratings)
+    answers = liked if values == "positives" else dense_gains(ratings)
     features, targets = [], []
     for user in np.flatnonzero(ratings.lengths > 4):
         window = ratings.items[ratings.row(user)][:4]
         chosen = [item for item in window if liked[user, item]]
         mean = model.vectors[chosen].mean(axis=0) if chosen else np.zeros(6)
-        features.append([*mean, 1.0])
-        target = liked[user].copy()
+        people = weight * ratings.demographics[user] if weight else []
+        features.append([*mean, *people, 1.0])
+        target = answers[user].copy()
         target[window] = 0
         targets.append(target)
     x, y = np.array(features), np.array(targets)
-    weights = np.linalg.solve(x.T @ x + 3.0 * np.eye(7), x.T @ y)
+    weights = np.linalg.solve(x.T @ x + 3.0 * np.eye(x.shape[1]), x.T @ y)
     np.testing.assert_allclose(model.weights, weights, atol=1e-4)
     assert np.isfinite(model.scores(new_users, None)).all()
 

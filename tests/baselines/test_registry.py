@@ -18,6 +18,17 @@ SMALL = {  # parameters that fit tiny data; the rest as tuned
     "mf-mmr-price": {"price": 0.02},
     "blend": {"members": (("mf", {"k": 3}), ("svd++", {"k": 3, "epochs": 1}))},
 }
+for _name in ("ridge", "two-tower"):
+    SMALL[f"{_name}-demographics"] = SMALL[_name] | {"demographics": True}
+SMALL["ensemble"] = {"members": (("ridge", SMALL["ridge"]), ("user-knn", {})), "weights": (1, 0.2)}
+SMALL["ensemble-demographics"] = {
+    "members": (("ridge", SMALL["ridge-demographics"]), ("popularity-demographics", {}))
+}
+CACHED = [
+    *("ease", "pure-svd", "ridge-demographics", "mf", "svd++", "ials", "two-tower", "sasrec"),
+    "linucb",
+    "hlinucb",
+]
 IN = {name: entry.only_in[0] for name, entry in registry.ENTRIES.items()}  # a protocol of each
 
 
@@ -83,14 +94,15 @@ def hidden_scrambled(everybody):
     )
 
 
-@pytest.mark.parametrize("name", [n for n, entry in registry.ENTRIES.items() if entry.cached])
+@pytest.mark.parametrize("name", CACHED)
 def test_cache_round_trip(name, ratings, answered, tmp_path, monkeypatch):
     protocol = registry.ENTRIES[name].only_in[-1]
     fresh = registry.build(name, protocol, ratings, cache_dir=tmp_path)
     (file,) = tmp_path.iterdir()
     with np.load(file, allow_pickle=False) as arrays:
         assert arrays.files
-    monkeypatch.setattr(type(fresh), "fit", lambda *_: pytest.fail("not read from the cache"))
+    inner = fresh.members[0] if hasattr(fresh, "members") else fresh
+    monkeypatch.setattr(type(inner), "fit", lambda *_: pytest.fail("not read from the cache"))
     cached = registry.build(name, protocol, ratings, cache_dir=tmp_path)
     np.testing.assert_array_equal(fresh.scores(answered, None), cached.scores(answered, None))
 
@@ -99,6 +111,15 @@ def test_cache_is_keyed_by_split_and_seed(everybody, ratings, tmp_path):
     for visible, seed in ((ratings, 0), (everybody, 0), (ratings, 1)):
         registry.build("svd++", "rerank", visible, seed=seed, cache_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_member_of_an_ensemble_shares_the_file_of_its_row(ratings, answered, tmp_path):
+    alone = registry.build("ridge", "catalog", ratings, cache_dir=tmp_path)
+    (file,) = tmp_path.iterdir()
+    ensemble = registry.build("ensemble", "catalog", ratings, cache_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == [file]
+    member = ensemble.members[0].members[0]
+    np.testing.assert_array_equal(member.scores(answered, None), alone.scores(answered, None))
 
 
 def test_a_damaged_cache_file_is_trained_again(ratings, answered, tmp_path):
@@ -116,3 +137,30 @@ def test_unknown_names_list_the_choices(ratings):
         registry.build("itemknn", "catalog", ratings)
     with pytest.raises(ValueError, match="choose from catalog"):
         registry.names("catalogue")
+
+
+def test_a_table_has_the_forms_with_demographics_or_those_without():
+    found = registry.names("session")
+    with_groups, without = (registry.comparable(found, on) for on in (True, False))
+    assert {"ridge-demographics", "ridge-demographics-adaptive", "ease"} <= set(with_groups)
+    assert not {"ridge", "ridge-adaptive", "two-tower"} & set(with_groups)
+    assert {"ridge-adaptive", "ease"} <= set(without)
+    assert not [name for name in without if "demographics" in name]
+    assert "popularity" in with_groups and "popularity" in without
+
+
+@pytest.mark.parametrize("name", registry.comparable(registry.names("session"), False))
+def test_who_is_unknown_is_shown_what_is_popular(name, ratings, new_users):
+    """And answers make it personal; whoever is known gets what he got before."""
+    if registry.ENTRIES[name.removesuffix("-adaptive")].prior is None:
+        return
+    nobody = new_users._replace(
+        known_items=new_users.known_items[:, :0],
+        known_ratings=new_users.known_ratings[:, :0],
+        window_items=np.full_like(new_users.window_items, -1),
+    )
+    policy = registry.build(name, "session", ratings)
+    popular = registry.build("popularity", "session", ratings).scores(nobody, None)
+    found = policy.scores(nobody, None)
+    ordered = np.take_along_axis(found, np.argsort(-popular, axis=1, kind="stable"), axis=1)
+    assert (np.diff(ordered, axis=1) <= 1e-6).all()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from data import DataError, Ratings
 from data.splits import (
     hold_out_users,
+    split_new_users,
     split_users,
     training_sessions,
 )
@@ -36,6 +37,17 @@ def test_both_sides_of_a_user_split_have_somebody(n_users: int, fraction: float)
     assert len(train)
     assert len(test)
     assert np.concatenate([train, test]).tolist() == list(range(n_users))
+
+
+def test_in_time_nothing_later_than_the_date_is_visible_and_joiners_are_tested() -> None:
+    users, times = [0, 0, 0, 1, 1, 1, 2, 2, 3, 3], [1, 2, 9, 3, 4, 5, 6, 11, 10, 12]
+    ratings = Ratings.from_events("toy", users, [0, 1, 2, 0, 1, 2, 0, 1, 0, 1], [4] * 10, times)
+    split = split_new_users(ratings, "time", 0.6)  # 9 is the time of the seventh rating
+    assert sorted(split.visible.timestamps) == [1, 2, 3, 4, 5, 6]
+    assert split.train_users.tolist() == [0, 1, 2]
+    assert split.test_users.tolist() == [3]
+    with pytest.raises(DataError, match="0 joined later"):
+        split_new_users(ratings.of_users(np.arange(2)), "time", 0.6)
 
 
 def test_one_user_cannot_be_split() -> None:

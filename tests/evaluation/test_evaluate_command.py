@@ -142,6 +142,47 @@ def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(ca
     assert "popularity" in captured.out and "ease" not in captured.out
 
 
+def test_without_demographics_nobody_sees_any(monkeypatch, fake_runs, run_folder):
+    seen = []
+
+    class Spy:
+        name, adaptive = "spy", False
+
+        def scores(self, observation, candidates):
+            seen.append(observation.demographics.any())
+            return np.zeros((observation.n_users, 1000))
+
+    monkeypatch.setattr(evaluate, "load_run", lambda *_: Spy())
+    asked = ["--dataset", "synthetic", "--policies", "random", "--weights", str(run_folder)]
+    assert evaluate.main(asked) == 0 and all(seen)
+    seen.clear()
+    assert evaluate.main([*asked, "--demographics", "off"]) == 0 and not any(seen)
+    assert seen
+
+
+def test_newcomers_with_nothing_known_and_the_hits_of_long_sessions(tmp_path):
+    file = tmp_path / "out.json"
+    asked = ["--protocol", "session", "--known", "0", "--ks", "5", "10", "40", "--by-activity"]
+    names = ["--policies", "popularity", "item-knn", "item-knn-adaptive"]
+    assert evaluate.main([*SYNTHETIC, *asked, *names, "--json", str(file)]) == 0
+    content = json.loads(file.read_text())
+    hits = {name: row["hits@5"]["mean"] for name, row in content["policies"].items()}
+    assert hits["item-knn"] == hits["popularity"] > 0
+    assert content["policies"]["item-knn"]["hits@40"]["mean"] > hits["item-knn"]
+    groups = content["by_activity"]
+    assert groups["50"]["n_users"] >= groups["100"]["n_users"] > 0
+    assert set(groups["50"]["policies"]["popularity"]) == {"reward@5", "reward@10", "reward@40"}
+
+
+def test_a_run_of_another_split_is_refused_and_its_own_is_taken(run_folder, fake_runs, capsys):
+    (run_folder / "config.json").write_text('{"protocol": ["catalog"], "split": "time"}')
+    weights = ["--policies", "random", "--weights", str(run_folder)]
+    message = failure(capsys, "--split", "users", *weights)
+    assert "trained with --split time, and has seen ratings that --split users hides" in message
+    assert evaluate.main([*SYNTHETIC, *weights]) == 0
+    assert "split by time" in capsys.readouterr().out
+
+
 def finished_run(root, name, seconds, dataset="synthetic", protocol=("catalog", "session")):
     """A run that ended at that time."""
     folder = root / name
@@ -240,7 +281,12 @@ def test_a_damaged_run_is_found_before_any_baseline_is_fitted(capsys, monkeypatc
         (["--policies"], "nothing to evaluate: name --policies"),
         (["--ks", "5", "1000000000"], "--ks 1000000000: the catalogue has 1000 items"),
         (["--cache-dir", __file__], "is, or lies below, a file"),
-        (["--known", "0"], "--known must be at least 1, got 0"),
+        (["--known", "-1"], "--known must be at least 0, got -1"),
+        (["--protocol", "rerank", "--split", "time"], "--split is for catalog and session only"),
+        (
+            ["--demographics", "off", "--policies", "ridge-demographics"],
+            "'ridge-demographics' needs demographics",
+        ),
         (["--known", "1000"], "none of the 240 users to be evaluated has a positive rating left"),
         (["--protocol", "rerank", "--known", "5"], "--known is for new users only"),
         (["--boredom", "4", "0"], "--boredom is for --protocol engagement only, not catalog"),
