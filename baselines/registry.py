@@ -66,6 +66,14 @@ ENTRIES = {
     "ensemble-demographics": Entry(
         "ensemble", "Ensemble", ("session",), NEW, seeded=True, prior=BY_GROUP
     ),
+    "session-ridge": Entry("session_ridge", "SessionRidge", ("session",), NEW, True, prior=None),
+    "session-ridge-demographics": Entry(
+        "session_ridge", "SessionRidge", ("session",), NEW, True, prior=None
+    ),
+    "session-ridge-knn": Entry("ensemble", "Ensemble", ("session",), NEW, True, prior=None),
+    "session-ridge-knn-demographics": Entry(
+        "ensemble", "Ensemble", ("session",), NEW, True, prior=None
+    ),
     "ials": Entry("ials", "IALS", ("session",), seeded=True),
     "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True),
     "two-tower-demographics": Entry(
@@ -145,6 +153,13 @@ ENGAGEMENT_BLEND: Parameters = {
     "standardise": False,
 }
 
+
+def _with_knn(demographics: bool) -> Parameters:
+    """Session ridge and its neighbours, weights as chosen on held-out training users."""
+    ridge: tuple[str, Parameters] = ("session-ridge", {"demographics": demographics})
+    return {"members": (ridge, *SESSION_MEMBERS[:2]), "weights": (1.0, 0.2, 0.3)}
+
+
 TUNED: dict[str, dict[str, Parameters]] = {
     "item-knn": {
         "catalog": CATALOG_KNN,
@@ -174,6 +189,9 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "session": CATALOG_RIDGE | WITH_GROUPS | {"history": SESSION_HISTORY},
     },
     "ensemble": ENSEMBLE,
+    "session-ridge-demographics": {key: {"demographics": True} for key in NEW},
+    "session-ridge-knn": {key: _with_knn(False) for key in NEW},
+    "session-ridge-knn-demographics": {key: _with_knn(True) for key in NEW},
     "ensemble-demographics": ENSEMBLE_WITH_GROUPS,
     "trending": {key: {"half_life": 104.0} for key in NEW},
     "trending-demographics": {

@@ -38,7 +38,7 @@ class Networks:
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         k = features.table.k
-        self.features, self._residual = features, config.residual
+        self.config, self.features, self._residual = config, features, config.residual
         with seeded_initialisers(seed):
             self._build(config, window, features, k)
 

@@ -20,7 +20,10 @@ MAY = {
     "embedding": ("config", "data"),
     "envs": ("config", "data", "embedding"),
     "recommender": ("config", "data", "replay_buffer", "embedding"),
-    "baselines": ("config", "data", "embedding", "envs.boredom", "recommender.state"),
+    "baselines": (
+        *("config", "data", "embedding", "envs"),
+        *("recommender.state", "recommender.networks", "recommender.ridge_start"),
+    ),
     "evaluation": ("config", "data", "envs"),
 }
 MAY["training"] = (*MAY,)
@@ -39,7 +42,7 @@ TENSORFLOW = {"tensorflow", "keras"}
 MAY_TENSORFLOW = (
     *("recommender/", "training/", "benchmarks/", "demo/", "envs/vector.py"),
     "embedding/pair_network.py",
-    *("baselines/network_baselines.py", "baselines/sasrec.py"),
+    *("baselines/network_baselines.py", "baselines/sasrec.py", "baselines/session_ridge.py"),
 )
 
 

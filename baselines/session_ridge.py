@@ -1,0 +1,93 @@
+"""Session ridge: DRR's closed-form start as a baseline, a linear policy fitted on its own sessions."""
+
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+from baselines.fit_cache import Keepable
+from config import AgentConfig
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import scores_at
+from data.ratings import Ratings
+from embedding.svd import fit_svd
+from envs.episodes import draw_starts
+from envs.vector import VectorOfflineEnv
+from recommender.networks import Networks
+from recommender.ridge_start import RidgeStart
+from recommender.state import Features
+
+
+class SessionRidge(Keepable):
+    """Ridge regression of rewards on DRR's state, see `recommender.ridge_start`.
+
+    Training sessions begin with `known` ratings, a share `random_start` of them with fewer, and last
+    `steps`: the agent's own settings, so that the difference to DRR is what learning adds.
+    """
+
+    name = "session-ridge"
+    adaptive = False
+    fitted = ("kernel", "bias")
+
+    def __init__(
+        self,
+        *,
+        demographics: bool = False,
+        k: int = 60,
+        window: int = 20,
+        known: int = 10,
+        steps: int = 40,
+        random_start: float = 0.3,
+        seed: int = 0,
+    ) -> None:
+        self.demographics, self.k, self.window = demographics, k, window
+        self.known, self.steps, self.random_start, self.seed = known, steps, random_start, seed
+
+    @property
+    def min_window(self) -> int:
+        """n; see Policy."""
+        return self.window
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Play, and solve, in turns."""
+        environment = VectorOfflineEnv(ratings, window=self.window, episode_length=self.steps)
+        networks, features = self._networks(ratings)
+        users = np.flatnonzero(ratings.lengths > 1)
+        rng = np.random.default_rng(self.seed)
+
+        def begin(count: int) -> Observation:
+            share = self.random_start
+            return environment.reset(*draw_starts(rng, ratings, users, self.known, share, count))
+
+        dropout = networks.config.demographics_dropout
+        start = RidgeStart(networks, features, environment, dropout)
+        self.kernel, self.bias = (each.numpy() for each in start.fit(begin, len(users)))
+        return self
+
+    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
+        """See Keepable."""
+        super().restore(arrays, ratings)
+        self._networks(ratings)
+        return self
+
+    def _networks(self, ratings: Ratings) -> tuple[Networks, Features]:
+        config = AgentConfig(demographics="on" if self.demographics else "off")
+        features = Features(fit_svd(ratings, self.k), ratings.scale, ratings.demographics.shape[1])
+        networks = Networks(config, self.window, features, self.seed)
+        self._state, self._items = tf.function(networks.actor_state), features.items.numpy()
+        return networks, features
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        state = self._state(self._seen(observation)).numpy()
+        action: FloatArray = state @ self.kernel + self.bias
+        return scores_at(action @ self._items.T, candidates)
+
+    def _seen(self, observation: Observation) -> Any:
+        """What the state needs, as tensors of fixed width."""
+        seen = observation.widened(self.window)
+        n = self.window
+        seen = seen._replace(
+            window_items=seen.window_items[:, -n:], window_ratings=seen.window_ratings[:, -n:]
+        )
+        return Observation(*(None if each is None else tf.constant(each) for each in seen))
