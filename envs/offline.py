@@ -60,7 +60,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     ## Arguments
     `ratings`: the data, or the name of a data set, as `data.load_dataset` takes it.
     `users`: who may start an episode (all with enough ratings if None). `random_start`: share
-    of the episodes that start at a random place of the history instead of its beginning.
+    of the episodes that start with fewer than `window` known ratings.
     `on_illegal`: "penalty", or "raise" for a ValueError that names the item.
     `reset(options={"user": u, "start": s})` fixes one or both.
     """
@@ -187,9 +187,9 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         )
         if "start" in options:
             start, length = int(options["start"]), int(self.ratings.lengths[user])
-            if not 1 <= start <= length:
+            if not 0 <= start <= length:
                 raise ValueError(
-                    f"start {start} is outside 1..{length}, the ratings of user {user}"
+                    f"start {start} is outside 0..{length}, the ratings of user {user}"
                 )
         return user, start
 

@@ -75,10 +75,10 @@ TOGETHER = [
     (AgentConfig, {"residual": True}, "False without --agent.user-vector pretrained"),
     (Config, {"dataset": "ml-1m", "csv": CsvConfig(user="customer")}, "since there are --csv"),
     (Config, {"steps": 2000}, "warmup is 2000, expected below --steps 2000"),
-    (Config, {"replay": ReplayConfig(capacity=100)}, "capacity is 100, expected at least .* 2560"),
+    (Config, {"replay": ReplayConfig(capacity=100)}, "capacity is 100, expected at least .* 5120"),
     # what would fill the memory
     (Config, {"agent": AgentConfig(actor_hidden=65536)}, "268435456 weights, not 4294967296"),
-    (Config, {"agent": AgentConfig(state="drr-p"), "env": WIDE}, "not 25625600000: lower one of"),
+    (Config, {"agent": AgentConfig(state="drr-p"), "env": WIDE}, "not 7687680000: lower one of"),
     (
         Config,
         {"agent": AgentConfig(state="drr-n"), "env": WIDE, "embedding": EmbeddingConfig(dim=4096)},
@@ -105,7 +105,7 @@ def test_the_papers_preset_is_the_papers():
     assert (agent.discount, agent.critics, agent.critic_action) == (0.9, 1, "proto")
     assert (agent.critic, agent.exploration) == ("mlp", "gaussian")
     assert (agent.actor_output, agent.imitation, agent.counterfactual) == ("tanh", 0, 0)
-    assert (agent.refused, agent.separate_states, agent.average_actor) == (False, False, False)
+    assert (agent.context, agent.separate_states, agent.average_actor) == ("none", False, False)
     assert (paper.embedding.kind, paper.embedding.dim, paper.env.episode_length) == ("pmf", 100, 10)
     assert paper.replay.kind == "prioritized" and paper.preset == "paper"
 
@@ -131,6 +131,9 @@ def test_settings_of_earlier_versions_load(path):
     old, config = json.loads(path.read_text()), load(path)
     kept = {name: value for name, value in old["agent"].items() if name not in RETIRED}
     kept["exploration"] = kept["exploration"].replace("gumbel", "softmax")
+    if "refused" in kept:
+        kept["context"] = "refused" if kept.pop("refused") else "none"
+    kept = {"start": "zero"} | kept
     assert kept.items() <= asdict(config.agent).items() and config.seed == old["seed"]
 
 

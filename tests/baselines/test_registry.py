@@ -7,7 +7,8 @@ from baselines import registry
 from data.policy import Policy
 from data.ratings import Ratings
 
-ROW_OF_USER = ("random", "user-knn", "linucb")  # a draw, himself left out, all learn from all
+# a draw, himself left out of the neighbours, all learn from all
+ROW_OF_USER = ("random", "user-knn", "session-ridge", "session-ridge-demographics", "linucb")
 SMALL = {  # parameters that fit tiny data; the rest as tuned
     "svd++": {"k": 3, "epochs": 2},
     "ials": {"k": 4, "regularisation": 0.1},
@@ -24,8 +25,21 @@ SMALL["ensemble"] = {"members": (("ridge", SMALL["ridge"]), ("user-knn", {})), "
 SMALL["ensemble-demographics"] = {
     "members": (("ridge", SMALL["ridge-demographics"]), ("popularity-demographics", {}))
 }
+SMALL["session-ridge"] = {"k": 6, "window": 4, "known": 3, "steps": 3}
+SMALL["session-ridge-demographics"] = SMALL["session-ridge"] | {"demographics": True}
+SMALL["session-ridge-knn"] = SMALL["session-ridge-knn-demographics"] = SMALL["ensemble"]
 CACHED = [
-    *("ease", "pure-svd", "ridge-demographics", "mf", "svd++", "ials", "two-tower", "sasrec"),
+    *(
+        "session-ridge",
+        "ease",
+        "pure-svd",
+        "ridge-demographics",
+        "mf",
+        "svd++",
+        "ials",
+        "two-tower",
+        "sasrec",
+    ),
     "linucb",
     "hlinucb",
 ]

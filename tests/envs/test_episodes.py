@@ -23,20 +23,20 @@ def test_the_start_follows_the_first_window_or_half_of_a_short_history(length, s
     assert draw_start(rng, log([length]), np.array([0]), WINDOW) == (0, start)
 
 
-def test_random_starts_are_uniform_between_the_window_and_the_last_rating():
+def test_random_starts_are_uniform_from_nothing_to_what_is_known():
     rng, ratings = np.random.default_rng(0), log([10, 3])
     users, starts = draw_starts(rng, ratings, np.array([0, 1]), WINDOW, 1.0, 6000)
-    assert set(starts[users == 1]) == {1}
-    counts = np.bincount(starts[users == 0], minlength=10)
-    assert counts[:4].sum() == 0 and np.all(np.abs(counts[4:] - 500) < 90)
+    assert set(starts[users == 1]) == {0, 1}
+    counts = np.bincount(starts[users == 0])
+    assert len(counts) == WINDOW + 1 and np.all(np.abs(counts - 600) < 90)
 
 
 def test_a_share_of_the_starts_is_random():
     rng = np.random.default_rng(0)
     users, starts = draw_starts(rng, log([14]), np.array([0]), WINDOW, 0.7, 9000)
     counts = np.bincount(starts)
-    assert counts[4] == pytest.approx(9000 * (0.3 + 0.07), rel=0.05)
-    assert counts[5:] == pytest.approx(np.full(9, 630), rel=0.15)
+    assert counts[4] == pytest.approx(9000 * (0.3 + 0.14), rel=0.05)
+    assert counts[:4] == pytest.approx(np.full(4, 1260), rel=0.15)
     assert set(users) == {0}
 
 

@@ -64,7 +64,9 @@ class LoopOracle:
 
 
 def start_of(user, observation):
-    """The place after the window's last item in the user's history."""
+    """The place after the window's last item in the user's history; 0 where nothing is known."""
+    if observation["items"][-1] == LOG.n_items:
+        return 0
     history = LOG.items[LOG.row(user)].tolist()
     return history.index(int(observation["items"][-1])) + 1
 
@@ -238,7 +240,7 @@ def test_bad_calls_are_refused():
         env.step(0)
     with pytest.raises(ValueError, match="user 3 is not among this environment's 2 users"):
         started(env, user=3)
-    with pytest.raises(ValueError, match=r"start 10 is outside 1\.\.9, the ratings of user 0"):
+    with pytest.raises(ValueError, match=r"start 10 is outside 0\.\.9, the ratings of user 0"):
         started(env, user=0, start=10)
     with pytest.raises(ValueError, match=r"unknown reset options \['usr'\]"):
         started(env, usr=3)
