@@ -33,6 +33,7 @@ NOISE = ("agent.noise", "agent.noise_end")
 EPSILON = ("agent.epsilon", "agent.epsilon_end")
 GAUSSIAN = ("agent.exploration", *NOISE)
 SHOWN = "agent.critic_action"  # drawn and counterfactual items need a critic that sees items
+START = "agent.start"  # a ridge needs linear maps of the state
 RATES = ("agent.actor_lr", "agent.critic_lr", "agent.tau", "agent.weight_decay")
 ONE_USER = {"loop.parallel_users": 1}
 
@@ -47,7 +48,8 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
         },
         "imitation": (("agent.imitation",), ("agent.imitation", "agent.policy_gradient")),
         "counterfactual items": (("agent.counterfactual",), ("agent.counterfactual", SHOWN)),
-        "refused items in the state": ("agent.refused",),
+        "the session's context in the state": ("agent.context",),
+        "no demographics": {"agent.demographics": "off"},
         "what the critic sees": ((SHOWN, *GAUSSIAN, "agent.counterfactual"), (SHOWN,)),
     },
     "replay": {"uniform replay": {"replay.kind": "uniform"}},
@@ -70,14 +72,14 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
     },
     "window": {
         "item weights": ("agent.item_weights",),
-        "random windows": ("env.random_start",),
+        "starts with less known": ("env.random_start",),
         "window": ("env.window",),
         "window of 10": {"env.window": 10},
     },
     "networks": {
-        "critic": ("agent.critic",),
-        "output of the actor": ("agent.actor_output",),
-        "last layers begin at zero": ("agent.start_at_zero",),
+        "critic": (("agent.critic", START), ("agent.critic",)),
+        "output of the actor": (("agent.actor_output", START), ("agent.actor_output",)),
+        "start of the last layers": ((START,), (START, "agent.actor_output", "agent.critic")),
         "user vector": ("agent.user_vector",),
         "width of layers": ("agent.actor_hidden", "agent.critic_hidden"),
     },

@@ -38,7 +38,7 @@ SAVED = {
     "best": toys.BEST,
     "paper": toys.PAPER,
     "one critic, two states": replace(toys.BEST, critics=1),
-    "drr-u": replace(toys.PAPER, state="drr-u", refused=True),
+    "drr-u": replace(toys.PAPER, state="drr-u", context="refused"),
     "no weights in the state": replace(toys.PAPER, state="drr-n"),
 }
 

@@ -14,7 +14,7 @@ NAMES = tuple(REPRESENTATIONS)
 
 
 def module(name: str, **changes) -> StateRepresentation:
-    config = replace(toys.BEST, state=name, **({"refused": False} | changes))
+    config = replace(toys.BEST, state=name, **({"context": "none"} | changes))
     return StateRepresentation(config, toys.WINDOW, toys.features())
 
 
@@ -93,7 +93,7 @@ def test_fold_in_is_the_tables(fields, window):
 
 def test_what_was_refused_in_the_episode_by_hand():
     """Shown since: 5 (reward -1), 7 (+.5), 2 (0), nothing. Refused: 5 and 2, two of them."""
-    model = module("drr-ave", refused=True)
+    model = module("drr-ave", context="refused")
     model.refused.set_weights([np.array([0.5, 7.0, 3.0])])  # of the rewards 0, -.5, -1
     observation = toys.observation(
         [[1, 3, 4]], [[5, 5, 5]], None, [[5, 7, 2, -1]], [[-1, 0.5, 0, 0]]

@@ -20,8 +20,11 @@ PEOPLE = np.eye(N_USERS, 2, dtype=np.float32)  # demographics
 PROFILES = np.random.default_rng(9).normal(size=(N_USERS, K)).astype(np.float32)
 
 SMALL = {"actor_hidden": 8, "critic_hidden": 8, "batch_size": 8}
-# a random start, so that an untrained agent tells items apart
-BEST = replace(AgentConfig(), **SMALL, counterfactual=3, start_at_zero=False)
+# a random start, so that an untrained agent tells items apart; rates at which some updates show
+LIVELY = {"start": "random", "actor_lr": 2e-3, "critic_lr": 2e-3, "dropout": 0.5, "noise": 1.0}
+BEST = replace(
+    AgentConfig(), **SMALL, **LIVELY, counterfactual=3, context="refused", demographics_dropout=0.0
+)
 PAPER = replace(preset("paper").agent, **SMALL)
 
 
