@@ -49,13 +49,13 @@ class Networks:
             if config.separate_states
             else self.actor_state
         )
-        size = self.actor_state.size
+        size, zero = self.actor_state.size, config.start != "random" or config.residual
         self.actor = Actor(
             k,
             config.actor_hidden,
             state_dim=size,
             output=config.actor_output,
-            start_at_zero=config.start != "random",
+            start_at_zero=zero,
         )
         kind = BilinearCritic if config.critic == "bilinear" else Critic
         self.critics = [
@@ -63,7 +63,7 @@ class Networks:
                 k,
                 config.critic_hidden,
                 state_dim=size,
-                start_at_zero=config.start != "random",
+                start_at_zero=zero,
                 name=f"critic_{index + 1}",
             )
             for index in range(config.critics)

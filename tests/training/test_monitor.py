@@ -166,16 +166,17 @@ def test_a_fault_is_named_at_once_and_the_checkpoint_before_is_whole(
 CURVE = {2: 0.1, 3: 0.5, 4: 0.5, 5: 0.3}  # precision by iteration; the first has no point
 
 
-def test_the_first_of_the_largest_values_counts():
-    best, weights = Best("precision@5"), [tf.Variable([0.0])]
+def test_a_later_point_is_kept_where_it_is_better_by_a_standard_error():
+    best, weights = Best(), [tf.Variable([0.0])]
     best.put_back(weights)
     assert weights[0].numpy() == [0.0]  # nothing was offered
-    for step, value in CURVE.items():
+    users = np.array([[0.0, 0.4, 0.8], [1.0, 5.0, 3.0]])  # two protocols
+    gains = {1: [0, 0, 0], 2: [0.3, -0.2, 0.0], 3: [0.2, 0.3, 0.1], 4: [0.2, 0.3, 0.1]}
+    for step, gain in gains.items():
         weights[0].assign([float(step)])
-        best.offer({"step": float(step), "precision@5": value}, weights)
-        best.offer({"step": float(step), "reward": 9.0}, weights)  # not a point of the curve
-    assert best.summary() == {"kept": "best", "step": 3, "precision@5": 0.5}
-    again = Best("precision@5")
+        best.offer(step, users + gain, weights)
+    assert best.summary() == {"kept": "best", "step": 3}
+    again = Best()
     again.load_state_dict(best.state_dict())
     again.put_back(weights)
     assert weights[0].numpy() == [3.0] and again.summary() == best.summary()
@@ -192,8 +193,13 @@ def uncompiled() -> Iterator[None]:
 def make(uncompiled, tiny_flags, tiny_data, tmp_path, monkeypatch):
     """A run with a scripted learning curve, in a folder that stays; asked for the best weights."""
 
-    def evaluate(run: Training) -> dict[str, float]:
-        return {"precision@5": CURVE[run.iteration]} if run.iteration in CURVE else {}
+    def evaluate(run: Training, step: int) -> dict[str, float]:
+        if run.iteration not in CURVE:
+            return {}
+        if run.best is not None:
+            users = np.full((1, 4), CURVE[run.iteration])
+            run.best.offer(step, users, run.agent.networks.variables)
+        return {"precision@5": CURVE[run.iteration]}
 
     monkeypatch.setattr(Training, "_evaluate", evaluate)
     few = ("--loop.updates-per-rollout", "1", "--loop.evaluations", "5")
@@ -236,6 +242,6 @@ def test_the_best_weights_are_deployed_and_survive_a_stop(make, monkeypatch):
     resumed = make("best")
     assert resumed.restore() and resumed.iteration == 4
     resumed.run()
-    assert resumed.best.summary() == {"kept": "best", "step": 240, "precision@5": 0.5}
+    assert resumed.best.summary() == {"kept": "best", "step": 240}
     assert same(deployed(resumed), seen[3]) and not same(seen[3], seen[5])
     assert same(seen[5], deployed(last))  # nothing else depends on what is kept

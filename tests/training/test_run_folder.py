@@ -69,7 +69,7 @@ def test_settings_that_contradict_a_saved_run_are_listed_as_flags():
     assert contradictions(asked, saved) == [
         "--seed 3 (the run has 0)",
         "--replay.alpha 0.25 (the run has 0.6)",
-        "--agent.critic-lr 0.5 (the run has 0.002)",
+        "--agent.critic-lr 0.5 (the run has 1e-05)",
     ]
 
 
