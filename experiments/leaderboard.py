@@ -30,8 +30,6 @@ from experiments.markers import FIGURES, write_table
 from train import parse
 from training.run_folder import contradictions
 
-# Of the default preset for new users, chosen on held-out training users where the default is too many.
-STEPS = {"ml-100k": 60_000}
 IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, and these
     "catalog": ("precision@5", "precision@10", "ndcg@10"),
     "session": ("reward@10", "reward@20"),
@@ -106,8 +104,6 @@ def train(
     options = ["--dataset", dataset, "--preset", preset, "--seed", str(seed)]
     if protocol not in NEW_USERS:
         options += ["--protocol", protocol]
-    elif preset == "best" and dataset in STEPS:
-        options += ["--steps", str(STEPS[dataset])]
     name = f"{run_group(dataset, protocol, preset)}-seed{seed}"
     return train_missing(arguments.output_root, name, options, arguments.data_root)
 

@@ -63,7 +63,9 @@ def play_greedily(agent: DRRAgent, environment: VectorOfflineEnv) -> np.ndarray:
 
 SMALL = {"actor_hidden": 32, "critic_hidden": 32, "batch_size": 32}
 LEARNERS = {
-    "best": replace(AgentConfig(), **SMALL, counterfactual=4),
+    "best": replace(  # without the closed-form start, and with rates for it to learn in seconds
+        AgentConfig(), **SMALL, counterfactual=4, actor_lr=2e-3, critic_lr=2e-3, noise=1.0
+    ),
     "paper": replace(
         preset("paper").agent,
         **SMALL,
@@ -82,7 +84,7 @@ def learned(request) -> tuple[Collector, list[float]]:
     config, ratings, rng = LEARNERS[request.param], two_tastes(), np.random.default_rng(0)
     agent, rewards = collector(config, ratings, updates=40 * 24), []
     for episode in range(40):
-        users, starts = draw_starts(rng, ratings, np.arange(USERS), WINDOW, 0.5, 32)
+        users, starts = draw_starts(rng, ratings, np.arange(USERS), WINDOW, 0.0, 32)
         start = agent.environment.reset(users, starts)
         played = agent.collect(start, schedule(config, episode / 40), (1, 64 * episode))
         agent.learn(24, rng, (2, 1024 * episode), episode / 40)
