@@ -130,9 +130,8 @@ def run(arguments: EvaluateArguments) -> Report:
     """Evaluate, print and write what the arguments ask for."""
     refuse_contradictions(arguments)
     runs = chosen_runs(arguments)
-    names = choose_policies(
-        arguments.policies, arguments.protocol, runs, arguments.demographics == "on"
-    )
+    known = arguments.demographics == "on"
+    names = choose_policies(arguments.policies, arguments.protocol, runs, known)
     if runs or any(name.startswith(ON_TENSORFLOW) for name in names):
         from training.process import select_device
 
@@ -142,8 +141,7 @@ def run(arguments: EvaluateArguments) -> Report:
     if max(arguments.ks, default=0) > ratings.n_items:
         raise ConfigError(f"--ks {max(arguments.ks)}: the catalogue has {ratings.n_items} items")
     data_name = name_of_data(runs, ratings, arguments.allow_other_data)
-    if arguments.demographics == "off":
-        ratings = ratings.without_demographics()
+    ratings = ratings if known else ratings.without_demographics()
     if not ratings.demographics.any():  # nor in the data: forms with them would be copies
         names = tuple(dict.fromkeys(registry.without_groups(name) for name in names))
     agents: Agents = {
@@ -155,8 +153,7 @@ def run(arguments: EvaluateArguments) -> Report:
     if arguments.agent_mode == "online":
         from training.tasks import with_learning
 
-        settings = {name: [run_settings(run) for run in folders] for name, folders in runs.items()}
-        agents = with_learning(agents, settings, protocol)
+        agents = with_learning(agents, runs, protocol)
     if runs and not arguments.weights:
         print(f"evaluate: {DRR} is {runs[DRR][0]}; another: --weights DIR", file=sys.stderr)
     results: dict[str, list[Result]] = {}

@@ -28,6 +28,7 @@ from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 from recommender.drr_policy import DRRPolicy
 from recommender.online_policy import OnlinePolicy
+from recommender.run_choice import Runs, run_settings
 from recommender.state import user_vectors
 from training.process import on_gpu
 
@@ -263,16 +264,14 @@ def online_policy(
 
 
 def with_learning(
-    agents: Mapping[str, Sequence[DRRPolicy]],
-    settings: Mapping[str, Sequence[Config]],
-    protocol: EvaluationProtocol,
+    agents: Mapping[str, Sequence[DRRPolicy]], runs: Runs, protocol: EvaluationProtocol
 ) -> dict[str, list[DRRPolicy]]:
-    """The agents of runs with these settings, learning within every session."""
+    """The agents of the runs, learning within every session."""
     log = session_log(protocol)
     return {
         name: [
-            online_policy(agent, config, protocol, log)
-            for agent, config in zip(agents[name], settings[name], strict=True)
+            online_policy(agent, run_settings(folder), protocol, log)
+            for agent, folder in zip(agents[name], folders, strict=True)
         ]
-        for name in settings
+        for name, folders in runs.items()
     }
