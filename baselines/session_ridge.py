@@ -74,7 +74,7 @@ class SessionRidge(Keepable):
         config = AgentConfig(demographics="on" if self.demographics else "off")
         features = Features(fit_svd(ratings, self.k), ratings.scale, ratings.demographics.shape[1])
         networks = Networks(config, self.window, features, self.seed)
-        self._state, self._items = tf.function(networks.actor_state), features.items.numpy()
+        self._state, self._items = networks.actor_state, features.items.numpy()
         return networks, features
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
