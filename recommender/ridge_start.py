@@ -65,10 +65,10 @@ class RidgeStart:
         size, k = self._state.size + 1, self._features.table.k
         gram, moment = np.zeros([size, size]), np.zeros([size, k])
         policy = Linear(tf.zeros([size - 1, k]), tf.zeros([k]))
-        length = self._environment.episode_length
+        length, at_once = self._environment.episode_length, min(users, USERS_AT_ONCE)
         for steps in [1] + ROUNDS * [length]:  # at first there is no policy that could go on
-            for _ in range(-(-users // USERS_AT_ONCE)):
-                part = self._play(begin(USERS_AT_ONCE), *policy, tf.constant(steps))
+            for _ in range(-(-users // at_once)):
+                part = self._play(begin(at_once), *policy, tf.constant(steps))
                 gram, moment = gram + part[0].numpy(), moment + part[1].numpy()
             policy = self._solve(gram, moment)
         return policy

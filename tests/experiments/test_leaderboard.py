@@ -160,7 +160,7 @@ def test_seeds_that_stopped_or_would_be_stopped_today_have_diverged(arguments, m
 def test_curves_of_several_runs_are_drawn_into_one_picture(tiny_run, arguments, tmp_path, capsys):
     name, curve = leaderboard.read_curve(str(tiny_run.folder))
     assert name == tiny_run.folder.name
-    assert [row["step"] for row in curve] == [80, 160, 240, 320, 400]
+    assert [row["step"] for row in curve] == [0, 80, 160, 240, 320, 400]
     assert leaderboard.read_curve(f"mine={tiny_run.folder}") == ("mine", curve)
     other = shutil.copytree(tiny_run.folder, tmp_path / "other")
     runs = (str(tiny_run.folder), f"seeds={other}", f"seeds={tiny_run.folder}")
