@@ -165,19 +165,24 @@ class PlannedState(keras.Model):
 
 
 class SkipNetwork(keras.Model):
-    """x [..., S] -> a scalar of each [...]: a ReLU layer, plus a linear map of x; zero at first."""
+    """x [..., S] -> a scalar of each [...]: a ReLU layer, plus a linear map of x; zero at first.
+
+    Keras stores under other names what sorts after `layers`, and `recommender.weights` goes by names.
+    """
 
     def __init__(self, size: int, hidden: int, name: str) -> None:
         super().__init__(name=name)
         self.hidden = keras.layers.Dense(
             hidden, activation="relu", kernel_initializer="he_normal", name="hidden"
         )
-        self.out = keras.layers.Dense(1, kernel_initializer="zeros", name="out")
-        self.skip = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="skip")
+        self.correction = keras.layers.Dense(1, kernel_initializer="zeros", name="correction")
+        self.direct = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer="zeros", name="direct"
+        )
         self(tf.zeros([1, size]))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return (self.out(self.hidden(x)) + self.skip(x))[..., 0]
+        return (self.correction(self.hidden(x)) + self.direct(x))[..., 0]
 
 
 class PlanningCritic(keras.Model):
@@ -189,10 +194,10 @@ class PlanningCritic(keras.Model):
 
     def __init__(self, shared: int, whole: int, config: AgentConfig, name: str = "critic") -> None:
         super().__init__(name=name)
-        self.leave = SkipNetwork(shared, 1, "leave")
+        self.ending = SkipNetwork(shared, 1, "ending")
         self.follow = SkipNetwork(shared, config.actor_hidden, "follow")
         self.base = SkipNetwork(whole, config.critic_hidden, "base")
-        self.value = SkipNetwork(whole, config.critic_hidden, "value")
+        self.expected = SkipNetwork(whole, config.critic_hidden, "expected")
         self.anyhow = self.add_weight(shape=(), initializer="zeros", name="anyhow")
         self.built = True
 
@@ -214,9 +219,21 @@ class PlanningNetworks(Networks):
     def act(self, observation: Observation, state: Planned | None = None) -> tf.Tensor:
         """pi(s) [B, k], in units of reward."""
         state = self.actor_state(observation) if state is None else state
-        prices = self.actor(self.actor_state.of_genres(state))  # [B, G]
+        shared = self.actor_state.of_genres(state)
+        prices = self.actor(shared) + self._foreseen(state, shared)  # [B, G]
         action = self.actor_state.action(state.user)
         return tf.concat([action[:, : -prices.shape[1]], prices], axis=1)
+
+    def _foreseen(self, state: Planned, shared: tf.Tensor) -> tf.Tensor:
+        """What the critic says of items of one genre: [B, G].
+
+        Summed over an item's genres this is the continuation, less a constant, where each genre
+        is as likely to end the session as alone; the actor's network learns the difference.
+        """
+        critic = self.critic
+        ends = tf.sigmoid(LOGIT * (critic.ending(shared) + critic.anyhow))
+        base = critic.base(self.actor_state.of_user(state))[:, None]
+        return self.config.discount * (critic.follow(shared) - ends * base)
 
     def continuation(self, state: Planned, genres: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Logit of leaving after items of these genres, and what follows else: [B, C] each.
@@ -224,7 +241,7 @@ class PlanningNetworks(Networks):
         genres: [C, G], or for every state its own [B, C, G].
         """
         shared, critic = self.actor_state.of_genres(state), self.critic
-        terms = tf.stack([critic.leave(shared), critic.follow(shared)], axis=1)  # [B, 2, G]
+        terms = tf.stack([critic.ending(shared), critic.follow(shared)], axis=1)  # [B, 2, G]
         sums = tf.matmul(terms, genres, transpose_b=True)  # [B, 2, C]
         base = critic.base(self.actor_state.of_user(state))[:, None]
         return LOGIT * (sums[:, 0] + critic.anyhow), sums[:, 1] + base
@@ -238,7 +255,7 @@ class PlanningNetworks(Networks):
 
     def state_value(self, state: Planned) -> tf.Tensor:
         """V(s) [B]."""
-        return self.critic.value(self.actor_state.of_user(state))
+        return self.critic.expected(self.actor_state.of_user(state))
 
 
 NETWORKS: dict[str, type[Networks]] = {"items": Networks, "genres": PlanningNetworks}  # by head

@@ -74,7 +74,7 @@ def trained(ratings: Ratings, rounds: int, updates: int = 20) -> Collector:
 
 @pytest.fixture(scope="module")
 def planner(ratings: Ratings) -> Collector:
-    return trained(ratings, 15)
+    return trained(ratings, 12)
 
 
 def test_vectors_of_items_and_users_predict_as_the_factorisation_and_come_back(ratings, tmp_path):
