@@ -15,6 +15,9 @@ Weight = Annotated[float, Range(0, 10**6)]
 class AgentConfig:
     """Networks and update rules. Where two values are possible, one is the paper's."""
 
+    head: Literal["items", "genres"] = "items"
+    """items: actor and critic of the paper. genres, with --embedding.kind mf-genres: the user's vector
+    in closed form, and a learned price of every genre by when it was last shown, for planning."""
     state: State = "drr-ave"
     """State representation (equations 5 to 9)."""
     user_vector: Literal["learned", "fold-in", "pretrained"] = "learned"
@@ -67,6 +70,9 @@ class AgentConfig:
     imitation: Weight = 1.0
     """Weight of the listwise cross-entropy to the training user's other positives in the actor's
     loss. 0: the paper (policy gradient alone)."""
+    entropy: Weight = 0.0
+    """Weight of the policy's entropy in the loss of an actor with the head genres, and the temperature
+    of that policy: at its optimum the scores are then the critic's values."""
     policy_gradient: Weight = 5.0
     """Weight of the policy gradient (equation 3) in the actor's loss. 0: imitation alone."""
     dropout: BelowOne = 0.2
@@ -118,6 +124,18 @@ class AgentConfig:
             "agent.counterfactual",
             self.counterfactual,
             "0 with --agent.critic-action proto: counterfactual actions are items",
+        )
+        require(
+            (self.head == "genres") == (self.entropy > 0),
+            "agent.entropy",
+            self.entropy,
+            "above 0 with --agent.head genres, else 0",
+        )
+        require(
+            self.head == "items" or (self.start != "ridge" and self.counterfactual > 0),
+            "agent.start and agent.counterfactual",
+            (self.start, self.counterfactual),
+            "zero and above 0 with --agent.head genres",
         )
         require(
             self.start != "ridge"

@@ -52,12 +52,12 @@ class CsvConfig:
 class EmbeddingConfig:
     """Item (and user) vectors, fitted on the training users only and frozen afterwards."""
 
-    kind: Literal["svd", "pmf", "mf", "user-movie", "movie-genre", "random"] = "svd"
+    kind: Literal["svd", "pmf", "mf", "mf-genres", "user-movie", "movie-genre", "random"] = "svd"
     """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
-    a component. user-movie, movie-genre: the Keras networks of earlier DRR repositories. random: a
-    control."""
+    a component. mf-genres: the same, and the genres as further components. user-movie,
+    movie-genre: the Keras networks of earlier DRR repositories. random: a control."""
     dim: Annotated[int, Range(2, 4096)] = 60
-    """k, the size of an embedding and of the action (paper, section V: 100)."""
+    """k, the size of an embedding and of the action (paper, section V: 100), less any genres."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from config.agent_config import AgentConfig
-from config.groups import EmbeddingConfig, EnvConfig, LoopConfig
+from config.groups import EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.settings import NEW_USERS, Config, Preset, Protocol
 
 
@@ -14,6 +14,8 @@ def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
     if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:
         return chosen
     if protocol[0] == "engagement":
+        if name == "best":
+            return _ENGAGEMENT
         env = dataclasses.replace(chosen.env, episode_length=30)
         return dataclasses.replace(chosen, protocol=("engagement",), env=env)
     if name == "best":
@@ -96,4 +98,35 @@ _RERANK = Config(
 )
 _SIMULATOR = dataclasses.replace(
     _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)
+)
+
+# The window has room for all that is known and liked in a session: the user's vector is solved from it.
+_ENGAGEMENT = Config(
+    protocol=("engagement",),
+    steps=92_160,
+    embedding=EmbeddingConfig(kind="mf-genres", dim=21),
+    env=EnvConfig(window=40, episode_length=30, random_start=0.0),
+    replay=ReplayConfig(kind="uniform", capacity=60_000),
+    agent=AgentConfig(
+        head="genres",
+        start="zero",
+        demographics_dropout=0.0,
+        actor_hidden=16,
+        critic_hidden=32,
+        discount=0.95,
+        tau=0.05,
+        counterfactual=15,
+        imitation=0.0,
+        entropy=0.05,
+        policy_gradient=1.0,
+        dropout=0.0,
+        item_dropout=0.0,
+        actor_lr=4e-3,
+        critic_lr=4e-3,
+        weight_decay=0.0,
+        clip_norm=0.0,
+        noise=0.05,
+        noise_end=0.05,
+    ),
+    loop=LoopConfig(parallel_users=64, updates_per_rollout=32, warmup=500),
 )

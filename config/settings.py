@@ -145,6 +145,12 @@ class Config:
             "users: only catalog and session can be split by time",
         )
         require(
+            self.agent.head == "items" or self.embedding.kind == "mf-genres",
+            "embedding.kind",
+            self.embedding.kind,
+            "mf-genres with --agent.head genres",
+        )
+        require(
             self.agent.user_vector != "pretrained" or not self.new_users,
             "agent.user-vector",
             self.agent.user_vector,

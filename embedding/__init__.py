@@ -7,7 +7,7 @@ import numpy as np
 
 from config import EmbeddingConfig
 from data.ratings import Ratings
-from embedding.factorise import fit_blend, fit_pmf
+from embedding.factorise import fit_blend, fit_pmf, fit_with_genres
 from embedding.svd import fit_svd
 from embedding.table import EmbeddingError, EmbeddingTable
 
@@ -25,6 +25,8 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
         return fit_pmf(ratings, config.dim, seed=seed)
     if config.kind == "mf":
         return fit_blend(ratings, config.dim, config.members, seed)
+    if config.kind == "mf-genres":
+        return fit_with_genres(ratings, config.dim, seed)
     if config.kind == "random":
         return random_table(ratings, config.dim, seed)
     from embedding.pair_network import fit_movie_genre, fit_user_movie  # deferred: TensorFlow

@@ -3,7 +3,8 @@
 `fit_pmf` is probabilistic matrix factorisation (Salakhutdinov and Mnih, 2007; the paper's
 embedding, section V) as a maximum a posteriori estimate: the same objective as gradient descent
 on it, reached in a few exact sweeps. `fit_mf` adds user and item biases, solved jointly with the
-vectors; `fit_blend` puts several of those side by side. Memory grows with the number of ratings.
+vectors; `fit_blend` puts several of those side by side,
+`fit_with_genres` one beside the genres. Memory grows with the number of ratings.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from embedding.least_squares import (
     padded_positions,
     ridge_with_bias,
 )
-from embedding.table import EmbeddingTable, joined_members
+from embedding.table import EmbeddingError, EmbeddingTable, joined_members
 
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
 
@@ -122,6 +123,33 @@ def fit_blend(ratings: Ratings, k: int, members: int, seed: int = 0) -> Embeddin
         item_bias=np.zeros(ratings.n_items, np.float32),
         user_bias=None,
         members=members,
+    )
+
+
+def fit_with_genres(ratings: Ratings, k: int, seed: int = 0) -> EmbeddingTable:
+    """`fit_mf` with the item bias and the genres as components, for equation 2 to weigh.
+
+    Item i is [v, b, g] with v of k - 1 components and g 1 in the columns of its genres; user u is
+    [u, 1, 0], so that mean + user_bias + u . i is what `fit_mf` predicts. EmbeddingError where
+    there are no genres.
+    """
+    if not ratings.genres.any():
+        raise EmbeddingError(
+            f"{ratings.name}: --embedding.kind mf-genres, but the items have no genres; choose another"
+        )
+    table = fit_mf(ratings, k - 1, regularisation=7.0, seed=seed)
+    if table.users is None:
+        raise LookupError("a factorisation has user vectors")
+    genres = ratings.genres.astype(np.float32)
+    constant = np.zeros([len(table.users), 1 + genres.shape[1]], np.float32)
+    constant[:, 0] = 1.0
+    return replace(
+        table,
+        kind="mf-genres",
+        items=np.hstack([table.items, table.item_bias[:, None], genres]),
+        users=np.hstack([table.users, constant]),
+        item_bias=np.zeros(ratings.n_items, np.float32),
+        genres=genres.shape[1],
     )
 
 

@@ -19,7 +19,8 @@ from config import DRRError
 
 ATTRIBUTES = (
     *("name", "layer_names", "weight_names"),  # of Keras
-    *("format", "kind", "mean", "regularisation", "per_rating", "bias_regularisation", "members"),
+    *("format", "kind", "mean", "regularisation", "per_rating", "bias_regularisation"),
+    *("members", "genres"),
 )
 OVERHEAD = 1 << 16  # bytes of the format beside some dozens of arrays
 PLAIN = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)

@@ -47,6 +47,9 @@ class EmbeddingTable:
     per_rating: float = 0.0
     bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
     members: int = 0  # factorisations side by side in `items`, as `fit_blend` puts them
+    genres: int = (
+        0  # the last components of `items` that are genres, as `fit_with_genres` puts them
+    )
 
     def __post_init__(self) -> None:
         """Check shapes against each other, then make the arrays read-only."""
@@ -68,8 +71,10 @@ class EmbeddingTable:
         if not self.per_rating >= 0:
             found = f"found {self.per_rating!r}"
             raise EmbeddingError(f"field 'per_rating': expected 0 or more, {found}")
-        if not (type(self.members) is int and 0 <= self.members <= k):
-            raise EmbeddingError(f"field 'members': expected 0 to {k}, found {self.members!r}")
+        for name in COUNTS:
+            count = getattr(self, name)
+            if not (type(count) is int and 0 <= count <= k):
+                raise EmbeddingError(f"field {name!r}: expected 0 to {k}, found {count!r}")
         for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
@@ -220,8 +225,11 @@ class EmbeddingTable:
 
 
 ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
-SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", "members")
-OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None, "members": 0}
+COUNTS = ("members", "genres")  # of components
+SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", *COUNTS)
+OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None} | dict.fromkeys(
+    COUNTS, 0
+)
 
 
 def _values(tree: StoredTree) -> dict[str, Any]:
@@ -237,8 +245,9 @@ def _values(tree: StoredTree) -> dict[str, Any]:
             values[name] = OPTIONAL[name]
         else:
             raise EmbeddingError(f"field {name!r}: missing")
-    if values["members"] == int(values["members"]):  # else the table refuses it
-        values["members"] = int(values["members"])
+    for name in COUNTS:
+        if values[name] == int(values[name]):  # else the table refuses it
+            values[name] = int(values[name])
     return values
 
 

@@ -13,10 +13,11 @@ from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
+from recommender.planning_update import LEARNERS
 from recommender.ranking import Block
 from recommender.ridge_start import RidgeStart
 from recommender.state import Features
-from recommender.update import Learner, Mean, own_values
+from recommender.update import Mean, own_values
 from replay_buffer.buffers import PrioritizedReplay, UniformReplay
 
 
@@ -50,7 +51,7 @@ class Collector:
     ) -> None:
         self.config, self.environment, self.replay = config, environment, replay
         self.features = Features(table, catalogue.scale, catalogue.demographics.shape[1])
-        self.learner = Learner(
+        self.learner = LEARNERS[config.head](
             config,
             window,
             self.features,

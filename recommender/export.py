@@ -47,7 +47,7 @@ class ServedAgent(tf.Module):
                 "pretrained); export one that was trained with another"
             )
         self._rank, self._window = agent.rank, agent.window
-        models = (agent.networks.actor_state, agent.networks.actor)
+        models = agent.networks.models
         self._weights = [each.value for model in models for each in model.variables]  # to be saved
         ids = tf.constant(agent.catalogue.item_ids)
         pairs = tf.lookup.KeyValueTensorInitializer(ids, tf.range(len(ids)))

@@ -36,6 +36,11 @@ def seeded_initialisers(seed: int) -> Iterator[None]:
 class Networks:
     """Actor, critics and their state modules; the online set or the target set."""
 
+    actor_state: keras.Model
+    critic_state: keras.Model
+    actor: keras.Model
+    critics: list[keras.Model]
+
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
         k = features.table.k
         self.config, self.features, self._residual = config, features, config.residual

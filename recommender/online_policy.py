@@ -9,8 +9,9 @@ from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from recommender.agent import DRRAgent, as_tensors
 from recommender.drr_policy import DRRPolicy
+from recommender.planning_update import LEARNERS
 from recommender.state import Features
-from recommender.update import Learner, Log
+from recommender.update import Log
 
 Fields = dict[str, np.ndarray]  # of one transition, each [1, ...]
 
@@ -43,7 +44,7 @@ class OnlinePolicy(DRRPolicy):
     ) -> None:
         config = replace(agent.config, lr_schedule="constant")
         features = Features(agent.table, agent.catalogue.scale, agent.features.n_demographics)
-        self.learner = Learner(
+        self.learner = LEARNERS[config.head](
             config, agent.window, features, log, total_updates=1, seed=0, jit_compile=jit_compile
         )
         for networks in (self.learner.online, self.learner.target):

@@ -77,7 +77,7 @@ class RidgeStart:
         """Start actor and critics at the policy; its rewards are the critics' values."""
         networks = self._networks
         networks.critic_state.set_weights(self._state.get_weights())
-        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)  # type: ignore[union-attr]
+        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)
         networks.actor.action.bias.assign(SHARPNESS * policy.bias)
         for critic in networks.critics:
             critic.direction_skip.kernel.assign(policy.kernel)

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from config import AgentConfig
 from data.observation import Observation
-from recommender.networks import Networks
+from data.ratings import Ratings
+from recommender.planning import NETWORKS
 from recommender.ranking import Block, Legal, best_item, scorer
 from recommender.softmax_policy import SoftmaxPolicy
 from recommender.state import Features, StateRepresentation, without_demographics
@@ -32,6 +33,9 @@ def own_values(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 class Log(Protocol):
     """The training users' log, as the update asks it; `VectorOfflineEnv` is one."""
 
+    ratings: Ratings
+    episode_length: int
+
     def observation(self, stored: Batch) -> Observation: ...
     def after(
         self, observation: Observation, items: tf.Tensor, ratings: tf.Tensor, rewards: tf.Tensor
@@ -39,6 +43,7 @@ class Log(Protocol):
     def legal(self, observation: Observation, start: tf.Tensor | int, width: int) -> tf.Tensor: ...
     def answers(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor: ...
     def rewards(self, ratings: tf.Tensor) -> tf.Tensor: ...
+    def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor: ...
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor: ...
 
 
@@ -69,8 +74,10 @@ class Learner:
         jit_compile: bool = False,
     ) -> None:
         self.config, self.features, self.log, self.mean = config, features, log, mean
-        self.online = Networks(config, window, features, seed)
-        self.target = Networks(config, window, features, seed)
+        networks = NETWORKS[config.head]
+        self.online = networks(config, window, features, seed)
+        self.target = networks(config, window, features, seed)
+        self._prepare()
         self.target.copy_from(self.online)
         self._actor_variables, self._critic_variables = self._trainable()
         self.actor_optimizer = self._optimizer(config.actor_lr, total_updates)
@@ -78,6 +85,9 @@ class Learner:
         self.actor_optimizer.build(self._actor_variables)
         self.critic_optimizer.build(self._critic_variables)
         self.update_many = tf.function(self._update_many, jit_compile=jit_compile)
+
+    def _prepare(self) -> None:
+        """What the online networks take from the log before they are copied: nothing here."""
 
     def _trainable(self) -> tuple[list[Any], list[Any]]:
         """A shared state module is trained with the critics."""

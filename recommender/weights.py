@@ -138,8 +138,8 @@ def _own_pairs(model: keras.Model, tree: StoredTree) -> list[Pair]:
     """Every variable and every array `<layer>/vars/<index>`, in pairs as far as they go."""
     stored = {}
     for path, array in tree.arrays.items():
-        group, _, index = path.rpartition("/vars/")
-        layer = _stored_layer(model, tree, group), index
+        group, _, index = f"/{path}".rpartition("/vars/")  # the model's own are at the root
+        layer = _stored_layer(model, tree, group.lstrip("/")), index
         stored[(path, "") if layer in stored else layer] = array
     pairs = []
     for name, layer in _named_layers(model):

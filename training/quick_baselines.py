@@ -9,6 +9,7 @@ from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report
 
 QUICK = ("ridge", "user-knn", "ease")
+QUICK_WHERE_USERS_LEAVE = ("ridge", "mf", "mf-mmr-price")
 MOST_RATINGS, MOST_ITEMS = 2_000_000, 20_000  # above, they would take minutes
 MOST_USERS_OR_ITEMS = 6_000  # the fewer of both: EASE inverts a matrix of that size
 
@@ -19,7 +20,8 @@ def best_quick(protocol: EvaluationProtocol, seed: int) -> tuple[str, dict[str, 
     Each in the form that follows the answers, where it has one. None where they would be slow.
     """
     defined, found = registry.names(protocol.name), dict[str, dict[str, float]]()
-    for plain in QUICK if are_quick(protocol.visible) else ():
+    quick = QUICK_WHERE_USERS_LEAVE if protocol.name == "engagement" else QUICK
+    for plain in quick if are_quick(protocol.visible) else ():
         name = plain + registry.SUFFIX if plain + registry.SUFFIX in defined else plain
         try:
             policy = registry.build(name, protocol.name, protocol.visible, seed=seed)

@@ -1,0 +1,261 @@
+"""An agent that plans by genre: the user's vector in closed form, a learned price of every genre.
+
+Equation 2 on items [v, b, g] of `embedding.factorise.fit_with_genres`: the action is [u, 1, w], with u
+what the user's answers say in closed form and w(s) from one small network that all genres share.
+Shapes: B batch, I items, m components of v and the user's level, G genres, P places.
+"""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from config import AgentConfig
+from data.observation import Observation, rating_to_reward
+from data.ratings import Ratings
+from recommender.networks import Networks
+from recommender.state import Features, placeholder, solve
+
+PLACES = 10  # items shown last whose genres are told apart by when they were shown
+# Variances of ratings about what the factorisation predicts, of those known at the start and of those
+# heard in the session, and the ridge of the demographics' regression: chosen on held-out users.
+KNOWN_NOISE, HEARD_NOISE, RIDGE = 0.8, 0.05, 30.0
+# Scales that bring counts of genres, of an item and of all recent ones, near 1
+PER_ITEM, IN_ALL = 3.0, 10.0
+LOGIT = 10.0  # scale of the logit of leaving, which learns faster for it
+
+
+class Planned(NamedTuple):
+    """What actor and critic see of B users."""
+
+    user: tf.Tensor  # [B, m]: mean of the user's vector and level, given the answers
+    recent: tf.Tensor  # [B, P, G]: genres of the items shown last, the latest first
+    step: tf.Tensor  # [B]: items shown, as a share of the horizon
+
+
+class PlannedState(keras.Model):
+    """Bayesian linear regression of a user's ratings on items [v, 1], and the genres shown last.
+
+    The prior is normal: its mean by demographics, its covariance that of the training users' vectors
+    about it. Nothing here is trained; `fit` sets it.
+    """
+
+    def __init__(self, features: Features, name: str = "state") -> None:
+        super().__init__(name=name)
+        self.features, self.genres = features, features.table.genres
+        m, d = features.table.k - self.genres, features.n_demographics
+        shapes = {
+            "slopes": (d, m),
+            "centre": (d,),
+            "mean": (m,),
+            "precision": (m, m),
+            "horizon": (),
+        }
+        for weight, shape in shapes.items():
+            made = self.add_weight(shape=shape, initializer="ones", trainable=False, name=weight)
+            setattr(self, weight, made)
+        self.precision.assign(np.eye(m))
+        self.spread = self.add_weight(
+            shape=(m,), initializer="ones", trainable=False, name="spread"
+        )
+        self.built = True
+
+    def fit(self, ratings: Ratings, horizon: int) -> None:
+        """The prior of users like those whose vectors the table has, and the length of a session."""
+        table = self.features.table
+        if table.users is None or table.user_bias is None:
+            raise LookupError("the table has no user vectors, from which the prior is made")
+        rows = np.flatnonzero(ratings.lengths)
+        vectors = table.users[rows, : -self.genres].astype(np.float64)
+        vectors[:, -1] = table.user_bias[rows]
+        people = ratings.demographics[rows].astype(np.float64)
+        mean, centre = vectors.mean(axis=0), people.mean(axis=0)
+        people = people - centre
+        gram = people.T @ people + RIDGE * np.eye(people.shape[1])
+        slopes = np.linalg.solve(gram, people.T @ (vectors - mean))
+        about = np.cov((vectors - mean - people @ slopes).T) + 1e-4 * np.eye(len(mean))
+        values = (slopes, centre, mean, np.linalg.inv(about), float(horizon), vectors.std(axis=0))
+        for weight, value in zip(self.weights, values, strict=True):
+            weight.assign(value)
+
+    def call(self, observation: Observation) -> Planned:
+        """What is known -> what actor and critic see."""
+        shown = observation.shown_items
+        count = tf.reduce_sum(tf.cast(shown >= 0, tf.int32), axis=1)
+        padded = tf.pad(shown, [[0, 0], [PLACES, 0]], constant_values=-1)
+        latest = count[:, None] + PLACES - 1 - tf.range(PLACES)
+        items = tf.gather(padded, latest, batch_dims=1)  # [B, P]
+        recent = self.features.vectors(items)[:, :, -self.genres :]
+        step = tf.minimum(tf.cast(count, tf.float32) / self.horizon, 1.0)
+        return Planned(self.posterior(observation), recent, step)
+
+    def posterior(self, observation: Observation) -> tf.Tensor:
+        """The mean of the user's vector and level [B, m]: of the window's ratings from before the
+        session, and of all answers heard in it."""
+        shown, window = observation.shown_items, observation.window_items
+        before = tf.reduce_all(window[:, :, None] != shown[:, None, :], axis=2) & (window >= 0)
+        low, high = self.features.scale
+        heard = (low + high) / 2 + observation.shown_rewards * (high - low) / 2
+        parts = [
+            (window, observation.window_ratings, tf.cast(before, tf.float32) / KNOWN_NOISE),
+            (shown, heard, tf.cast(shown >= 0, tf.float32) / HEARD_NOISE),
+        ]
+        precision, right = (
+            self.precision[None],
+            self.precision @ self._prior(observation)[..., None],
+        )
+        for items, ratings, weights in parts:
+            vectors = self.features.vectors(items)
+            bias, one = vectors[:, :, -self.genres - 1], tf.ones_like(vectors[:, :, :1])
+            rows = tf.concat([vectors[:, :, : -self.genres - 1], one], axis=2)  # [B, t, m]
+            weighted = rows * weights[..., None]
+            residual = (ratings - self.features.table.mean - bias)[..., None]
+            precision += tf.matmul(weighted, rows, transpose_a=True)
+            right += tf.matmul(weighted, residual, transpose_a=True)
+        return solve(precision, right[..., 0])
+
+    def _prior(self, observation: Observation) -> tf.Tensor:
+        """[B, m]; the mean over everybody where no demographics are given."""
+        people = observation.demographics
+        given = tf.reduce_any(people != 0, axis=1, keepdims=True)
+        return self.mean + tf.where(given, tf.matmul(people - self.centre, self.slopes), 0.0)
+
+    def rewards(self, user: tf.Tensor) -> tf.Tensor:
+        """What the user would say to every item, not clipped, as a reward [B, I]."""
+        features = self.features
+        level = rating_to_reward(features.table.mean + user[:, -1:], features.scale)
+        return level + tf.matmul(self.action(user), features.items, transpose_b=True)
+
+    def action(self, user: tf.Tensor) -> tf.Tensor:
+        """[u, 1, 0] [B, k], whose product with an item orders as the rewards do."""
+        low, high = self.features.scale
+        vector = tf.concat([user[:, :-1], tf.ones_like(user[:, :1])], axis=1) * (2.0 / (high - low))
+        return tf.pad(vector, [[0, 0], [0, self.genres]])
+
+    def _clock(self, step: tf.Tensor) -> tf.Tensor:
+        """The step, whether it is the last one, and one of the last P: [B, 3]."""
+        left = self.horizon * (1.0 - step)
+        ends = [tf.cast(left < most + 0.5, tf.float32) for most in (1, PLACES)]
+        return tf.stack([step, *ends], axis=1)
+
+    def of_genres(self, state: Planned) -> tf.Tensor:
+        """What the networks that all genres share see of each: [B, G, 2 P + 4].
+
+        When it was shown; the step; how many genres each of the latest items took.
+        """
+        own = tf.transpose(state.recent, [0, 2, 1])
+        taken = tf.reduce_sum(state.recent, axis=2) / PER_ITEM
+        total = tf.reduce_sum(taken, axis=1, keepdims=True) * (PER_ITEM / IN_ALL)
+        common = tf.concat([self._clock(state.step), taken, total], axis=1)
+        return tf.concat([own, tf.repeat(common[:, None], self.genres, axis=1)], axis=2)
+
+    def of_user(self, state: Planned) -> tf.Tensor:
+        """What the networks of a whole state see: [B, m + G + P + 4]."""
+        age = tf.linspace(1.0, 1.0 / PLACES, PLACES)
+        taken = tf.reduce_sum(state.recent, axis=2)
+        parts = [
+            (state.user - self.mean) / self.spread,
+            tf.einsum("bpg,p->bg", state.recent, age),
+            taken / PER_ITEM,
+            tf.reduce_sum(taken, axis=1, keepdims=True) / IN_ALL,
+            self._clock(state.step),
+        ]
+        return tf.concat(parts, axis=1)
+
+
+class SkipNetwork(keras.Model):
+    """x [..., S] -> a scalar of each [...]: a ReLU layer, plus a linear map of x; zero at first.
+
+    Keras stores under other names what sorts after `layers`, and `recommender.weights` goes by names.
+    """
+
+    def __init__(self, size: int, hidden: int, name: str) -> None:
+        super().__init__(name=name)
+        self.hidden = keras.layers.Dense(
+            hidden, activation="relu", kernel_initializer="he_normal", name="hidden"
+        )
+        self.correction = keras.layers.Dense(1, kernel_initializer="zeros", name="correction")
+        self.direct = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer="zeros", name="direct"
+        )
+        self(tf.zeros([1, size]))
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return (self.correction(self.hidden(x)) + self.direct(x))[..., 0]
+
+
+class PlanningCritic(keras.Model):
+    """The parts of Q(s, i) = reward + discount (1 - leaves(s, g)) follows(s, g), and V(s).
+
+    Leaving is the sigmoid of a sum over the item's genres g [G], an OR; what follows, where the user
+    stays, is a base plus a sum over them.
+    """
+
+    def __init__(self, shared: int, whole: int, config: AgentConfig, name: str = "critic") -> None:
+        super().__init__(name=name)
+        self.ending = SkipNetwork(shared, 1, "ending")
+        self.follow = SkipNetwork(shared, config.actor_hidden, "follow")
+        self.base = SkipNetwork(whole, config.critic_hidden, "base")
+        self.expected = SkipNetwork(whole, config.critic_hidden, "expected")
+        self.anyhow = self.add_weight(shape=(), initializer="zeros", name="anyhow")
+        self.built = True
+
+
+class PlanningNetworks(Networks):
+    """Actor, critic and state of the planner; online or target.
+
+    The state is fixed and shared: its weights are the prior, which the learner sets.
+    """
+
+    def _build(self, config: AgentConfig, window: int, features: Features, k: int) -> None:
+        self.actor_state = self.critic_state = state = PlannedState(features)
+        nothing = state(placeholder(window, features))
+        shared, whole = (int(each(nothing).shape[-1]) for each in (state.of_genres, state.of_user))
+        self.actor = SkipNetwork(shared, config.actor_hidden, "actor")
+        self.critic = PlanningCritic(shared, whole, config)
+        self.critics = [self.critic]
+
+    def act(self, observation: Observation, state: Planned | None = None) -> tf.Tensor:
+        """pi(s) [B, k], in units of reward."""
+        state = self.actor_state(observation) if state is None else state
+        shared = self.actor_state.of_genres(state)
+        prices = self.actor(shared) + self._foreseen(state, shared)  # [B, G]
+        action = self.actor_state.action(state.user)
+        return tf.concat([action[:, : -prices.shape[1]], prices], axis=1)
+
+    def _foreseen(self, state: Planned, shared: tf.Tensor) -> tf.Tensor:
+        """What the critic says of items of one genre: [B, G].
+
+        Summed over an item's genres this is the continuation, less a constant, where each genre
+        is as likely to end the session as alone; the actor's network learns the difference.
+        """
+        critic = self.critic
+        ends = tf.sigmoid(LOGIT * (critic.ending(shared) + critic.anyhow))
+        base = critic.base(self.actor_state.of_user(state))[:, None]
+        return self.config.discount * (critic.follow(shared) - ends * base)
+
+    def continuation(self, state: Planned, genres: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logit of leaving after items of these genres, and what follows else: [B, C] each.
+
+        genres: [C, G], or for every state its own [B, C, G].
+        """
+        shared, critic = self.actor_state.of_genres(state), self.critic
+        terms = tf.stack([critic.ending(shared), critic.follow(shared)], axis=1)  # [B, 2, G]
+        sums = tf.matmul(terms, genres, transpose_b=True)  # [B, 2, C]
+        base = critic.base(self.actor_state.of_user(state))[:, None]
+        return LOGIT * (sums[:, 0] + critic.anyhow), sums[:, 1] + base
+
+    def item_values(self, state: Planned) -> tf.Tensor:
+        """Q(s, i) of every item [B, I]."""
+        genres = self.features.items[:, -self.actor_state.genres :]
+        leave, follow = self.continuation(state, genres)
+        staying = self.config.discount * tf.sigmoid(-leave)
+        return self.actor_state.rewards(state.user) + staying * follow
+
+    def state_value(self, state: Planned) -> tf.Tensor:
+        """V(s) [B]."""
+        return self.critic.expected(self.actor_state.of_user(state))
+
+
+NETWORKS: dict[str, type[Networks]] = {"items": Networks, "genres": PlanningNetworks}  # by head
