@@ -50,6 +50,7 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
         "counterfactual items": (("agent.counterfactual",), ("agent.counterfactual", SHOWN)),
         "the session's context in the state": ("agent.context",),
         "no demographics": {"agent.demographics": "off"},
+        "demographics dropout": ("agent.demographics_dropout",),
         "what the critic sees": ((SHOWN, *GAUSSIAN, "agent.counterfactual"), (SHOWN,)),
     },
     "replay": {"uniform replay": {"replay.kind": "uniform"}},
