@@ -50,7 +50,6 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
         "counterfactual items": (("agent.counterfactual",), ("agent.counterfactual", SHOWN)),
         "the session's context in the state": ("agent.context",),
         "no demographics": {"agent.demographics": "off"},
-        "demographics dropout": ("agent.demographics_dropout",),
         "what the critic sees": ((SHOWN, *GAUSSIAN, "agent.counterfactual"), (SHOWN,)),
     },
     "replay": {"uniform replay": {"replay.kind": "uniform"}},
@@ -62,7 +61,10 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
         "Gaussian noise or the softmax": (GAUSSIAN, (*GAUSSIAN, SHOWN)),
     },
     "critics": {"twin critics": {"agent.critics": 2}, "clipped targets": ("agent.clip_target",)},
-    "state": {"a state module for each network": ("agent.separate_states",)},
+    "state": {
+        "a state module for each network": ("agent.separate_states",),
+        "demographics dropout": ("agent.demographics_dropout",),
+    },
     "discount": {"discount 0": {"agent.discount": 0.0}, "discount": ("agent.discount",)},
     "embedding": {
         "kind of embedding": ("embedding.kind",),
