@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from config.agent_config import AgentConfig
-from config.checks import Range, Steps, check_ranges, require
+from config.checks import Range, check_ranges, require
 from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 
 Dataset = Literal[
@@ -62,7 +62,7 @@ class Config:
     """What the run is trained and measured for: catalog and session (new users), or alone, with
     defaults of its own, engagement (new users, who leave when bored), rerank or simulator (known
     users, split in time)."""
-    known: Steps = 10
+    known: Annotated[int, Range(0, 1000)] = 10
     """How many of a new user's first ratings are known at the start. Where histories are short, fewer
     leave more to recommend."""
     boredom: tuple[int, int] | None = None

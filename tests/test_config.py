@@ -49,7 +49,7 @@ REFUSED = [
     ("loop.", LoopConfig, "1 to 1024", (0, 1025), ("updates_per_rollout",)),
     ("loop.", LoopConfig, "above 0 and below 1", (0.0, 1.0, NAN), ("validation_share",)),
     ("loop.", LoopConfig, "0 to ", (-1,), ("warmup", "checkpoints")),
-    ("", Config, "1 to 1000", (0, 1001), ("known",)),
+    ("", Config, "0 to 1000", (-1, 1001), ("known",)),
     ("", Config, "1 to 10000000000", (0, 10**30), ("steps",)),
     ("", Config, "0 to 2147483647", (-1, 2**31), ("seed",)),
     ("", Config, "catalog, session or both", ((),), ("protocol",)),

@@ -77,7 +77,9 @@ class NewUserTask:
     def begin(self, rng: np.random.Generator, count: int) -> Observation:
         """First states of `count` episodes."""
         env = self._config.env
-        known = min(env.window, self._config.known)  # as the protocols begin: the rest has room
+        # As the protocols begin: the rest has room. Where they know nothing, training still begins with
+        # any number of ratings: from empty windows alone it does not learn to use those that come.
+        known = min(env.window, self._config.known or env.window // 2)
         users, starts = draw_starts(rng, self.visible, self.users, known, env.random_start, count)
         return self.environment.reset(users, starts)
 

@@ -52,11 +52,11 @@ def new_users(ratings: Ratings, known: int, random_start: float) -> NewUserTask:
     return NewUserTask(replace(config, known=known, env=env), ratings, seed=0)
 
 
-@pytest.mark.parametrize("known", [1, 2, WINDOW, WINDOW + 2])
+@pytest.mark.parametrize("known", [0, 1, 2, WINDOW, WINDOW + 2])
 def test_an_episode_of_a_new_user_begins_with_what_is_known_and_has_room_for_more(tiny, known):
     task = new_users(tiny, known, random_start=0.0)
     state = task.begin(np.random.default_rng(0), 32)
-    shown = min(known, WINDOW)
+    shown = min(known or WINDOW // 2, WINDOW)
     for user, window in zip(state.users.numpy(), state.window_items.numpy(), strict=True):
         first = task.visible.items[task.visible.row(user)][:shown]
         assert window.tolist() == [-1] * (WINDOW - shown) + first.tolist()
