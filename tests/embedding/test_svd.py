@@ -5,33 +5,41 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embedding.svd import fit_svd
+from embedding.svd import DAMPING, coordinates, fit_svd
 
 
-def dense_scaled_positives(ratings):
+def dense(ratings, damping):
+    """S and Q' of the positives, whose columns are divided by count^damping."""
     matrix = np.zeros((ratings.n_users, ratings.n_items))
     matrix[ratings.users[ratings.positive], ratings.items[ratings.positive]] = 1
-    return matrix / np.sqrt(np.maximum(matrix.sum(axis=0), 1))
+    counts = np.maximum(matrix.sum(axis=0), 1)
+    return np.linalg.svd(matrix / counts**damping, full_matrices=False)[1:]
 
 
 @pytest.mark.parametrize("k", [6, 40])
-def test_factors_equal_a_dense_svd(random_ratings, k):
+def test_items_are_the_leading_singular_vectors_and_users_sums_of_them(random_ratings, k):
     ratings = random_ratings()
-    table = fit_svd(ratings, k)
-    _, singular, right = np.linalg.svd(dense_scaled_positives(ratings), full_matrices=False)
+    table, (singular, right) = fit_svd(ratings, k), dense(ratings, DAMPING)
+    rank = min(k, len(singular))
+    expected = right[:rank].T * np.sqrt(ratings.n_items / k)
+    assert table.items.shape == (ratings.n_items, k) and table.items.dtype == np.float32
+    np.testing.assert_allclose(table.items @ table.items.T, expected @ expected.T, atol=1e-3)
+    gains = np.zeros((ratings.n_users, ratings.n_items))
+    gains[ratings.users, ratings.items] = (ratings.values - 3) / 2 + 0.5
+    sums = gains @ table.items
+    spread = np.sqrt(np.mean(sums[ratings.lengths > 0] ** 2))
+    np.testing.assert_allclose(table.users, sums / spread, atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [6, 40])
+def test_coordinates_are_scaled_factors_and_log_popularity(random_ratings, k):
+    ratings = random_ratings()
+    found, (singular, right) = coordinates(ratings, k), dense(ratings, 0.5)
     rank = min(k - 1, len(singular))
     expected = (right[:rank] * singular[:rank, None]).T * np.sqrt(k - 1)
-    assert table.items.shape == (ratings.n_items, k) and table.items.dtype == np.float32
-    np.testing.assert_allclose(
-        table.items[:, :rank] @ table.items[:, :rank].T, expected @ expected.T, atol=1e-4
-    )
-    assert not table.items[:, rank:-1].any()
-
-
-def test_last_column_is_standardised_log_popularity(random_ratings):
-    ratings = random_ratings()
+    factors, column = found[:, :-1], found[:, -1]
+    np.testing.assert_allclose(factors @ factors.T, expected @ expected.T, atol=1e-4)
     counts = np.bincount(ratings.items[ratings.positive], minlength=ratings.n_items)
-    column = fit_svd(ratings, 6).items[:, -1]
     assert column.mean() == pytest.approx(0, abs=1e-6) and column.std() == pytest.approx(1)
     np.testing.assert_array_equal(
         np.argsort(column, kind="stable"), np.argsort(counts, kind="stable")

@@ -82,9 +82,9 @@ def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
         low, high = row["precision@5"]["ci95"]
         assert 0 <= low <= row["precision@5"]["mean"] <= high <= 1
     curve = metrics["curve"]
-    assert [row["step"] for row in curve] == [80, 160, 240, 320, 400]
-    assert sum("precision@5" in row for row in curve) == 2
-    assert all("critic_loss" in row for row in curve[1:])
+    assert [row["step"] for row in curve] == [0, 80, 160, 240, 320, 400]
+    assert sum("precision@5" in row for row in curve) == 3  # the start, and two evaluations
+    assert all("critic_loss" in row for row in curve[2:])
 
 
 def test_equal_seeds_are_bit_identical_in_another_process(  # waits for it, so it comes last
