@@ -261,13 +261,16 @@ async function about() {
   const columns = Object.entries(MEASURES).flatMap(([protocol, names]) =>
     names.filter((name) => results[protocol]?.policies.drr?.[name])
       .map((name) => [protocol, name]));
-  const policies = Object.keys(results[columns[0]?.[0]]?.policies ?? {});
-  const number = ({ mean, ci95 }) => {
+  const named = columns.flatMap(([protocol]) => Object.keys(results[protocol].policies));
+  const policies = [...new Set(named)];
+  const number = (measured) => {
+    if (!measured) return make("td", {}, "–"); // not among the policies of that protocol
+    const { mean, ci95 } = measured;
     const ends = ci95.map((end) => end.toFixed(2)).join(" to ");
     return make("td", {}, mean.toFixed(3), make("small", {}, ends));
   };
   const rows = policies.map((policy) => make("tr", {}, make("th", { scope: "row" }, policy),
-    ...columns.map(([protocol, name]) => number(results[protocol].policies[policy][name]))));
+    ...columns.map(([protocol, name]) => number(results[protocol].policies[policy]?.[name]))));
   const head = make("tr", {}, make("th", {}, "policy"),
     ...columns.map(([, name]) => make("th", { scope: "col" }, name)));
   const caption = make("caption", {}, "On test users: mean, and 95% interval");
