@@ -33,7 +33,8 @@ class Features:
         padded: the same with a last row of zeros, for empty places [I + 1, k].
         item_bias: [I].
         scale: lowest and highest rating.
-        neighbours: training users that have a vector [V]; their vectors [V, k] are `neighbour_vectors`.
+        neighbours: training users that have a vector [V]; their vectors [V, k] are
+            `neighbour_vectors`, and `neighbour_keys` at unit length.
         n_demographics: D.
         table: the embedding, which folds in unseen users.
     """
@@ -50,6 +51,7 @@ class Features:
         rows = rows[:: 1 + len(rows) // MOST_NEIGHBOURS]
         self.neighbours = tf.constant(rows, tf.int32)
         self.neighbour_vectors = tf.constant(vectors[rows])
+        self.neighbour_keys = tf.math.l2_normalize(self.neighbour_vectors, axis=1)
 
     @property
     def n_items(self) -> int:
@@ -174,12 +176,10 @@ def similar_users(features: Features, users: tf.Tensor, profile: tf.Tensor) -> t
 
     A user is not his own neighbour. The memory is fixed, so no gradient passes.
     """
-    vectors = features.neighbour_vectors
-    keys = tf.math.l2_normalize(vectors, axis=1)
     query = SHARPNESS * tf.math.l2_normalize(tf.stop_gradient(profile), axis=1)
     own = users[:, None] == features.neighbours[None]
-    scores = tf.where(own, ILLEGAL, tf.matmul(query, keys, transpose_b=True))
-    return tf.matmul(tf.nn.softmax(scores), vectors)
+    scores = tf.where(own, ILLEGAL, tf.matmul(query, features.neighbour_keys, transpose_b=True))
+    return tf.matmul(tf.nn.softmax(scores), features.neighbour_vectors)
 
 
 class StateRepresentation(keras.Model):
