@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor
+from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
@@ -170,27 +171,37 @@ class EASE(ItemItem):
         n_users, n_items = matrix.shape
         if n_users < n_items:
             return self._from_users(matrix)
-        check_memory(2 * 8 * n_items**2)
-        inverse = self._inverse(matrix.T @ matrix)
+        check_memory((8 + 4) * n_items**2)
+        inverse = self._inverse(matrix.T.tocsr(), matrix)
         inverse /= -inverse.diagonal().copy()
         return _without_diagonal(inverse.astype(np.float32))
 
     def _from_users(self, matrix: csr_matrix) -> FloatArray:
         n_users, n_items = matrix.shape
-        check_memory(4 * n_items**2 + 2 * 8 * n_users**2 + 8 * n_users * n_items)
+        check_memory(4 * n_items**2 + 8 * n_users**2 + 8 * n_users * n_items)
         columns = matrix.T.astype(np.float64).tocsr()  # [I, U]
-        users = self._inverse(matrix @ matrix.T)
-        half = (columns @ users).T  # [U, I]
+        half = (columns @ self._inverse(matrix, matrix.T)).T  # [U, I]
         rest = 1.0 - np.asarray(columns.multiply(half.T).sum(axis=1)).ravel()  # 1 - M_jj
         rows = _in_blocks(n_items, lambda part: np.asarray(columns[part] @ half / rest))
         return _without_diagonal(rows)
 
-    def _inverse(self, gram: csr_matrix) -> FloatArray:
-        """(gram + regularisation I)^-1, float64, over at most two dense matrices at once."""
-        dense = gram.toarray().astype(np.float64).T  # symmetric: in the order that LAPACK writes
-        dense[np.diag_indices_from(dense)] += self.regularisation
-        factor = cho_factor(dense, lower=True, overwrite_a=True)
-        return np.asarray(cho_solve(factor, np.eye(len(dense)).T, overwrite_b=True))
+    def _inverse(self, left: csr_matrix, right: csr_matrix) -> NDArray[np.float64]:
+        """(left right + regularisation I)^-1, symmetric, over one dense matrix."""
+        size = left.shape[0]
+        dense = np.empty((size, size))
+        for begin in range(0, size, BLOCK):
+            part = slice(begin, begin + BLOCK)
+            dense[part] = (left[part] @ right).toarray()
+        dense[np.diag_indices(size)] += self.regularisation
+        # symmetric: the transpose is in the order in which LAPACK writes
+        factor, _ = cho_factor(dense.T, lower=True, overwrite_a=True)
+        inverse: NDArray[np.float64] = dpotri(factor, lower=1, overwrite_c=1)[0]
+        for begin in range(0, size, BLOCK):  # LAPACK gives the lower triangle
+            part = slice(begin, begin + BLOCK)
+            square = inverse[part, part]
+            square[:] = np.tril(square) + np.tril(square, -1).T
+            inverse[:begin, part] = inverse[part, :begin].T
+        return inverse
 
 
 class PureSVD(ItemItem):
