@@ -5,12 +5,15 @@ item to show. A catalogue of one block keeps the scores [B, I]; a larger one is 
 forwards and backwards, and its scores are computed again: memory B x block.
 """
 
+from functools import cached_property
+
 import numpy as np
 import tensorflow as tf
 
 from recommender.ranking import (
     Block,
     Legal,
+    Score,
     block_rows,
     is_one_block,
     reduce_blocks,
@@ -30,18 +33,19 @@ class SoftmaxPolicy:
     """
 
     def __init__(self, action: tf.Tensor, items: tf.Tensor, legal: Legal) -> None:
-        self._action, self._items, self._legal = action, items, legal
-        self._score = scorer(action, items, legal)
-        self._scores = None
+        self._action, self._items = action, items
+        score = scorer(tf.stop_gradient(action), items, legal)
         if is_one_block(items.shape[0]):
-            scores = self._score(Block(0, 0, items.shape[0]))
-            self._scores, self._score = scores, lambda block: scores
+            scores = score(Block(0, 0, items.shape[0]))
+            self._score: Score = lambda block: scores
+        else:
+            self._score = score
 
     def sample(self, count: int, seed: tf.Tensor) -> tf.Tensor:
         """`count` items per user, drawn independently: [B, count] int32; no gradient."""
 
         def start(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
-            scores = tf.stop_gradient(self._score(block))
+            scores = self._score(block)
             peak = tf.reduce_max(scores, axis=1, keepdims=True)
             drawn, total = draw(
                 tf.exp(scores - peak), count, seed + tf.stack([2 * block.number, 0])
@@ -62,44 +66,37 @@ class SoftmaxPolicy:
 
     def log_probabilities(self, ids: tf.Tensor) -> tf.Tensor:
         """log pi(i | s) of items ids [B, P]; those of illegal ones mean nothing: [B, P]."""
-        if self._scores is not None:
-            log_total = tf.reduce_logsumexp(self._scores, axis=1, keepdims=True)
-            return tf.gather(self._scores, ids, batch_dims=1) - log_total
         scores = tf.einsum("bk,bpk->bp", self._action, tf.gather(self._items, ids))
-        return scores - self._pooled()[0][:, None]
+        return scores - self._pooled[0][:, None]
 
     def expected(self, direction: tf.Tensor) -> tf.Tensor:
         """Mean of direction . i over the policy, for directions [B, k] without a gradient: [B]."""
-        if self._scores is not None:
-            values = tf.matmul(direction, self._items, transpose_b=True)
-            return tf.reduce_sum(tf.nn.softmax(self._scores) * values, axis=1)
-        return tf.reduce_sum(direction * self._pooled()[1], axis=1)
+        return tf.reduce_sum(direction * self._pooled[1], axis=1)
 
     def mean_item(self) -> tf.Tensor:
         """The mean item vector under the policy [B, k]."""
-        if self._scores is not None:
-            return tf.matmul(tf.nn.softmax(self._scores), self._items)
-        return self._pooled()[1]
+        return self._pooled[1]
 
+    @cached_property
     def _pooled(self) -> tuple[tf.Tensor, tf.Tensor]:
         """log of the sum of exp(scores) [B], mean item [B, k]; the gradient visits the blocks again.
 
         With p the probabilities: d log_total / d action = mean, and for a slope g of the mean
         d (g . mean) / d action = sum over i of p_i (g . i - g . mean) i.
         """
-        items, legal = self._items, self._legal
+        items, score = self._items, self._score
 
         def pooled(action: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], object]:
-            log_total, mean = _pool(action, items, legal)
+            log_total, mean = _pool(score, items)
 
             def gradient(slope: tf.Tensor, mean_slope: tf.Tensor) -> tf.Tensor:
                 offset = slope[:, None] - tf.reduce_sum(mean_slope * mean, axis=1, keepdims=True)
 
                 def part(block: Block) -> tf.Tensor:
                     vectors = block_rows(items, block)
-                    scores = scorer(action, items, legal)(block)
                     weights = tf.matmul(mean_slope, vectors, transpose_b=True) + offset
-                    return tf.matmul(tf.exp(scores - log_total[:, None]) * weights, vectors)
+                    shares = tf.exp(score(block) - log_total[:, None])
+                    return tf.matmul(shares * weights, vectors)
 
                 return reduce_blocks(items.shape[0], part, lambda total, block: total + part(block))
 
@@ -142,10 +139,9 @@ def running_sums(weights: tf.Tensor) -> tf.Tensor:
     return tf.reshape(within + before[:, :, None], [size, chunks * CHUNK])[:, :width]
 
 
-def _pool(action: tf.Tensor, items: tf.Tensor, legal: Legal) -> tuple[tf.Tensor, tf.Tensor]:
+def _pool(score: Score, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """`_pooled` forwards: sums of exp(score - peak) and of those times the items, rescaled as the
     peak, the largest score so far, rises."""
-    score = scorer(action, items, legal)
 
     def start(block: Block) -> tuple[tf.Tensor, ...]:
         scores = score(block)
