@@ -23,6 +23,7 @@ PLACES = 10  # items shown last whose genres are told apart by when they were sh
 KNOWN_NOISE, HEARD_NOISE, RIDGE = 0.8, 0.05, 30.0
 # Scales that bring counts of genres, of an item and of all recent ones, near 1
 PER_ITEM, IN_ALL = 3.0, 10.0
+LAST = 1.0 - 1e-3  # step from which nothing follows
 LOGIT = 10.0  # scale of the logit of leaving, which learns faster for it
 
 
@@ -44,6 +45,10 @@ class PlannedState(keras.Model):
     def __init__(self, features: Features, name: str = "state") -> None:
         super().__init__(name=name)
         self.features, self.genres = features, features.table.genres
+        genres = features.items.numpy()[:, -self.genres :]
+        kinds, kind_of = np.unique(genres, axis=0, return_inverse=True)
+        self.kinds = tf.constant(kinds)  # [K, G]: the sets of genres that items have
+        self.kind_of = tf.constant(kind_of.ravel(), tf.int32)  # [I]
         m, d = features.table.k - self.genres, features.n_demographics
         shapes = {
             "slopes": (d, m),
@@ -151,17 +156,32 @@ class PlannedState(keras.Model):
         return tf.concat([own, tf.repeat(common[:, None], self.genres, axis=1)], axis=2)
 
     def of_user(self, state: Planned) -> tf.Tensor:
-        """What the networks of a whole state see: [B, m + G + P + 4]."""
-        age = tf.linspace(1.0, 1.0 / PLACES, PLACES)
+        """What the network of a whole state sees: [B, m + G + P + 4]; linear in what was shown."""
         taken = tf.reduce_sum(state.recent, axis=2)
         parts = [
             (state.user - self.mean) / self.spread,
-            tf.einsum("bpg,p->bg", state.recent, age),
+            tf.einsum("bpg,p->bg", state.recent, tf.linspace(1.0, 1.0 / PLACES, PLACES)),
             taken / PER_ITEM,
             tf.reduce_sum(taken, axis=1, keepdims=True) / IN_ALL,
             self._clock(state.step),
         ]
         return tf.concat(parts, axis=1)
+
+    def after(self, state: Planned) -> tuple[Planned, tf.Tensor]:
+        """The state after an item without genres, and what the genres of each kind add to `of_user`.
+
+        No answer is heard: on average it changes nothing. [B, ...] and [K, m + G + P + 4].
+        """
+        recent = tf.pad(state.recent[:, :-1], [[0, 0], [1, 0], [0, 0]])
+        later = Planned(state.user, recent, state.step + 1.0 / self.horizon)
+        count = len(self.kinds)
+        alone = tf.pad(self.kinds[:, None], [[0, 0], [0, PLACES - 1], [0, 0]])
+        nobody = tf.repeat(self.mean[None], count, axis=0), tf.zeros([count])
+        added, nothing = (
+            self.of_user(Planned(nobody[0], shown, nobody[1]))
+            for shown in (alone, tf.zeros_like(alone))
+        )
+        return later, added - nothing
 
 
 class SkipNetwork(keras.Model):
@@ -172,31 +192,32 @@ class SkipNetwork(keras.Model):
 
     def __init__(self, size: int, hidden: int, name: str) -> None:
         super().__init__(name=name)
-        self.hidden = keras.layers.Dense(
-            hidden, activation="relu", kernel_initializer="he_normal", name="hidden"
-        )
+        self.hidden = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="hidden")
         self.correction = keras.layers.Dense(1, kernel_initializer="zeros", name="correction")
         self.direct = keras.layers.Dense(
             1, use_bias=False, kernel_initializer="zeros", name="direct"
         )
         self(tf.zeros([1, size]))
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        return (self.correction(self.hidden(x)) + self.direct(x))[..., 0]
+    def call(self, x: tf.Tensor, added: tf.Tensor | None = None) -> tf.Tensor:
+        """Of x [..., S]: [...]; or of every sum of x [B, S] and added [K, S]: [B, K]."""
+        hidden, direct = self.hidden(x), self.direct(x)
+        if added is not None:
+            hidden = hidden[:, None] + tf.matmul(added, self.hidden.kernel)
+            direct = direct[:, None] + tf.matmul(added, self.direct.kernel)
+        return (self.correction(tf.nn.relu(hidden)) + direct)[..., 0]
 
 
 class PlanningCritic(keras.Model):
-    """The parts of Q(s, i) = reward + discount (1 - leaves(s, g)) follows(s, g), and V(s).
+    """The parts of Q(s, i) = reward + discount (1 - leaves(s, g)) V(s after i), g the item's genres.
 
-    Leaving is the sigmoid of a sum over the item's genres g [G], an OR; what follows, where the user
-    stays, is a base plus a sum over them.
+    Leaving is the sigmoid of a sum over genres, an OR. How an item changes what was shown last is
+    known; the worth of that state is learned.
     """
 
     def __init__(self, shared: int, whole: int, config: AgentConfig, name: str = "critic") -> None:
         super().__init__(name=name)
         self.ending = SkipNetwork(shared, 1, "ending")
-        self.follow = SkipNetwork(shared, config.actor_hidden, "follow")
-        self.base = SkipNetwork(whole, config.critic_hidden, "base")
         self.expected = SkipNetwork(whole, config.critic_hidden, "expected")
         self.anyhow = self.add_weight(shape=(), initializer="zeros", name="anyhow")
         self.built = True
@@ -220,38 +241,23 @@ class PlanningNetworks(Networks):
         """pi(s) [B, k], in units of reward."""
         state = self.actor_state(observation) if state is None else state
         shared = self.actor_state.of_genres(state)
-        prices = self.actor(shared) + self._foreseen(state, shared)  # [B, G]
         action = self.actor_state.action(state.user)
-        return tf.concat([action[:, : -prices.shape[1]], prices], axis=1)
+        return tf.concat([action[:, : -shared.shape[1]], self.actor(shared)], axis=1)
 
-    def _foreseen(self, state: Planned, shared: tf.Tensor) -> tf.Tensor:
-        """What the critic says of items of one genre: [B, G].
-
-        Summed over an item's genres this is the continuation, less a constant, where each genre
-        is as likely to end the session as alone; the actor's network learns the difference.
-        """
+    def leaving(self, state: Planned, genres: tf.Tensor) -> tf.Tensor:
+        """Logit of leaving after items of genres [C, G], or each state's own [B, C, G]: [B, C]."""
         critic = self.critic
-        ends = tf.sigmoid(LOGIT * (critic.ending(shared) + critic.anyhow))
-        base = critic.base(self.actor_state.of_user(state))[:, None]
-        return self.config.discount * (critic.follow(shared) - ends * base)
-
-    def continuation(self, state: Planned, genres: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logit of leaving after items of these genres, and what follows else: [B, C] each.
-
-        genres: [C, G], or for every state its own [B, C, G].
-        """
-        shared, critic = self.actor_state.of_genres(state), self.critic
-        terms = tf.stack([critic.ending(shared), critic.follow(shared)], axis=1)  # [B, 2, G]
-        sums = tf.matmul(terms, genres, transpose_b=True)  # [B, 2, C]
-        base = critic.base(self.actor_state.of_user(state))[:, None]
-        return LOGIT * (sums[:, 0] + critic.anyhow), sums[:, 1] + base
+        terms = critic.ending(self.actor_state.of_genres(state))[:, None]  # [B, 1, G]
+        return LOGIT * (tf.matmul(terms, genres, transpose_b=True)[:, 0] + critic.anyhow)
 
     def item_values(self, state: Planned) -> tf.Tensor:
         """Q(s, i) of every item [B, I]."""
-        genres = self.features.items[:, -self.actor_state.genres :]
-        leave, follow = self.continuation(state, genres)
-        staying = self.config.discount * tf.sigmoid(-leave)
-        return self.actor_state.rewards(state.user) + staying * follow
+        module = self.actor_state
+        later, kinds = module.after(state)
+        follows = self.critic.expected(module.of_user(later), kinds)  # [B, K]
+        follows = tf.where(later.step[:, None] < LAST, follows, 0.0)
+        staying = self.config.discount * tf.sigmoid(-self.leaving(state, module.kinds))
+        return module.rewards(state.user) + tf.gather(staying * follows, module.kind_of, axis=1)
 
     def state_value(self, state: Planned) -> tf.Tensor:
         """V(s) [B]."""

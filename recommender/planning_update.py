@@ -31,9 +31,10 @@ class PlanningLearner(Learner):
         legal = self.log.legal(observation, 0, self.features.n_items)
         scores = self._scores(observation, state, legal)
         items = self._items(batch, scores, seed)
-        value = self._expected(scores, self.target.item_values(state))
-        error, critic_loss = self._update_critic(batch, observation, state, items, value)
-        actor_loss, q = self._update_actor(observation, state, legal)
+        values = self.target.item_values(state)  # for critic and actor: they cost most of an update
+        expected = self._expected(scores, values)
+        error, critic_loss = self._update_critic(batch, observation, state, items, expected)
+        actor_loss, q = self._update_actor(observation, state, legal, values)
         soft_update(self.target.variables, self.online.variables, self.config.tau)
         scalars = {
             "critic_loss": critic_loss,
@@ -65,23 +66,6 @@ class PlanningLearner(Learner):
         drawn = draw(weights, count // 2, seed + [0, 1])[0]
         return tf.concat([batch["item"][:, None], uniform, drawn], axis=1)
 
-    def _following(
-        self, batch: Batch, observation: Observation, state: Planned, genres: tf.Tensor
-    ) -> Planned:
-        """The state after each of C items of genres [B, C, G], its own continuation: [B, C, ...].
-
-        The first one's answer is heard; those of the others are not, on average they change nothing.
-        """
-        heard = self.log.after(observation, batch["item"], batch["rating"], batch["reward"])
-        following, count = self.online.actor_state(heard), tf.shape(genres)[1]
-        others = tf.repeat(state.user[:, None], count - 1, axis=1)
-        before = tf.repeat(state.recent[:, None, :-1], count, axis=1)  # [B, C, P - 1, G]
-        return Planned(
-            tf.concat([following.user[:, None], others], axis=1),
-            tf.concat([genres[:, :, None], before], axis=2),
-            tf.repeat(following.step[:, None], count, axis=1),
-        )
-
     def _update_critic(
         self,
         batch: Batch,
@@ -90,29 +74,23 @@ class PlanningLearner(Learner):
         items: tf.Tensor,
         value: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Leaving by cross-entropy, what follows by V' of the state that follows, V by `value` [B]."""
+        """Leaving by cross-entropy, V by `value` [B]."""
         genres = tf.gather(self._genres, items)  # [B, C, G]
         left = tf.cast(self.log.leaves(observation, items), tf.float32)
-        following = flat(self._following(batch, observation, state, genres))
-        next_value = tf.reshape(self.target.state_value(following), tf.shape(items))
-        ended = tf.reshape(following.step, tf.shape(items)) >= 1.0
-        wanted = tf.where(ended, 0.0, next_value)
         with tf.GradientTape() as tape:
-            leave, follow = self.online.continuation(state, genres)
+            leave = self.online.leaving(state, genres)
             entropy = tf.nn.sigmoid_cross_entropy_with_logits(left, leave)
-            squares = tf.reduce_sum((1.0 - left) * tf.square(wanted - follow))
             error = value - self.online.state_value(state)
-            loss = tf.reduce_mean(entropy) + squares / (1.0 + tf.reduce_sum(1.0 - left))
+            loss = tf.reduce_mean(entropy)
             loss += tf.reduce_mean(batch["weights"] * tf.square(error))
         gradients = self.mean(tape.gradient(loss, self._critic_variables))
         self.critic_optimizer.apply(gradients, self._critic_variables)
         return error, loss
 
     def _update_actor(
-        self, observation: Observation, state: Planned, legal: tf.Tensor
+        self, observation: Observation, state: Planned, legal: tf.Tensor, q: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Expected Q plus entropy, over all items -> loss, expected Q [B]."""
-        q = self.online.item_values(state)
+        """Expected Q [B, I] plus entropy, over all items -> loss, expected Q [B]."""
         with tf.GradientTape() as tape:
             scores = self._scores(observation, state, legal)
             expected = self._expected(scores, q)
@@ -122,11 +100,6 @@ class PlanningLearner(Learner):
         gradients = self.mean(tape.gradient(loss, self._actor_variables))
         self.actor_optimizer.apply(gradients, self._actor_variables)
         return loss, expected
-
-
-def flat(state: Planned) -> Planned:
-    """States [B, C, ...] as [B C, ...]."""
-    return Planned(*(tf.reshape(part, [-1, *part.shape[2:]]) for part in state))
 
 
 LEARNERS: dict[str, type[Learner]] = {"items": Learner, "genres": PlanningLearner}  # by head

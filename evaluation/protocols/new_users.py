@@ -13,6 +13,7 @@ from evaluation.protocols.answers import RatingLog
 from evaluation.protocols.base import EvaluationProtocol, check_ks
 
 Mode = Literal["inductive", "transductive"]
+PATIENCE = 3  # misses in a row after which `patience_reward` ends
 
 
 class NewUsersProtocol(EvaluationProtocol):
@@ -97,7 +98,8 @@ class SessionProtocol(NewUsersProtocol):
     """`session`: T steps without repeats; the log answers, an unrated item costs a constant.
 
     `reward@T` is a user's total reward over the first T steps, `hits@T` the number of relevant
-    ones; `hit_rate@T` is 1 where there is one, `precision@T` their share.
+    ones; `hit_rate@T` is 1 where there is one, `precision@T` their share. `patience_reward@T` is the
+    reward of a user who leaves after PATIENCE misses in a row, rewards that are not positive.
     """
 
     name = "session"
@@ -107,4 +109,10 @@ class SessionProtocol(NewUsersProtocol):
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
-        return self._reward_metrics(ratings, rewards)
+        misses = np.where(rewards > 0, 0, 1)
+        for step in range(1, self.steps):  # the run of misses that ends at each step
+            misses[:, step] *= misses[:, step - 1] + 1
+        left = np.cumsum(misses == PATIENCE, axis=1) - (misses == PATIENCE) > 0
+        patient = np.cumsum(np.where(left, 0.0, rewards), axis=1)
+        measured = self._reward_metrics(ratings, rewards)
+        return measured | {f"patience_reward@{k}": patient[:, k - 1] for k in self.ks}

@@ -69,6 +69,16 @@ def hidden_answers(ratings, user, protocol):
     return free, lambda item: late.get(item, np.nan), late
 
 
+def until_misses(rewards, patience):
+    """The total of a user who leaves after so many misses in a row."""
+    total = missed = 0
+    for reward in rewards:
+        total, missed = total + reward, 0 if reward > 0 else missed + 1
+        if missed == patience:
+            break
+    return total
+
+
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("kind", [CatalogProtocol, SessionProtocol, RerankProtocol])
 def test_lists_are_those_of_the_loop(toy, tied, kind, adaptive):
@@ -85,7 +95,9 @@ def test_lists_are_those_of_the_loop(toy, tied, kind, adaptive):
         if kind is not CatalogProtocol:
             assert measured["reward@3"] == pytest.approx(sum(expected[2][:3]))
             assert measured["reward@6"] == pytest.approx(sum(expected[2]))
-        if kind is not SessionProtocol:
+        if kind is SessionProtocol:
+            assert measured["patience_reward@6"] == pytest.approx(until_misses(expected[2], 3))
+        else:
             relevant = sum(value >= 4 for value in late.values())
             assert measured["recall@6"] == pytest.approx(sum(hits) / max(relevant, 1))
             ndcg = metrics.ndcg_at_k([(hits + [False] * 6)[:6]], 6, [relevant])[0]

@@ -121,6 +121,26 @@ def test_the_users_vector_is_the_posterior_mean_of_a_regression(ratings, planner
         np.testing.assert_allclose(found[row], expected, rtol=2e-3, atol=2e-3)
 
 
+def test_q_adds_to_the_reward_the_value_of_the_state_after_the_item(ratings, planner):
+    env, networks = planner.environment, planner.learner.online
+    module, critic = networks.actor_state, networks.critic
+    now = env.reset(np.array([0, 3]), np.array([5, 5]))
+    for steps in range(T):
+        state = module(now)
+        values = networks.item_values(state).numpy()
+        rewards = module.rewards(state.user).numpy()
+        leave = tf.sigmoid(networks.leaving(state, tf.constant(ratings.genres, tf.float32)))
+        for item in (2, 30):
+            after = module(env.step(now, tf.constant([item, item]))[0])
+            heard_nothing = after._replace(user=state.user)
+            follows = critic.expected(module.of_user(heard_nothing)).numpy()
+            staying = 0.95 * (1 - leave[:, item].numpy()) * (steps < T - 1)
+            np.testing.assert_allclose(
+                values[:, item], rewards[:, item] + staying * follows, rtol=1e-4, atol=1e-4
+            )
+        now = env.step(now, tf.constant([steps + 3, steps + 12]))[0]
+
+
 def test_it_learns_when_users_leave_and_keeps_them(ratings, planner):
     learner, env = planner.learner, planner.environment
     states = planner.replay.sample_many(1, 200, np.random.default_rng(5), 1.0).data
@@ -128,7 +148,7 @@ def test_it_learns_when_users_leave_and_keeps_them(ratings, planner):
     everything = tf.repeat(tf.range(N_ITEMS)[None], 200, axis=0)
     leaves = env.leaves(now, everything).numpy()
     genres = tf.constant(ratings.genres.astype(np.float32))
-    logit = learner.online.continuation(learner.online.actor_state(now), genres)[0].numpy()
+    logit = learner.online.leaving(learner.online.actor_state(now), genres).numpy()
     assert ((logit > 0) == leaves).mean() > 0.97
     start = env.reset(np.arange(N_USERS), np.full(N_USERS, 5))
     lengths = {}
