@@ -80,6 +80,8 @@ class EvaluateArguments:
     """For catalog and session. time: users who join after a date; default: the run's, else users."""
     demographics: Literal["on", "off"] = "on"
     """off: nobody's are known, not to trained runs either, and all takes the rows without them."""
+    known_items: bool = False
+    """For simulator. What a user rated before the session may be recommended, as in the paper."""
     by_activity: bool = False
     """Add the means over users with more than 50, 100 and 150 ratings."""
     policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
@@ -229,16 +231,14 @@ def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArgume
     if folder is None:
         return arguments
     saved = run_settings(folder)
-    if arguments.known is None:
-        arguments = replace(arguments, known=saved.known)
-    if arguments.boredom is None:
-        arguments = replace(arguments, boredom=saved.boredom)
+    for name in ("known", "boredom"):
+        if getattr(arguments, name) is None:
+            arguments = replace(arguments, **{name: getattr(saved, name)})
     if arguments.protocol in NEW_USERS:
         arguments = replace(arguments, split=cast(Split, check_split(runs, arguments.split)))
-    if arguments.dataset != "auto":
-        return arguments
     root = arguments.data_root or saved.data_root
-    return replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
+    of_run = replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
+    return of_run if arguments.dataset == "auto" else arguments
 
 
 def name_of_data(runs: Runs, ratings: Ratings, allow_other: bool) -> str:
@@ -267,13 +267,13 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
         return RerankProtocol(ratings, ks=ks)
     from envs.simulator import Simulator
 
+    model = Simulator(ratings)
     if arguments.protocol == "engagement":
         rule, steps = Boredom(*(arguments.boredom or ())), max(ks or (MAX_STEPS,))
         warn_of_short_sessions(ratings.genres, rule, steps)
-        model = Simulator(ratings)
         return EngagementProtocol(ratings, model, window=window, boredom=rule, max_steps=steps)
-    online = arguments.agent_mode == "online"
-    return SimulatorProtocol(ratings, Simulator(ratings), ks=ks, online=online)
+    online, known = arguments.agent_mode == "online", arguments.known_items
+    return SimulatorProtocol(ratings, model, ks=ks, online=online, known_items=known)
 
 
 def baseline(name: str, protocol: EvaluationProtocol, arguments: EvaluateArguments) -> Policy:
@@ -303,7 +303,8 @@ def _play(
 
 def refuse_contradictions(arguments: EvaluateArguments) -> None:
     """Combinations and values that tyro cannot see, before any work."""
-    new_users, leaving = arguments.protocol in NEW_USERS, arguments.protocol == "engagement"
+    protocol = arguments.protocol
+    new_users, leaving = protocol in NEW_USERS, protocol == "engagement"
     transductive, online = arguments.mode == "transductive", arguments.agent_mode == "online"
     refused = {
         f"--dataset is {arguments.dataset!r}: --csv settings need --dataset csv": (
@@ -312,18 +313,17 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
         "--mode transductive is for catalog and session only": transductive and not new_users,
         "--weights: runs are trained without the test users, so they do not belong in a "
         "transductive table; leave out --mode transductive": transductive and arguments.weights,
-        f"--agent-mode online is for --protocol simulator only, not {arguments.protocol}: there "
-        "users answer everything": online and arguments.protocol != "simulator",
+        f"--agent-mode online and --known-items are for --protocol simulator only, not {protocol}": (
+            (online or arguments.known_items) and protocol != "simulator"
+        ),
         "--agent-mode online is for trained runs only: add --weights DIR": (
             online and not arguments.weights
         ),
         "--known is for new users only: catalog, session and engagement": (
             arguments.known is not None and not (new_users or leaving)
         ),
-        "--split is for catalog and session only": arguments.split is not None and not new_users,
-        f"--boredom is for --protocol engagement only, not {arguments.protocol}": (
-            arguments.boredom is not None and not leaving
-        ),
+        "--split is for catalog and session only": arguments.split and not new_users,
+        "--boredom is for --protocol engagement only": arguments.boredom and not leaving,
         f"--ks {' '.join(map(str, arguments.ks))}: engagement takes one number, the most steps": (
             leaving and len(arguments.ks) > 1
         ),

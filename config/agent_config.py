@@ -45,8 +45,12 @@ class AgentConfig:
     """Last layers of actor and critics. random: as Keras draws them (not stated in the paper; its
     preset does). zero: all items score alike at first. ridge: the linear maps of the state start at
     the ridge regression of rewards on states that its own policy visits."""
-    actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
-    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
+    actor_output: Literal["tanh", "inverted", "linear-skip"] = "linear-skip"
+    """tanh: the paper's last layer. inverted: linear; its gradient shrinks towards the bounds -1 and 1
+    and turns beyond them. linear-skip: linear, plus a linear map of the state."""
+    action_penalty: Weight = 0.0
+    """Weight in the actor's loss of the mean square of what its tanh is given: far out tanh has no
+    slope, and an actor there stays (paper: 0)."""
     critic: Literal["bilinear", "mlp"] = "bilinear"
     """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
     critic_hidden: Units = 256

@@ -19,9 +19,10 @@ RETIRED: dict[str, dict[str, Any]] = {
     }
 }
 RENAMED: dict[str, dict[Any, Any]] = {"exploration": {"gumbel": "softmax"}}  # values of fields
-ADDED: dict[str, dict[str, Any]] = {
-    "AgentConfig": {"start": "zero"}
-}  # where a file has no such field
+ADDED: dict[str, dict[str, Any]] = {  # where a file has no such field
+    "AgentConfig": {"start": "zero"},
+    "Config": {"known_items": True},
+}
 # fields by their new names, and their values
 REPLACED: dict[str, tuple[str, dict[Any, Any]]] = {
     "refused": ("context", {True: "refused", False: "none"}),

@@ -26,6 +26,7 @@ def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
 
 _PAPER = Config(
     preset="paper",
+    known_items=True,
     steps=50_000,
     embedding=EmbeddingConfig(kind="pmf", dim=100),
     env=EnvConfig(window=5, episode_length=10, random_start=0.0),

@@ -71,6 +71,9 @@ class Config:
     split: Split = "users"
     """In catalog and session, whom a run is tested on. users: the last fifth by id. time: those who
     join after the date by which four fifths of the ratings are in; what comes later trains nothing."""
+    known_items: bool = False
+    """In simulator, whether what a user rated before the session may be recommended again (paper:
+    yes)."""
     preset: Preset = "best"
     """best: the recipe behind the released weights. paper: the plain Algorithm 1."""
     device: Device = "auto"

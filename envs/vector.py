@@ -20,6 +20,42 @@ from envs.episodes import windows
 STORED = tuple(name for name in Observation._fields if name not in ("demographics", "profile"))
 
 
+class Rows:
+    """A log by user and item, for look-ups in the graph."""
+
+    def __init__(self, ratings: Ratings) -> None:
+        order = np.lexsort((ratings.items, ratings.users))  # for bisection
+        self._offsets = tf.constant(ratings.offsets, tf.int32)
+        # one more, never found: nothing could be gathered from an empty log
+        self._items = tf.constant(np.append(ratings.items[order], PADDING), tf.int32)
+        self.values = tf.constant(np.append(ratings.values[order], 0), tf.float32)
+        self._longest = int(ratings.lengths.max(initial=1))
+
+    def lengths(self, users: tf.Tensor) -> tf.Tensor:
+        """How many items users [B] rated: [B]."""
+        return tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
+
+    def find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Places of items [B, C] in `values` by bisection in the user's row; which are there."""
+        low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
+        end = tf.broadcast_to(tf.gather(self._offsets, users + 1)[:, None], tf.shape(items))
+        high = end
+        for _ in range(self._longest.bit_length()):
+            middle = (low + high) // 2
+            less = tf.gather(self._items, middle) < items
+            open_ = low < high
+            low = tf.where(open_ & less, middle + 1, low)
+            high = tf.where(open_ & ~less, middle, high)
+        return low, (low < end) & (tf.gather(self._items, low) == items)
+
+    def mark(self, users: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
+        """Which of the items start .. start + width - 1 users [E] rated: [E, width] bool."""
+        rows = tf.gather(self._offsets, users)[:, None] + tf.range(self._longest)[None]
+        inside = rows < tf.gather(self._offsets, users + 1)[:, None]
+        items = tf.gather(self._items, tf.minimum(rows, self._items.shape[0] - 1))
+        return occurring(tf.where(inside, items, PADDING), start, width)
+
+
 class VectorOfflineEnv:
     """`OfflineEnv` for many users at once: same starts, same actions, same trajectories.
 
@@ -30,6 +66,7 @@ class VectorOfflineEnv:
         candidates: "catalogue", or "rated": only what the user rated (the paper's Algorithm 2).
         simulator: answers, clipped to the scale, for items without a rating in the log.
         boredom, misses: when users leave, as in `OfflineEnv`.
+        known: what the users rated before; none of it is a candidate in the catalogue.
     """
 
     def __init__(
@@ -42,6 +79,7 @@ class VectorOfflineEnv:
         simulator: EmbeddingTable | None = None,
         boredom: Boredom | None = None,
         misses: int = 0,
+        known: Ratings | None = None,
     ) -> None:
         if boredom is not None:
             check_categories(ratings.genres, ratings.name)
@@ -51,19 +89,15 @@ class VectorOfflineEnv:
         self.episode_length = episode_length
         self.candidates = candidates
         self.n_items = ratings.n_items
-        order = np.lexsort((ratings.items, ratings.users))  # by user, then item: for bisection
+        self._log = Rows(ratings)
+        self._known = None if known is None else Rows(known)
         positive = np.flatnonzero(rating_to_reward(ratings.values, ratings.scale) > 0)
         counts = np.bincount(ratings.users[positive], minlength=ratings.n_users)
-        self._offsets = tf.constant(ratings.offsets, tf.int32)
-        self._log_items = tf.constant(ratings.items[order], tf.int32)
-        self._log_ratings = tf.constant(ratings.values[order], tf.float32)
         # one more, never drawn: a log without positives would leave nothing to gather from
         self._positive_items = tf.constant(np.append(ratings.items[positive], PADDING), tf.int32)
         self._positive_offsets = tf.constant(np.append(0, np.cumsum(counts)), tf.int32)
         self._demographics = tf.constant(ratings.demographics, tf.float32)
         self.set_profiles(np.zeros([ratings.n_users, 0], np.float32))
-        self._longest = int(ratings.lengths.max(initial=1))
-        self._bisections = self._longest.bit_length()
         self._simulator = simulator
         self._categories = tf.constant(ratings.genres)
 
@@ -102,31 +136,17 @@ class VectorOfflineEnv:
 
     def answers(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Ratings of items [B, C] by users [B]: the log's, else the simulator's, else NaN: [B, C]."""
-        places, known = self._find(users, items)
-        logged = tf.gather(self._log_ratings, places)
+        places, rated = self._log.find(users, items)
+        logged = tf.gather(self._log.values, places)
         if self._simulator is None:
-            return tf.where(known, logged, np.nan)
+            return tf.where(rated, logged, np.nan)
         guess = predicted(self._simulator, users, items)
-        return tf.where(known, logged, tf.clip_by_value(guess, *self.ratings.scale))
+        return tf.where(rated, logged, tf.clip_by_value(guess, *self.ratings.scale))
 
     def rewards(self, ratings: tf.Tensor) -> tf.Tensor:
         """Rewards of answers, of any shape (equation 10); -0.5 where not rated (NaN)."""
         rewards = rating_to_reward(ratings, self.ratings.scale)
         return tf.where(tf.math.is_nan(ratings), UNRATED_REWARD, rewards)
-
-    def _find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Places of items [B, C] in the log by bisection in the user's sorted row; which are there."""
-        low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
-        end = tf.broadcast_to(tf.gather(self._offsets, users + 1)[:, None], tf.shape(items))
-        high, last = end, self._log_items.shape[0] - 1
-        for _ in range(self._bisections):
-            middle = (low + high) // 2
-            less = tf.gather(self._log_items, tf.minimum(middle, last)) < items
-            open_ = low < high
-            low = tf.where(open_ & less, middle + 1, low)
-            high = tf.where(open_ & ~less, middle, high)
-        found = tf.minimum(low, last)
-        return found, (low < end) & (tf.gather(self._log_items, found) == items)
 
     def legal(
         self, observation: Observation, start: tf.Tensor | int = 0, width: int | None = None
@@ -137,16 +157,11 @@ class VectorOfflineEnv:
         """
         width = self.n_items if width is None else width
         fresh = ~occurring(seen_items(observation), start, width)
-        if self.candidates == "catalogue":
+        if self.candidates == "rated":
+            return fresh & self._log.mark(observation.users, start, width)
+        if self._known is None:
             return fresh
-        return fresh & self._rated(observation.users, start, width)
-
-    def _rated(self, users: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:
-        first = tf.gather(self._offsets, users)[:, None]
-        rows = first + tf.range(self._longest)[None]  # [E, longest]
-        inside = rows < tf.gather(self._offsets, users + 1)[:, None]
-        items = tf.gather(self._log_items, tf.minimum(rows, self._log_items.shape[0] - 1))
-        return occurring(tf.where(inside, items, PADDING), start, width)
+        return fresh & ~self._known.mark(observation.users, start, width)
 
     def step(
         self, observation: Observation, items: tf.Tensor
@@ -213,13 +228,15 @@ class VectorOfflineEnv:
 
     def _any_left(self, observation: Observation) -> tf.Tensor:
         """Whether the users have a candidate left: [E] bool; what they know or saw is all different."""
-        seen = seen_items(observation)
-        if self.candidates == "catalogue":
-            total, gone = self.n_items, seen >= 0
-        else:
-            users = observation.users
-            total = tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
-            gone = self._find(users, seen)[1]
+        users, seen = observation.users, seen_items(observation)
+        total, gone = self.n_items, seen >= 0
+        if self.candidates == "rated":
+            total, gone = self._log.lengths(users), self._log.find(users, seen)[1]
+        elif self._known is not None:
+            total, gone = (
+                total - self._known.lengths(users),
+                gone & ~self._known.find(users, seen)[1],
+            )
         return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
 
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:

@@ -245,6 +245,7 @@ def question(
         protocol=table.protocol,
         policies=tuple(baselines),
         weights=tuple(weights),
+        known_items=table.protocol == "simulator",
         dataset=table.dataset,
         data_root=arguments.data_root,
     )

@@ -138,9 +138,9 @@ class KnownUserTask:
 
     A session knows what came before its cut: the window holds the latest positives, the user vector
     is solved from all of it. In `rerank` the candidates are what the user rated later; in
-    `simulator` the whole catalogue is, and the run's own factorisation, never the protocol's
-    simulator, answers for what was not rated. Of validation users the last 20% of that part is kept
-    from everything that is fitted.
+    `simulator` the catalogue, less what is known unless `known_items` says otherwise, and the run's
+    own factorisation, never the protocol's simulator, answers for what was not rated. Of validation
+    users the last 20% of that part is kept from everything that is fitted.
     """
 
     def __init__(self, config: Config, ratings: Ratings, seed: int) -> None:
@@ -177,6 +177,7 @@ class KnownUserTask:
             window=env.window,
             episode_length=env.episode_length,
             simulator=_for_sessions(RatingModel(self.visible).table),
+            known=None if self._config.known_items else self._known,
         )
 
     def prepare(self, table: EmbeddingTable) -> None:
@@ -209,7 +210,9 @@ class KnownUserTask:
         window = self._config.env.window
         if self._config.protocol == ("rerank",):
             return RerankProtocol(ratings, users, window=window)
-        return SimulatorProtocol(ratings, RatingModel(ratings), users, window=window)
+        known = self._config.known_items
+        model = RatingModel(ratings)
+        return SimulatorProtocol(ratings, model, users, window=window, known_items=known)
 
 
 def make_task(config: Config, ratings: Ratings, seed: int) -> NewUserTask | KnownUserTask:

@@ -316,6 +316,13 @@ def ask(
     return np.clip(scores, limits.min, limits.max)
 
 
+def without_known(blocked: BoolArray, observation: Observation) -> BoolArray:
+    """The same columns [B, I], those of the items known at the start blocked as well."""
+    rows, places = np.nonzero(observation.known_items >= 0)
+    blocked[rows, observation.known_items[rows, places]] = True
+    return blocked
+
+
 def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
     """Distinct list lengths, ascending; ValueError if there is none or one below 1."""
     if not ks or min(ks) < 1:

@@ -1,15 +1,16 @@
 """`rerank` and `simulator`, the paper's: everybody is known by the first 80% of his ratings."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from data.observation import PADDING, FloatArray, IntArray, rows_of
+from data.observation import PADDING, BoolArray, FloatArray, IntArray, Observation, rows_of
 from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import ndcg_self_at_k
 from evaluation.protocols.answers import AnswerModel, CompletedLog, RatingLog
-from evaluation.protocols.base import EvaluationProtocol, check_ks
+from evaluation.protocols.base import EvaluationProtocol, check_ks, without_known
 
 
 class KnownUsersProtocol(EvaluationProtocol):
@@ -96,8 +97,9 @@ class RerankProtocol(KnownUsersProtocol):
 
 
 class SimulatorProtocol(KnownUsersProtocol):
-    """`simulator`: T steps over the whole catalogue; items rated in training are candidates, too.
+    """`simulator`: T steps over the whole catalogue, less what a user is known to have rated.
 
+    `known_items` (the paper) leaves that in: then the best policy repeats what was liked before.
     The answer is the user's rating, early or late, where there is one, else the model's, clipped
     to the scale. `total_reward` is the sum over all evaluated users: its per-user values are
     scaled by their number, so that their mean is the total and an interval over users is one of
@@ -119,20 +121,31 @@ class SimulatorProtocol(KnownUsersProtocol):
         fraction: float = 0.8,
         ks: Sequence[int] | None = None,
         online: bool = False,
+        known_items: bool = False,
     ) -> None:
         super().__init__(ratings, eval_users, window=window, fraction=fraction, ks=ks)
-        self.mode = "online" if online else "inductive"
+        self.mode, self.known_items = "online" if online else "inductive", known_items
         self._log = CompletedLog(ratings, model)
 
     @property
     def label(self) -> str:
         """See EvaluationProtocol.label."""
-        return f"{self.name} ({self.mode})" if self.mode == "online" else self.name
+        parts = [self.mode] * (self.mode == "online") + ["with known items"] * self.known_items
+        return f"{self.name} ({', '.join(parts)})" if parts else self.name
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """See EvaluationProtocol.rule."""
+        return {"known_items": self.known_items}
 
     @property
     def headline_keys(self) -> tuple[str, ...]:
         """See EvaluationProtocol.headline_keys."""
         return ("total_reward", *super().headline_keys)
+
+    def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
+        blocked = super()._blocked(observation, candidates)
+        return blocked if self.known_items else without_known(blocked, observation)
 
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray

@@ -10,7 +10,7 @@ from data.observation import BoolArray, FloatArray, IntArray, Observation
 from data.ratings import Ratings
 from data.splits import split_new_users
 from evaluation.protocols.answers import RatingLog
-from evaluation.protocols.base import EvaluationProtocol, check_ks
+from evaluation.protocols.base import EvaluationProtocol, check_ks, without_known
 
 Mode = Literal["inductive", "transductive"]
 PATIENCE = 3  # misses in a row after which `patience_reward` ends
@@ -73,10 +73,7 @@ class NewUsersProtocol(EvaluationProtocol):
 
     def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
         """What is known is not shown again."""
-        blocked = super()._blocked(observation, candidates)
-        rows, places = np.nonzero(observation.known_items >= 0)
-        blocked[rows, observation.known_items[rows, places]] = True
-        return blocked
+        return without_known(super()._blocked(observation, candidates), observation)
 
 
 class CatalogProtocol(NewUsersProtocol):
