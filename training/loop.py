@@ -129,13 +129,13 @@ class Training:
             self.best.put_back(self.agent.networks.variables)
 
     def _start(self) -> None:
-        """The closed-form start, which is the learning curve's first point."""
-        if self.config.agent.start != "ridge":
-            return
-        print("fitting the linear start ...", flush=True)
-        users = self._n_users // self.workers.size  # the same number for every worker
-        self.training_agent.start(lambda count: self.task.begin(self.rng, count), users)
-        if self.workers.chief:
+        """A start in closed form is the learning curve's first point: ridge, or the factorisation."""
+        fits = self.config.agent.start == "ridge"
+        if fits:
+            print("fitting the linear start ...", flush=True)
+            users = self._n_users // self.workers.size  # the same number for every worker
+            self.training_agent.start(lambda count: self.task.begin(self.rng, count), users)
+        if self.workers.chief and (fits or self.config.agent.residual):
             self.history.append({"step": 0.0} | self._evaluate(0))
 
     def _advance(self, progress: Progress, received: list[int]) -> None:
