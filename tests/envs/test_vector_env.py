@@ -84,9 +84,23 @@ def test_candidates_are_what_was_not_seen_and_in_reranking_what_was_rated():
     rated = VectorOfflineEnv(log(ROWS), window=2, episode_length=3, candidates="rated")
     legal = rated.legal(seen).numpy()
     assert [np.flatnonzero(row).tolist() for row in legal] == [[], [], [0, 1, 3, 5, 8]]
-    for env in (ENV, rated):
+    before = log({0: {1: 5}, 3: {0: 1, 6: 2}})
+    fresh = VectorOfflineEnv(log(ROWS), window=2, episode_length=3, known=before)
+    legal = fresh.legal(seen).numpy()
+    assert [np.flatnonzero(~row).tolist() for row in legal] == [[1, 2, 4, 8], [0], [0, 6, 7]]
+    for env in (ENV, rated, fresh):
         parts = [env.legal(seen, start, 3).numpy() for start in range(0, N_ITEMS, 3)]
         np.testing.assert_array_equal(np.hstack(parts), env.legal(seen))
+
+
+def test_an_episode_ends_where_all_that_is_left_was_rated_before():
+    env = VectorOfflineEnv(
+        log(ROWS), window=2, episode_length=3, known=log({0: dict.fromkeys(range(7), 3)})
+    )
+    start = env.begin(np.array([0, 1]), np.array([[4, 6], [4, 6]]), np.zeros([2, 2]))
+    after, _, left, _ = env.step(start, tf.constant([7, 7]))
+    assert left.numpy().tolist() == [False, False]
+    assert env.step(after, tf.constant([8, 8]))[2].numpy().tolist() == [True, False]
 
 
 def test_positives_are_drawn_evenly_from_the_users_own():
@@ -125,7 +139,8 @@ def test_memory_grows_with_the_ratings_and_not_with_users_times_items():
     ids = {"user_ids": users, "item_ids": np.arange(n_items)}
     ratings = Ratings.from_events("wide", users, users, users % 5 + 1, users, **ids)
     env = VectorOfflineEnv(ratings, window=2, episode_length=3)
-    held = [value for value in vars(env).values() if isinstance(value, tf.Tensor)]
+    values = [*vars(env).values(), *vars(env._log).values()]
+    held = [value for value in values if isinstance(value, tf.Tensor)]
     assert sum(int(tf.size(value)) for value in held) < 10 * n_users
     found = env.answers(tf.constant([7, 8]), tf.constant([[7, 8], [7, 8]])).numpy()
     np.testing.assert_array_equal(found, [[3, np.nan], [np.nan, 4]])

@@ -126,9 +126,9 @@ class HalfStars:
         return ((users[:, None] * 5 + items * 3) % 13) / 2.0 - 0.25
 
 
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_the_simulator_plays_as_the_loop_does(toy, tied, adaptive):
-    simulator = SimulatorProtocol(toy, HalfStars(), window=WINDOW, ks=(6,))
+@pytest.mark.parametrize(("adaptive", "known"), [(False, True), (True, True), (True, False)])
+def test_the_simulator_plays_as_the_loop_does(toy, tied, adaptive, known):
+    simulator = SimulatorProtocol(toy, HalfStars(), window=WINDOW, ks=(6,), known_items=known)
     result, total = simulator.run(tied(adaptive)), 0.0
     for row, user in enumerate(simulator.eval_users):
         early, late = split(toy, user, simulator)
@@ -137,7 +137,9 @@ def test_the_simulator_plays_as_the_loop_does(toy, tied, adaptive):
             guess = HalfStars().rating(np.array([user]), np.array([[item]]))[0, 0]
             return logged.get(item, min(max(guess, 1.0), 5.0))
 
-        expected = play(toy, tied(adaptive), user, simulator, range(toy.n_items), answer)
+        gone = set() if known else {item for item, _ in early}
+        candidates = sorted(set(range(toy.n_items)) - gone)
+        expected = play(toy, tied(adaptive), user, simulator, candidates, answer)
         check_played(result, row, expected)
         total += sum(expected[2])
         assert result.per_user["reward@6"][row] == pytest.approx(sum(expected[2]), abs=1e-6)

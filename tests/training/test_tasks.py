@@ -114,6 +114,20 @@ def test_in_the_simulator_the_log_answers_first_and_a_factorisation_of_the_visib
     np.testing.assert_allclose(rewards.numpy()[0], (ratings.numpy()[0] - 3) / 2, atol=1e-6)
 
 
+def test_a_simulated_session_leaves_out_what_is_known_unless_asked(simulator, tiny):
+    rng = np.random.default_rng(0)
+    state, visible = simulator.begin(rng, 8), simulator.visible
+    legal = simulator.environment.legal(state).numpy()
+    for row, session in enumerate(state.users.numpy()):
+        cut, user = divmod(int(session), visible.n_users)
+        known = visible.items[visible.row(user)][: int(CUTS[cut] * visible.lengths[user])]
+        assert np.flatnonzero(~legal[row]).tolist() == sorted(known)
+    config = replace(settings.preset("best", ("simulator",)), known_items=True)
+    asked = KnownUserTask(config, tiny, seed=0)
+    assert asked.test("simulator").known_items and not simulator.test("simulator").known_items
+    assert asked.environment.legal(state).numpy().sum() > legal.sum()
+
+
 @pytest.mark.parametrize("user_vector", ["pretrained", "fold-in"])
 def test_learning_within_sessions_asks_the_visible_part_alone(tiny, user_vector):
     protocol = SimulatorProtocol(tiny, RatingModel(tiny), ks=(3,), online=True)
