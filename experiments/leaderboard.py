@@ -64,6 +64,8 @@ class LeaderboardArguments:
     """Replace the tables and plots of docs/results.md as well."""
     demographics: Literal["on", "off"] = "on"
     """off: the tables without anybody's demographics, in files of their own."""
+    known_items: bool = False
+    """For simulator: the same runs, evaluated with `--known-items`."""
 
 
 def main(arguments: LeaderboardArguments) -> None:
@@ -90,7 +92,7 @@ def make_table(arguments: LeaderboardArguments, dataset: str, name: Table) -> No
                 train(arguments, dataset, name, preset, seed)
         table = for_docs(measure(arguments, dataset, name)).as_markdown()
     if arguments.write_docs:
-        write_table("results.md", f"{dataset} {name}{without(arguments)}", table)
+        write_table("results.md", f"{dataset} {name}{kind(arguments, name)}", table)
 
 
 def train(
@@ -151,13 +153,14 @@ def finished(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) 
 
 def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> Report:
     """Evaluate every policy of the protocol; JSON and the whole table go to the output folder."""
-    name = f"{dataset} {protocol}{without(arguments)}".replace(" ", "-")
+    name = f"{dataset} {protocol}{kind(arguments, protocol)}".replace(" ", "-")
     base = arguments.output_root / name
     return evaluate.run(
         evaluate.EvaluateArguments(
             protocol=protocol,
             policies=("all",),
             demographics=arguments.demographics,
+            known_items=arguments.known_items and protocol == "simulator",
             weights=finished(arguments, dataset, protocol),
             dataset=dataset,
             data_root=arguments.data_root,
@@ -167,8 +170,10 @@ def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -
     )
 
 
-def without(arguments: LeaderboardArguments) -> str:
-    """What a table without demographics has in its name."""
+def kind(arguments: LeaderboardArguments, table: Table | Protocol) -> str:
+    """What a table without demographics, or with known items, has in its name."""
+    if table == "simulator" and arguments.known_items:
+        return " with known items"
     return " without demographics" if arguments.demographics == "off" else ""
 
 
