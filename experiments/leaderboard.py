@@ -26,7 +26,7 @@ from config.command_line import end_when_nobody_reads
 from data.files import write_text
 from evaluation.plots import CurveRow, learning_curves, points, save
 from evaluation.report import BOUND, Report, markdown_table
-from experiments.markers import FIGURES, write_table
+from experiments.markers import write_table
 from train import parse
 from training.run_folder import contradictions
 
@@ -61,7 +61,7 @@ class LeaderboardArguments:
     curves: tuple[str, ...] = ()
     """Only draw the learning curves of these runs, DIR or NAME=DIR; one name: seeds of it."""
     write_docs: bool = False
-    """Replace the tables and plots of docs/results.md as well."""
+    """Replace the tables of docs/results.md as well."""
     demographics: Literal["on", "off"] = "on"
     """off: the tables without anybody's demographics, in files of their own."""
     known_items: bool = False
@@ -196,8 +196,8 @@ def stability(arguments: LeaderboardArguments, dataset: str) -> str:
     if len(runs) < 2:
         raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")
     curves = [read_curve(f"{dataset}={run}") for run in runs]
-    for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
-        save(learning_curves(curves, highlight=dataset), folder / f"stability-{dataset}.png")
+    picture = arguments.output_root / f"stability-{dataset}.png"
+    save(learning_curves(curves, highlight=dataset), picture)
     return stability_table(runs, [curve for _, curve in curves], arguments.seeds - len(runs))
 
 
