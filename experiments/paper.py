@@ -9,6 +9,7 @@ in the output folder, so an interrupted call goes on where it stopped. Tables ha
 beside ours.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from experiments import paper_readings
 from experiments.leaderboard import train_missing
 from experiments.markers import FIGURES, write_table
 
-PaperStudy = Literal["variants", "saturation", "splits"]
+PaperStudy = Literal["variants", "cures", "saturation", "splits"]
 PaperData = Literal["ml-100k", "ml-1m"]
 STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
 ONLINE = "-online"  # what learns on within a session
@@ -41,6 +42,17 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "actor-rate-x10": ("--agent.actor-lr", "1e-3"),
     "actor-rate-x0.1": ("--agent.actor-lr", "1e-5"),
     "biased-mf": ("--embedding.kind", "mf"),
+}
+
+# What keeps its actor out of the corners, where tanh has no slope.
+CURES: dict[str, tuple[str, ...]] = {
+    "drr-ave": (),
+    "inverting": ("--agent.actor-output", "inverted"),
+    "penalty": ("--agent.action-penalty", "0.1"),
+}
+CURED_IN: dict[Protocol, tuple[str, ...]] = {
+    "rerank": ("popularity", "popularity-mean", "svd++"),
+    "catalog": ("popularity", "item-knn"),
 }
 
 
@@ -117,9 +129,10 @@ class PaperArguments:
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
     study: tuple[PaperStudy, ...] = ()
-    """variants of table 2's DRR-ave; saturation of its actors; splits the paper may have meant."""
+    """variants of table 2's DRR-ave; cures of its saturation; saturation of its actors; splits the
+    paper may have meant."""
     datasets: tuple[PaperData, ...] = ("ml-100k", "ml-1m")
-    """For table 6 and splits, which of their two parts."""
+    """For table 6, cures and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""
     online_seeds: int = 5
@@ -146,7 +159,7 @@ def main(arguments: PaperArguments) -> None:
             name, text = f"table {arguments.table} {table.dataset}", as_markdown(report, table)
             show(arguments, name, text, in_docs)
     for study in arguments.study:
-        {"variants": variants, "saturation": saturation, "splits": splits}[study](arguments)
+        STUDIES[study](arguments)
     if arguments.figure:
         report = lengths(arguments)
         print(report.as_markdown())
@@ -167,10 +180,29 @@ def variants(arguments: PaperArguments) -> None:
     print(replace(report, keys=("precision@5", "precision@10")).as_markdown())
 
 
+def cures(arguments: PaperArguments) -> None:
+    """DRR-ave with each cure, on every data set, in re-ranking and for new users."""
+    columns: dict[str, Report] = {}
+    for dataset in arguments.datasets:
+        for protocol, baselines in CURED_IN.items():
+            table = PaperTable(dataset, protocol, ("precision@5",), baselines, {})
+            runs = changed(arguments, table, CURES)
+            report = evaluate.run(replace(runs, policies=baselines))
+            columns[f"{dataset}, {protocol}"] = replace(report, keys=table.keys)
+    lines = [["precision@5", *columns]]
+    for name in dict.fromkeys((*itertools.chain(*CURED_IN.values()), *CURES)):
+        cells = []
+        for report in columns.values():
+            found = [row for row in report.rows if row.name == name]
+            cells.append(report.markdown_cell(found[0], "precision@5") if found else "")
+        lines.append([name, *cells])
+    show(arguments, "cures", markdown_table(lines))
+
+
 def saturation(arguments: PaperArguments) -> None:
     """Whether the actors of table 2 and of its variants tell users apart."""
     cells: dict[str, tuple[str, tuple[str, ...]]] = {state: (state, ()) for state in STATES}
-    cells |= {name: ("drr-ave", changes) for name, changes in VARIANTS.items()}
+    cells |= {name: ("drr-ave", changes) for name, changes in (VARIANTS | CURES).items()}
     runs = {
         name: [
             train(arguments, TABLES[2][0], state, seed, name, changes)
@@ -305,6 +337,9 @@ def draw(report: Report) -> Figure:
     axes.errorbar(LENGTHS, means, gaps, color=ACCENT, marker="o", capsize=3)
     axes.set(xlabel="T in training", ylabel=f"reward of {LENGTH} steps", xticks=LENGTHS)
     return figure
+
+
+STUDIES = {"variants": variants, "cures": cures, "saturation": saturation, "splits": splits}
 
 
 if __name__ == "__main__":
