@@ -14,6 +14,7 @@ class DRRPolicy:
     """
 
     adaptive = True
+    users_per_batch = 256  # each is compared with thousands of training users
 
     def __init__(self, agent: DRRAgent, name: str = "drr") -> None:
         self.agent = agent
