@@ -3,7 +3,7 @@
     python -m experiments.ablation --study replay
     python -m experiments.ablation --preset paper --dataset ml-100k
 
-Every cell (row, seed) trains at a third of the default's steps on four fifths of the training users and
+Every cell (row, seed) trains on four fifths of the training users and
 is measured on the held-out fifth; test users are cut off before anything else happens. Finished cells
 are kept in the output folder, so that an interrupted call goes on where it stopped. A study's table is
 printed, its learning curves are drawn into the output folder.
@@ -166,6 +166,10 @@ def as_markdown(rows: dict[str, list[Cell]]) -> str:
     In brackets 95% t intervals over seeds.
     """
     base = finals(rows[BASE])
+    first = [row for cell in rows[BASE] for row in cell.curve[:1] if row["step"] == 0]
+    if first:  # starts in closed form
+        start = [Cell({key: row[key] for key in KEYS}, []) for row in first]
+        rows = {BASE: rows[BASE], "its start, before learning": start} | rows
     lines = [[row, *entries(cells, None if row == BASE else base)] for row, cells in rows.items()]
     return markdown_table([["", *KEYS], *lines])
 

@@ -16,6 +16,7 @@ from config import Config, Preset
 
 Changes = Mapping[str, Any]  # "group.field" -> value
 Study = Literal[
+    "controls",
     "recipe",
     "replay",
     "exploration",
@@ -41,11 +42,14 @@ BASE = "the preset"
 # Fields: of both presets, or where they differ of "best" and of "paper".
 Fields = tuple[str, ...] | tuple[tuple[str, ...], tuple[str, ...]]
 STUDIES: dict[Study, dict[str, Changes | Fields]] = {
-    "recipe": {
+    "controls": {
         "reinforcement off (imitation alone)": {
             "agent.policy_gradient": 0.0,
             "agent.imitation": 1.0,
         },
+        "discount 0": {"agent.discount": 0.0},
+    },
+    "recipe": {
         "imitation": (("agent.imitation",), ("agent.imitation", "agent.policy_gradient")),
         "counterfactual items": (("agent.counterfactual",), ("agent.counterfactual", SHOWN)),
         "the session's context in the state": ("agent.context",),
@@ -65,7 +69,7 @@ STUDIES: dict[Study, dict[str, Changes | Fields]] = {
         "a state module for each network": ("agent.separate_states",),
         "demographics dropout": ("agent.demographics_dropout",),
     },
-    "discount": {"discount 0": {"agent.discount": 0.0}, "discount": ("agent.discount",)},
+    "discount": {"discount": ("agent.discount",)},
     "embedding": {
         "kind of embedding": ("embedding.kind",),
         "user-movie embedding": {"embedding.kind": "user-movie"},

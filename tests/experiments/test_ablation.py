@@ -81,6 +81,14 @@ def cells(*values):
     return [ablation.Cell(dict.fromkeys(ablation.KEYS, value), []) for value in values]
 
 
+def test_a_start_in_closed_form_has_its_row():
+    start = {"step": 0.0} | dict.fromkeys(ablation.KEYS, 0.5)
+    trained = [replace(cell, curve=[start, {"step": 9.0}]) for cell in cells(0.25, 0.75)]
+    lines = ablation.as_markdown({BASE: trained}).splitlines()
+    assert len(lines) == 4
+    assert lines[3].startswith("| its start, before learning | 0.5000: +0.0000 (")
+
+
 def test_the_table_shows_means_and_paired_differences_with_intervals():
     own = (0.5, 1.0, 1.5)
     lines = ablation.as_markdown({BASE: cells(0.25, 0.75, 1.0), "x": cells(*own)}).splitlines()
