@@ -21,7 +21,7 @@ from recommender.update import Mean, own_values
 
 ROUNDS = 3  # of playing and solving
 PENALTY = 0.01  # per row and per feature's mean square; chosen on held-out training users
-USERS_AT_ONCE = 512
+USERS_AT_ONCE = 256
 SHARPNESS = 12.0  # of the softmax policy at first, per unit of predicted reward
 
 
@@ -115,18 +115,14 @@ class RidgeStart:
 
     def _gains_left(self, observation: Observation, action: tf.Tensor) -> tf.Tensor:
         """Y V [B, k]: what the user would like, without what is known; shown items, as predicted."""
-        known, shown = observation.known_items, observation.shown_items
+        known = self._features.vectors(observation.known_items)  # [B, n, k], zeros where empty
+        shown = self._features.vectors(observation.shown_items)
+        heard = self._environment.rewards(observation.known_ratings) - UNRATED_REWARD
         left = tf.gather(self._totals, observation.users)
-        for items in (known, shown):
-            vectors = self._features.vectors(items)  # [B, m, k], zeros where empty
-            gains = self._gains(self._environment.answers(observation.users, tf.maximum(items, 0)))
-            left -= tf.einsum("bm,bmk->bk", gains, vectors)
-        vectors = self._features.vectors(shown)
-        predicted = tf.einsum("bk,bmk->bm", action, vectors)
-        return left + tf.einsum("bm,bmk->bk", predicted, vectors)
-
-    def _gains(self, answers: tf.Tensor) -> tf.Tensor:
-        return self._environment.rewards(answers) - UNRATED_REWARD
+        left -= tf.einsum("bm,bmk->bk", heard, known)
+        heard = observation.shown_rewards - UNRATED_REWARD
+        predicted = tf.einsum("bk,bmk->bm", action, shown)
+        return left + tf.einsum("bm,bmk->bk", predicted - heard, shown)
 
 
 def _gains_of_users(ratings: Any, items: FloatArray) -> FloatArray:
