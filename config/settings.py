@@ -80,7 +80,7 @@ class Config:
     """auto: the first GPU if TensorFlow sees one, else the CPU."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     """The one root seed; every source of randomness is spawned from it."""
-    steps: Annotated[int, Range(1, 10**10)] = 51_200
+    steps: Annotated[int, Range(1, 10**10)] = 25_600
     """Environment transitions in total."""
     run_name: str | None = None
     """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
