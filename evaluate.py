@@ -19,8 +19,18 @@ from rich.console import Console
 
 from baselines import registry
 from baselines.item_based import TooLarge
-from config import NEW_USERS, Boredom, Config, ConfigError, CsvConfig, DRRError, Protocol, Split
-from config.command_line import end_when_nobody_reads
+from config import (
+    NEW_USERS,
+    Boredom,
+    Config,
+    ConfigError,
+    CsvConfig,
+    DRRError,
+    Protocol,
+    Split,
+    in_flags,
+)
+from config.command_line import OF_TRAINING, end_when_nobody_reads, read_arguments
 from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
@@ -57,6 +67,11 @@ POLICIES_HELP = (
     f"(engagement: {' '.join(OF_ENGAGEMENT)}) and your newest finished run in {RUNS} that fits, else "
     "the released one."
 )
+# what other programs call it -> what to do instead
+ELSEWHERE = {
+    flag: f"training has it: python train.py {name}" for flag, name in OF_TRAINING.items()
+} | dict.fromkeys(("--model", "--checkpoint", "--run"), "it is --weights")
+ELSEWHERE |= dict.fromkeys(("--k", "--top-k", "--topk"), "it is --ks")
 Agents = dict[str, list["DRRPolicy"]]
 
 
@@ -113,11 +128,10 @@ class EvaluateArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(EvaluateArguments, args=argv, description=EvaluateArguments.__doc__)
     try:
-        run(arguments)
+        run(read_arguments(EvaluateArguments, argv, prog="evaluate.py", elsewhere=ELSEWHERE))
     except (DRRError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
+        print(f"evaluate: {in_flags(error)}", file=sys.stderr)
         return 2
     except MemoryError as error:
         print(f"evaluate: out of memory ({error!s:.80}); use fewer --policies", file=sys.stderr)

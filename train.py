@@ -18,10 +18,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import tyro
-
 import config as settings
-from config import Config, ConfigError, CsvConfig, Dataset, DRRError
+from config import Config, CsvConfig, Dataset, DRRError, in_flags
+from config.command_line import OF_TRAINING, read_arguments
 from training.process import (
     Interrupted,
     machine_faults,
@@ -36,15 +35,7 @@ if TYPE_CHECKING:
     from training.run_folder import RunFolder
     from training.workers import Workers
 
-# what other programs call it -> what it is called here
-ELSEWHERE = {
-    "--gamma": "--agent.discount",
-    "--epochs": "--steps, the transitions of the whole run",
-    "--lr": "--agent.actor-lr and --agent.critic-lr",
-    "--learning-rate": "--agent.actor-lr and --agent.critic-lr",
-    "--buffer-size": "--replay.capacity",
-    "--dropout": "--agent.dropout and --agent.item-dropout",
-}
+ELSEWHERE = {flag: f"it is {name}" for flag, name in OF_TRAINING.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with signals_handled_by(stop_at_once):
             return prepare_and_run(argv)
     except DRRError as error:
-        print(f"train: {error}", file=sys.stderr)
+        print(f"train: {in_flags(error)}", file=sys.stderr)
         return error.status
     except Interrupted as stop:
         print(f"stopped by {stop} before the first checkpoint; nothing is left", file=sys.stderr)
@@ -91,10 +82,7 @@ def prepare_and_run(argv: Sequence[str]) -> int:
 
 
 def parse(argv: Sequence[str], default: Config | None = None) -> Config:
-    """The settings: a preset, then the flags. tyro exits with 2 and a suggestion on a bad flag."""
-    for word in argv:
-        if (flag := word.partition("=")[0]) in ELSEWHERE:
-            raise ConfigError(f"{flag} is not a flag here; it is {ELSEWHERE[flag]}")
+    """The settings: a preset, then the flags."""
     if default is None:
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         finder.add_argument("--preset", default="best")
@@ -105,7 +93,7 @@ def parse(argv: Sequence[str], default: Config | None = None) -> Config:
         except argparse.ArgumentError:
             name, protocol = "best", settings.NEW_USERS  # tyro says what is wrong with it
         default = settings.preset("paper" if name == "paper" else "best", protocol)
-    return tyro.cli(Config, args=argv, default=default, prog="train.py")
+    return read_arguments(Config, argv, default=default, prog="train.py", elsewhere=ELSEWHERE)
 
 
 def with_saved_data(asked: Config) -> Config:

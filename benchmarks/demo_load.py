@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
+
+from config.command_line import read_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 READY = re.compile(r"http://.*:(\d+)")
@@ -121,4 +122,4 @@ def main(arguments: LoadArguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(LoadArguments, description=__doc__))
+    main(read_arguments(LoadArguments, description=__doc__))

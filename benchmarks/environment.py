@@ -18,13 +18,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 import config as settings
 from benchmarks.common import DataArguments, Timed, Workload, conclude, median_seconds, prepare
 from config import Config
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import Ratings
 from envs.offline import OfflineEnv
 from replay_buffer.buffers import PrioritizedReplay, Spec
@@ -151,4 +150,4 @@ def fill(
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(EnvironmentArguments, description=__doc__))
+    main(read_arguments(EnvironmentArguments, description=__doc__))

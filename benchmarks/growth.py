@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 
 import embedding
 from benchmarks.common import (
@@ -36,7 +35,7 @@ from benchmarks.common import (
     peak_gib,
 )
 from config import Config
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import Ratings, read_interactions
 from recommender.retrieval import Retrieval, RetrievalError, recall
 from training.process import select_device
@@ -164,4 +163,4 @@ def recommendation_figures(workload: Workload, repeats: int) -> Figures:
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(GrowthArguments, description=__doc__))
+    main(read_arguments(GrowthArguments, description=__doc__))

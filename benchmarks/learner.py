@@ -21,12 +21,11 @@ from functools import partial
 from typing import Any
 
 import tensorflow as tf
-import tyro
 from tensorflow.python.framework import op_callbacks
 
 import config as settings
 from benchmarks.common import DataArguments, Timed, Workload, conclude, median_seconds, prepare
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import Ratings
 
 CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
@@ -161,4 +160,4 @@ def product_operations(call: Callable[[], Any]) -> int:
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(LearnerArguments, description=__doc__))
+    main(read_arguments(LearnerArguments, description=__doc__))

@@ -26,11 +26,10 @@ from json import loads
 from pathlib import Path
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 from benchmarks import common
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from evaluation.plots import ACCENT, PLAIN, new_figure
 from recommender import DRRAgent
 
@@ -178,4 +177,4 @@ def plot(figures: Figures) -> Figure:
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(QualityArguments, description=__doc__))
+    main(read_arguments(QualityArguments, description=__doc__))

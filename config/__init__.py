@@ -9,7 +9,7 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 """
 
 from config.agent_config import AgentConfig, State
-from config.checks import ConfigError, DRRError
+from config.checks import ConfigError, DRRError, in_flags
 from config.config_files import from_json, load, read_json, to_json
 from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
@@ -34,6 +34,7 @@ __all__ = [
     "State",
     "Xla",
     "from_json",
+    "in_flags",
     "load",
     "preset",
     "read_json",

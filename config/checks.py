@@ -1,13 +1,33 @@
 """What a command refuses, and how: the message quotes the value and says what to do."""
 
+import re
 from dataclasses import fields
 from typing import Annotated, Any, NamedTuple
 
+# a flag that is not part of a command line
+_FLAG = re.compile(r"(?<!\.py )(?<![^\s(])--(?:[a-z]+\.)*(no-)?([a-z][a-z-]*)")
+
 
 class DRRError(ValueError):
-    """Base of the errors that a command shows without a traceback, then ends with `status`."""
+    """Base of the errors that a command shows without a traceback, then ends with `status`.
+
+    Raised with the flags of commands; `str` names Python's arguments in their place.
+    """
 
     status = 2  # nothing was run; 1: it failed while it ran
+
+    def __str__(self) -> str:
+        return _FLAG.sub(_as_argument, in_flags(self))
+
+
+def in_flags(error: BaseException) -> str:
+    """An error's message, for who gave flags and not arguments of Python."""
+    return "".join(map(str, error.args)) if isinstance(error, DRRError) else str(error)
+
+
+def _as_argument(flag: re.Match[str]) -> str:
+    """--csv.skip-bad -> skip_bad, --csv.no-header -> header=False."""
+    return flag[2].replace("-", "_") + ("=False" if flag[1] else "")
 
 
 class ConfigError(DRRError):

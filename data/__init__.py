@@ -1,6 +1,6 @@
 """Ratings data: MovieLens, other domains, a synthetic stand-in. `load_dataset` is the way in."""
 
-from data.datasets import DATASETS, load_dataset
+from data.datasets import DATASETS, find_dataset, load_dataset
 from data.errors import DataError, DownloadError
 from data.interactions import read_interactions
 from data.ratings import Ratings
@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "DownloadError",
     "Ratings",
+    "find_dataset",
     "load_dataset",
     "read_interactions",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from config import in_flags
 from data.download import Archive, download_archive
 from data.errors import DataError, DownloadError, Faults, quote
 from data.interactions import read_interactions
@@ -178,6 +179,18 @@ def load_dataset(
     return ratings
 
 
+def find_dataset(name: str, data_root: str | Path | None = None) -> Ratings | None:
+    """`load_dataset`, or None, with a warning, where the data are neither here nor can be downloaded.
+
+    A trained run recommends without them, too, but knows no titles.
+    """
+    try:
+        return load_dataset(name, data_root)
+    except DownloadError as error:
+        print(f"WARNING: no titles: {error}", file=sys.stderr, flush=True)
+        return None
+
+
 def _find_root(given: str | Path | None) -> Path:
     source, root = "--data-root", given
     if root is None:
@@ -227,7 +240,8 @@ def _warn_if_incomplete(folder: Path, ratings: Ratings, size: tuple[int, int]) -
 def _warn_of_synthetic(error: DownloadError) -> None:
     bar = "!" * 78
     print(
-        f"{bar}\nWARNING: MovieLens-1M is neither here nor could it be downloaded:\n  {error}\n"
+        f"{bar}\nWARNING: MovieLens-1M is neither here nor could it be downloaded:\n"
+        f"  {in_flags(error)}\n"
         "Going on with the built-in SYNTHETIC data set. Its numbers say nothing about MovieLens.\n"
         f"{bar}",
         file=sys.stderr,

@@ -28,7 +28,6 @@ CONNECT_SECONDS = 10.0
 _BLOCK = 1 << 16
 MEBIBYTE = 1 << 20
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-_BY_HAND = "try again later, or unpack the archive yourself and pass its parent as --data-root"
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,14 @@ class Archive:
     most_bytes: int  # of the archive itself
     most_unpacked_bytes: int
     folder: str  # in the archive
+
+    @property
+    def by_hand(self) -> str:
+        """What to do where it does not come."""
+        return (
+            f"try again later, or unpack the archive yourself: as data/{self.folder}/, or below "
+            "another folder, given as $DRR_DATA_ROOT or --data-root"
+        )
 
 
 class OnlyHttps(urllib.request.HTTPRedirectHandler):
@@ -82,7 +89,7 @@ def download_archive(archive: Archive, data_root: Path) -> Path:
         folder = unpack(archive, zipped, work / "unpacked")
         _move_into_place(archive, folder, target)
     except (OSError, HTTPException) as error:
-        raise DownloadError(f"{archive.url}: {error}; {_BY_HAND}") from error
+        raise DownloadError(f"{archive.url}: {error}; {archive.by_hand}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
@@ -125,7 +132,7 @@ def _connect(archive: Archive) -> HTTPResponse:
     if isinstance(answer, DownloadError):
         raise answer
     if isinstance(answer, Exception):
-        raise DownloadError(f"{archive.url}: {answer}; {_BY_HAND}") from answer
+        raise DownloadError(f"{archive.url}: {answer}; {archive.by_hand}") from answer
     return answer
 
 
@@ -136,7 +143,7 @@ def _verify(archive: Archive, path: Path) -> None:
         if expected is not None and found != expected:
             raise DownloadError(
                 f"{archive.url}: {kind} {found} of {path.stat().st_size} bytes, "
-                f"expected {expected}; truncated or altered: {_BY_HAND}"
+                f"expected {expected}; truncated or altered: {archive.by_hand}"
             )
 
 
@@ -164,7 +171,7 @@ def unpack(archive: Archive, path: Path, into: Path) -> Path:
     except (*_DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: a place before 0
             raise
-        raise DownloadError(f"{path.name}: damaged archive ({error}); {_BY_HAND}") from error
+        raise DownloadError(f"{path.name}: damaged archive ({error}); {archive.by_hand}") from error
     folder = into / archive.folder
     if missing := [name for name in archive.files if not (folder / name).is_file()]:
         raise DownloadError(f"{path.name}: holds no {archive.folder}/{missing[0]}")

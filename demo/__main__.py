@@ -16,7 +16,8 @@ from typing import Annotated
 
 import tyro
 
-from config import ConfigError, Dataset, DRRError
+from config import ConfigError, Dataset, DRRError, in_flags
+from config.command_line import read_arguments
 from data.files import write_text
 from demo.store import Store
 
@@ -50,14 +51,14 @@ class DemoArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one message on stderr."""
-    arguments = tyro.cli(DemoArguments, args=argv, prog="python -m demo")
+    arguments = read_arguments(DemoArguments, argv)
     try:
         if arguments.export is not None:
             export(arguments.database, arguments.export, arguments.dataset)
         else:
             serve(arguments)
     except (DRRError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"demo: {in_flags(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 import embedding
-from config import ConfigError, DRRError, EmbeddingConfig
+from config import ConfigError, DRRError, EmbeddingConfig, in_flags
+from config.command_line import read_arguments
 from data import DataError, load_dataset
 from data.splits import split_users
 
@@ -78,11 +77,11 @@ def run(arguments: EmbeddingArguments) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
-    arguments = tyro.cli(EmbeddingArguments, args=argv, prog="python -m embedding.train")
+    arguments = read_arguments(EmbeddingArguments, argv)
     try:
         run(arguments)
     except (OSError, ValueError, MemoryError) as error:
-        print(f"embedding.train: {error}", file=sys.stderr)
+        print(f"embedding.train: {in_flags(error)}", file=sys.stderr)
         asked = isinstance(error, DataError | UsageError | ConfigError | FileExistsError)
         return 2 if asked else 1
     return 0

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tyro
 
 import config as settings
-from config import Config, ConfigError, Preset
-from config.command_line import end_when_nobody_reads
+from config import Config, ConfigError, Preset, in_flags
+from config.command_line import end_when_nobody_reads, read_arguments
 from data.files import write_text
 from data.observation import FloatArray
 from evaluation.intervals import over_seeds
@@ -150,7 +149,7 @@ def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
             training.run()
             final = {key: training.history[-1][key] for key in KEYS}
         except Diverged as error:
-            print(f"{row}, seed {seed}: {error}", file=sys.stderr)
+            print(f"{row}, seed {seed}: {in_flags(error)}", file=sys.stderr)
             final = {}
     cell = {
         "config": json.loads(settings.to_json(config)),
@@ -203,4 +202,4 @@ def interval(values: FloatArray, sign: str = "") -> str:
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(AblationArguments, description=__doc__))
+    main(read_arguments(AblationArguments, description=__doc__))

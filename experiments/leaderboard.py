@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import tyro
 
 import config as settings
 import evaluate
 from config import NEW_USERS, Preset, Protocol
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from data.files import write_text
 from evaluation.plots import CurveRow, learning_curves, points, save
 from evaluation.report import BOUND, Report, markdown_table
@@ -256,4 +255,4 @@ def read_curve(run: str) -> tuple[str, list[CurveRow]]:
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(LeaderboardArguments, description=__doc__))
+    main(read_arguments(LeaderboardArguments, description=__doc__))

@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 import evaluate
-from config import ConfigError, CsvConfig, Protocol
-from config.command_line import end_when_nobody_reads
+from config import ConfigError, CsvConfig, Protocol, in_flags
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import DataError, Ratings, load_dataset
 from data.policy import Policy
 from evaluation import probes
@@ -87,11 +86,11 @@ class LongTermArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(LongTermArguments, args=argv, description=__doc__)
+    arguments = read_arguments(LongTermArguments, argv, description=__doc__)
     try:
         text = run(arguments)
     except (ConfigError, DataError, PolicyError, OSError) as error:
-        print(f"long_term_value: {error}", file=sys.stderr)
+        print(f"long_term_value: {in_flags(error)}", file=sys.stderr)
         return 2
     print(text)
     return 0

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from matplotlib.figure import Figure
 
 import evaluate
 from config import Protocol
-from config.command_line import end_when_nobody_reads
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import load_dataset
 from evaluation.plots import ACCENT, new_figure, save
 from evaluation.report import BOUND, Report, markdown_table
@@ -344,4 +343,4 @@ STUDIES = {"variants": variants, "cures": cures, "saturation": saturation, "spli
 
 if __name__ == "__main__":
     end_when_nobody_reads()
-    main(tyro.cli(PaperArguments, description=__doc__))
+    main(read_arguments(PaperArguments, description=__doc__))

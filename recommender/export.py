@@ -9,6 +9,12 @@ Its signature `serving_default` speaks the data set's own item ids, int64 or tex
     k -> item_ids, scores [B, k], best first; ties go to the lower id
 
 w, t and m may be 0. An unknown id is an empty place; where fewer than k are left, -1 or "" comes.
+
+    recommend = tf.saved_model.load(DIR).signatures["serving_default"]
+    ids, numbers = tf.zeros([1, 0], tf.int64), tf.zeros([1, 0])  # nothing shown yet
+    recommend(window_items=tf.constant([[1210, 1196, 260]], tf.int64),
+              window_ratings=tf.constant([[4.0, 5.0, 5.0]]), shown_items=ids, shown_rewards=numbers,
+              exclude=ids, demographics=tf.zeros([1, 30]), k=tf.constant(5))["item_ids"]
 """
 
 import shutil
@@ -17,11 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-import tyro
+from config import DRRError, in_flags
+from config.command_line import read_arguments
+from recommender import DRRAgent
 
-from config import DRRError
-from recommender.agent import DRRAgent
+import tensorflow as tf  # isort: skip  # after the agent, whose import silences its notices
 
 
 class ExportError(DRRError):
@@ -106,11 +112,11 @@ def export(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m recommender.export")
+    arguments = read_arguments(Arguments, argv)
     try:
         export(arguments)
     except (DRRError, OSError, tf.errors.OpError) as error:
-        print(f"recommender.export: {error}", file=sys.stderr)
+        print(f"recommender.export: {in_flags(error)}", file=sys.stderr)
         return 2
     print(f"{arguments.weights} -> {arguments.out}")
     return 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config import NEW_USERS, Config, ConfigError, load, read_json
+from config import NEW_USERS, Config, ConfigError, in_flags, load, read_json
 
 if TYPE_CHECKING:
     from data.ratings import Catalogue
@@ -79,7 +79,7 @@ def load_run(name: str, folder: Path, catalogue: "Catalogue") -> "DRRPolicy":
     try:
         return DRRPolicy(DRRAgent.load(folder, catalogue), name)
     except (ValueError, OSError, KeyError) as error:
-        raise ConfigError(f"--weights {folder}: {error}") from error
+        raise ConfigError(f"--weights {folder}: {in_flags(error)}") from error
 
 
 def runs_of_other_data(runs: Runs, fingerprint: str) -> list[Path]:

@@ -112,7 +112,7 @@ class SavedRun:
             different = f"on ratings {mine.scale}, the data set has {catalogue.scale}"
         if different:
             raise RunError(
-                f"{self.folder}: trained {different}; pass the run's own data set with --dataset"
+                f"{self.folder}: trained {different}; use the data set that it was trained on"
             )
 
     def load_into(self, models: Models) -> None:

@@ -18,6 +18,7 @@ from config import (
     LoopConfig,
     ReplayConfig,
     from_json,
+    in_flags,
     load,
     preset,
     to_json,
@@ -67,14 +68,20 @@ def test_a_bad_value_is_quoted_with_what_was_expected(group, cls, expected, valu
         assert len(str(error.value)) < 250
 
 
+def test_an_error_names_flags_in_a_command_and_arguments_in_python():
+    error = ConfigError("a--b.csv: see --csv.skip-bad (--csv.no-header); python train.py --resume")
+    assert in_flags(error) == error.args[0] and in_flags(OSError("full")) == "full"
+    assert str(error) == "a--b.csv: see skip_bad (header=False); python train.py --resume"
+
+
 WIDE = EnvConfig(window=1000)
 TOGETHER = [
     (AgentConfig, {"imitation": 0.0, "policy_gradient": 0.0}, "expected at least one above 0"),
-    (AgentConfig, {"critic_action": "proto", "exploration": "gaussian"}, "expected 0 with --agent"),
+    (AgentConfig, {"critic_action": "proto", "exploration": "gaussian"}, "expected 0 with critic"),
     (AgentConfig, {"critic_action": "proto", "counterfactual": 0}, "'softmax', expected gaussian"),
-    (AgentConfig, {"residual": True}, "False without --agent.user-vector pretrained"),
-    (Config, {"dataset": "ml-1m", "csv": CsvConfig(user="customer")}, "since there are --csv"),
-    (Config, {"steps": 2000}, "warmup is 2000, expected below --steps 2000"),
+    (AgentConfig, {"residual": True}, "False without user_vector pretrained"),
+    (Config, {"dataset": "ml-1m", "csv": CsvConfig(user="customer")}, "since there are csv"),
+    (Config, {"steps": 2000}, "warmup is 2000, expected below steps 2000"),
     (Config, {"replay": ReplayConfig(capacity=100)}, "capacity is 100, expected at least .* 5120"),
     # what would fill the memory
     (Config, {"agent": AgentConfig(actor_hidden=65536)}, "268435456 weights, not 4294967296"),

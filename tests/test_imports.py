@@ -34,6 +34,7 @@ OURS = {*MAY, *COMMANDS}
 DATA = {"numpy", "pandas", "scipy"}
 LIBRARIES = {
     "config/": set(),
+    "config/command_line.py": {"tyro"},
     "replay_buffer/": {"numpy"},
     "data/explore/": {*DATA, "matplotlib", "tyro"},  # a command of its own
     "data/": DATA,

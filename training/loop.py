@@ -118,7 +118,7 @@ class Training:
         )
         try:
             if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
-                self._start()
+                self._start(progress)
                 self._advance(progress, [])
             with stop_later() as received:
                 while self.iteration < self.iterations:
@@ -128,7 +128,7 @@ class Training:
         if self.best is not None:
             self.best.put_back(self.agent.networks.variables)
 
-    def _start(self) -> None:
+    def _start(self, progress: Progress) -> None:
         """A start in closed form is the learning curve's first point: ridge, or the factorisation."""
         fits = self.config.agent.start == "ridge"
         if fits:
@@ -137,6 +137,7 @@ class Training:
             self.training_agent.start(lambda count: self.task.begin(self.rng, count), users)
         if self.workers.chief and (fits or self.config.agent.residual):
             self.history.append({"step": 0.0} | self._evaluate(0))
+            progress.update(self.history[-1])
 
     def _advance(self, progress: Progress, received: list[int]) -> None:
         """One iteration with what is due after it; Interrupted where a signal was received."""

@@ -15,10 +15,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-import tyro
-
-from config import CsvConfig
-from config.command_line import end_when_nobody_reads
+from config import CsvConfig, in_flags
+from config.command_line import end_when_nobody_reads, read_arguments
 from data import DataError, Ratings, load_dataset
 from data.errors import printable
 from data.explore.sections import SECTIONS, Missing, Rows, Section
@@ -76,7 +74,7 @@ class ExploreArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    arguments = tyro.cli(ExploreArguments, args=argv, description=ExploreArguments.__doc__)
+    arguments = read_arguments(ExploreArguments, argv)
     try:
         ratings = load_dataset(arguments.dataset, arguments.data_root, csv=asdict(arguments.csv))
         page = (arguments.out or Path("reports") / ratings.name) / "explore.html"
@@ -84,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sections = explore(ratings)
         page.write_text(as_html(ratings.name, sections), "utf-8")
     except (DataError, OSError) as error:
-        print(f"explore: {error}", file=sys.stderr)
+        print(f"explore: {in_flags(error)}", file=sys.stderr)
         return 2
     for name, section in sections.items():
         print(printable(f"{name}: {section.finding}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import data.download
-from data import DataError, DownloadError, load_dataset
+from data import DataError, DownloadError, find_dataset, load_dataset
 from data.datasets import REGISTRY
 
 WriteFolder = Callable[..., Path]
@@ -30,6 +30,14 @@ def test_auto_without_network_warns_loudly(
     assert "SYNTHETIC" in warning
     assert "no network" in warning
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_network_there_may_be_no_titles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert find_dataset("ml-1m", tmp_path) is None
+    warning = capsys.readouterr().err
+    assert all(place in warning for place in ("data/ml-1m/", "$DRR_DATA_ROOT", "data_root"))
 
 
 @pytest.mark.parametrize("name", ["ml-1m", "ml-100k"])

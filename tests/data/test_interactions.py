@@ -244,7 +244,7 @@ def test_it_says_how_the_file_was_understood(
 def test_load_dataset_reads_it(shop: Path) -> None:
     expected = read_interactions(shop, **COLUMNS).fingerprint()
     assert load_dataset("csv", csv={"path": shop, **COLUMNS}).fingerprint() == expected
-    with pytest.raises(DataError, match=r"say which file it is with --csv\.path FILE"):
+    with pytest.raises(DataError, match=r"say which file it is with path FILE"):
         load_dataset("csv")
 
 

@@ -60,7 +60,7 @@ def test_a_missing_id_is_nobody(tmp_path: Path, word: str, column: str) -> None:
     rows = [f"{word},3,3,1" if column == "user" else f"3,{word},3,1"] * 3
     path = write(tmp_path / "x.csv", (*GOOD, *rows))
     message = assert_refused(path, rf"x.csv:5: {column} id is missing, .* value .* \(3 rows\)")
-    assert message.endswith("leave them out with --csv.skip-bad")
+    assert message.endswith("leave them out with skip_bad")
 
 
 def test_all_kinds_of_faults_are_counted_in_one_message(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_lines_are_counted_over_line_breaks_in_fields(tmp_path: Path) -> None:
 
 def test_two_columns_are_events(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", ("1,1", "1,2", "2,1"), header="user,item")
-    assert_refused(path, "'rating': no such column; .*add --csv.feedback events; there are 'user'")
+    assert_refused(path, "'rating': no such column; .*add feedback events; there are 'user'")
     assert read_interactions(path, feedback="events").n_ratings == 3
 
 
@@ -98,7 +98,7 @@ BAD_FILES = {
     "one user": (b"user,item,rating\n1,1,1\n1,2,2\n", "ratings of 1 user only"),
     "one rating each": (b"user,item,rating\n1,1,1\n2,2,2\n", "no user has two ratings"),
     "JSON": (b'{"user": 1, "item": 2}', "is JSON, not a table; convert it to CSV"),
-    "no delimiter": (b"user item rating\n1 1 1\n", ":1: no tab, comma, .* --csv.delimiter"),
+    "no delimiter": (b"user item rating\n1 1 1\n", ":1: no tab, comma, .* delimiter"),
     "open quote": (b'user,item,rating\n1,"1,1\n1,2,2\n', ":2: unexpected end of data"),
     "utf-16": ("user,item,rating\n1,1,1\n".encode("utf-16"), ":1: NUL byte"),
     "cut gzip": (gzip.compress(bytes(999))[:-9], "damaged gzip file .*; restore it"),
@@ -115,18 +115,18 @@ def test_bad_file(tmp_path: Path, case: str) -> None:
 
 
 BAD_SETTINGS: dict[str, tuple[dict[str, object], str]] = {
-    "typing error": ({"rating": "ratting"}, "--csv.rating 'ratting': no such column; did you mean"),
-    "no such": ({"item": "zzz"}, "--csv.item 'zzz': no such column; .*--csv.no-header.* 'user'"),
+    "typing error": ({"rating": "ratting"}, "rating 'ratting': no such column; did you mean"),
+    "no such": ({"item": "zzz"}, "item 'zzz': no such column; .*header=False.* 'user'"),
     "a name without one": ({"header": False}, "'user': no such column; .*'1', '2', '3', '4'"),
     "twice": ({"user": "item"}, "columns item, item, .*: must be different"),
     "delimiter": ({"delimiter": ";"}, "delimiter ';': unknown; choose from tab, comma"),
-    "scale upside down": ({"scale": (5, 1)}, "--csv.scale 5 1: give the lowest rating first"),
-    "nothing positive": ({"positive": 6}, "--csv.positive 6: must be above 1, up to 5"),
+    "scale upside down": ({"scale": (5, 1)}, "scale 5 1: give the lowest rating first"),
+    "nothing positive": ({"positive": 6}, "positive 6: must be above 1, up to 5"),
     "scale of counts": ({"feedback": "counts", "scale": (0, 9)}, "scale .*: is for ratings"),
     "encoding": ({"encoding": "utf-9"}, "encoding 'utf-9': unknown; give cp1252 or gbk"),
     "title column": (
         {"title_column": "tittle"},
-        "--csv.title-column 'tittle': no such column",
+        "title_column 'tittle': no such column",
     ),
     "missing titles": ({"titles": "nowhere.csv"}, "nowhere.csv: no such file"),
 }
@@ -144,9 +144,7 @@ def test_settings_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
 
 def test_another_encoding_than_that_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", (*GOOD, "3,\u00e9,3,1"))
-    assert_refused(
-        path, r"not ascii .*value '\\xc3'.*; give another --csv.encoding", encoding="ascii"
-    )
+    assert_refused(path, r"not ascii .*value '\\xc3'.*; give another encoding", encoding="ascii")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +176,7 @@ def test_bad_titles(tmp_path: Path, titles: str, expected: str) -> None:
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "absent.csv", "no such file; check --csv.path")
+    assert_refused(tmp_path / "absent.csv", "no such file; check path")
     assert_refused(tmp_path, r"cannot be read \(Is a directory\)")
 
 

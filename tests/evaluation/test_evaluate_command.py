@@ -32,6 +32,12 @@ def failure(capsys, *arguments):
     return captured.err
 
 
+@pytest.mark.parametrize("flag", evaluate.ELSEWHERE)
+def test_a_flag_of_other_programs_is_told_what_to_do(capsys, flag):
+    said = failure(capsys, f"{flag}=1")
+    assert said == f"evaluate: {flag} is not a flag here; {evaluate.ELSEWHERE[flag]}\n"
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     """A run that was trained for new users, without any weights."""

@@ -153,7 +153,7 @@ def test_users_with_nothing_to_find_are_counted(toy):
         late = [toy.values[toy.row(user)][known:] for user in catalog.eval_users]
         assert catalog.n_without_relevant == sum((ratings < 4).all() for ratings in late)
         check_answerable(catalog, "toy")
-    with pytest.raises(DataError, match=r"toy: none of the 6 users .* a smaller --known"):
+    with pytest.raises(DataError, match=r"toy: none of the 6 users .* a smaller known"):
         check_answerable(CatalogProtocol(toy, window=30), "toy")
 
 

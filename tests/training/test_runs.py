@@ -67,6 +67,20 @@ def test_what_a_run_leaves_behind(tiny_run):
     assert config.run_name == tiny_run.folder.name and config.dataset == "ml-1m"
 
 
+@pytest.mark.parametrize("name", ["ml-1m", "ml-100k", "tiny"])
+def test_tensorboard_has_every_point_of_the_curve(tiny_run, read_scalars, name):
+    folder = tiny_run.folder if name == "tiny" else ROOT / "save_weights" / name
+    metrics = json.loads((folder / "metrics.json").read_text())
+    shown = [(step, value) for _, step, value in read_scalars(folder / "tensorboard")]
+    points = [
+        (row["step"], value)
+        for row in metrics["curve"]
+        for key, value in row.items()
+        if key != "step"
+    ]
+    np.testing.assert_allclose(shown, points, rtol=1e-6, atol=1e-6)
+
+
 def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
     metrics = json.loads((tiny_run.folder / "metrics.json").read_text())
     assert metrics["seed"] == 0 and metrics["device"] == "CPU"

@@ -66,7 +66,7 @@ def test_a_flag_of_other_programs_is_told_its_name_here(train, tmp_path, flag):
     for given in ((flag, "1"), (f"{flag}=1",)):
         run = train(tmp_path / "runs", *given)
         assert run.status == 2
-        assert run.err == f"train: {flag} is not a flag here; it is {program.ELSEWHERE[flag]}\n"
+        assert run.err == f"train: {flag} is not a flag here; {program.ELSEWHERE[flag]}\n"
     for name in re.findall(r"--(?:[a-z]+\.)?([a-z-]+)", program.ELSEWHERE[flag]):
         assert f'"{name.replace("-", "_")}"' in settings.to_json(settings.Config())
 
