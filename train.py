@@ -27,6 +27,7 @@ from training.process import (
     select_device,
     signals_handled_by,
     stop_at_once,
+    stop_later,
 )
 from training.tracking import check_tracking
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from training.run_folder import RunFolder
     from training.workers import Workers
 
+LOADED = "stopping when the libraries are loaded"  # their C++ may abort where Python raises in it
 ELSEWHERE = {flag: f"it is {name}" for flag, name in OF_TRAINING.items()}
 
 
@@ -56,8 +58,9 @@ def prepare_and_run(argv: Sequence[str]) -> int:
     """Settings, workers, data and folder, then the run."""
     asked = with_saved_data(parse(argv))
     check_tracking(asked)
-    from data import load_dataset
-    from training.workers import workers_from_environment
+    with stop_later(LOADED):
+        from data import load_dataset
+        from training.workers import workers_from_environment
 
     workers = workers_from_environment()
     workers.share(asked)  # or an error, before they wait for each other
@@ -154,12 +157,13 @@ def run(
 ) -> None:
     """Train, save, report. TensorFlow is imported here, when the folder and config.json exist."""
     began = time.perf_counter()
-    device = select_device(config.device)
-    with machine_faults():
+    with stop_later(LOADED):
+        device = select_device(config.device)
         from training.conclusion import announce, compare_with_origin, conclude
         from training.loop import Training
         from training.tasks import check_test_part
 
+    with machine_faults():
         compare_with_origin(folder, ratings, workers, device)
         check_test_part(config, ratings)
         training = Training(config, ratings, folder, workers)

@@ -117,10 +117,13 @@ class Training:
             tracked=self.workers.chief and start_tracking(self.config, self.folder.path),
         )
         try:
-            if self.iteration == 0:  # nothing is lost yet: a signal stops it at once
+            new = self.iteration == 0  # nothing is lost yet: a signal stops it at once
+            if new:
                 self._start(progress)
+            progress.begin()
+            if new:
                 self._advance(progress, [])
-            with stop_later() as received:
+            with stop_later("finishing this iteration, then saving") as received:
                 while self.iteration < self.iterations:
                     self._advance(progress, received)
         finally:

@@ -50,14 +50,18 @@ class Progress:
     def __init__(self, folder: Path | None, total: int, protocol: str, tracked: Any = None) -> None:
         self._folder, self._total, self._protocol = folder, total, protocol
         self._tracked = tracked
-        self._began = time.perf_counter()
+        self._began = 0.0
         self._bar: Any = None
         self._shown: dict[str, str] = {}
         with self._errors_in_words():
             self._writer = tf.summary.create_noop_writer()
             if folder is not None:
                 self._writer = tf.summary.create_file_writer(str(folder))
+
+    def begin(self) -> None:
+        """Say that the next iterations are slow, and why."""
         print("compiling episodes and updates, up to a minute ...", flush=True)
+        self._began = time.perf_counter()
 
     def update(self, row: Row) -> None:
         """Advance to the row's step and show its scalars."""

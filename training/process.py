@@ -39,8 +39,11 @@ class DiskError(DRRError):
 
 
 @contextmanager
-def stop_later() -> Iterator[list[int]]:
-    """The first signal is noted in the list, and said; a second one raises Interrupted at once."""
+def stop_later(until: str) -> Iterator[list[int]]:
+    """The first signal is noted in the list, and said: `until` when; a second one raises Interrupted.
+
+    The first does so at the end of the block.
+    """
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -48,12 +51,12 @@ def stop_later() -> Iterator[list[int]]:
             stop_at_once(number, frame)
         received.append(number)
         name = signal.Signals(number).name
-        text = f"\n{name}: finishing this iteration, then saving; once more stops at once\n"
+        text = f"\n{name}: {until}; once more stops at once\n"
         os.write(2, text.encode())  # print could meet itself: the signal may come while it writes
 
     with signals_handled_by(note):
         yield received
-        if received:  # in the last moment, when nobody asked for it any more
+        if received:
             raise Interrupted(received[0])
 
 

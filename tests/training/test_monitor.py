@@ -29,6 +29,7 @@ TAGS += ["train/reward", "catalog/precision@5", "loss/critic", "session/reward@1
 
 def write(folder: Path, rows: list[dict[str, float]]) -> None:
     progress = Progress(folder, total=100 * len(rows), protocol="catalog")
+    progress.begin()
     for index, row in enumerate(rows):
         progress.update(row | {"step": 100.0 * (index + 1)})
     progress.close()

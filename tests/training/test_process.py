@@ -30,13 +30,13 @@ def handlers_are_put_back():
 @pytest.mark.parametrize("number", STOPPING)
 def test_later_the_second_time_at_once(number, capfd):
     after = []
-    with pytest.raises(Interrupted), stop_later() as received:
+    with pytest.raises(Interrupted), stop_later("finishing") as received:
         send(number)()
         after.append(list(received))
         send(number)()
         after.append("not reached")
     assert after == [[number]]
-    assert "finishing this iteration, then saving" in capfd.readouterr().err
+    assert ": finishing; once more stops at once" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", STOPPING)
