@@ -22,7 +22,9 @@ import config as settings
 from config import Config, CsvConfig, Dataset, DRRError, in_flags
 from config.command_line import OF_TRAINING, read_arguments
 from training.process import (
+    SIGNALLED,
     Interrupted,
+    leave,
     machine_faults,
     select_device,
     signals_handled_by,
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.status
     except Interrupted as stop:
         print(f"stopped by {stop} before the first checkpoint; nothing is left", file=sys.stderr)
-        return 128 + stop.signal
+        return SIGNALLED + stop.signal
 
 
 def prepare_and_run(argv: Sequence[str]) -> int:
@@ -80,7 +82,7 @@ def prepare_and_run(argv: Sequence[str]) -> int:
             state = "everything is saved" if stop.saved else "the last checkpoint stays"
             print(f"stopped by {stop}; {state}. Go on with:", file=sys.stderr)
             print(f"  {resume_command(argv)}", file=sys.stderr)
-            return 128 + stop.signal
+            return SIGNALLED + stop.signal
     return 0
 
 
@@ -177,4 +179,4 @@ def run(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

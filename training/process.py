@@ -2,15 +2,17 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from config import DRRError
 from config.command_line import quiet_stderr
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+SIGNALLED = 128  # and the signal's number: the exit status
 
 
 class Interrupted(KeyboardInterrupt):
@@ -74,6 +76,16 @@ def signals_handled_by(handler: Callable[[int, Any], None] | signal.Handlers) ->
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process. One that a signal stopped ends without Python's cleaning up, in which
+    TensorFlow's threads, halfway through their work, may abort it."""
+    if status > SIGNALLED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 @cache

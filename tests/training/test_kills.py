@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # Runs train.py, and kills itself right before one of its file operations in the folder given first;
 # prints how many there were.
 PROGRAM = """
-import os, signal, sys
+import os, runpy, signal, sys
 root, point, count = sys.argv[1], int(sys.argv[2]), 0
 def watch(event, arguments):
     global count
@@ -30,9 +30,11 @@ def watch(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 import train
 sys.addaudithook(watch)
-status = train.main([*sys.argv[3:], "--output-root", root])
-print(count)
-sys.exit(status)
+sys.argv[1:] = [*sys.argv[3:], "--output-root", root]
+try:
+    runpy.run_path("train.py", run_name="__main__")
+finally:
+    print(count)
 """
 MORE = ("--steps", "1600", "--loop.checkpoints", "10", "--loop.keep", "best")
 
