@@ -20,7 +20,6 @@ import tyro
 
 from config import Config
 from data import Ratings, load_dataset
-from data.synthetic import SyntheticConfig, make_synthetic
 from evaluation.report import markdown_table
 from experiments.markers import write_table
 from recommender.exploration import schedule
@@ -29,7 +28,6 @@ from training.process import select_device
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-ML_1M_SIZE = SyntheticConfig(n_users=6040, n_items=3883)
 SHORTEST = 0.02  # seconds; shorter calls are timed several at once
 LOAD_BEFORE = round(os.getloadavg()[0], 1)  # of the machine, before the benchmark adds its own
 
@@ -53,8 +51,7 @@ class DataArguments(BenchmarkArguments):
     """And those that work on ratings."""
 
     dataset: str = "auto"
-    """auto, ml-1m, ml-100k or synthetic. auto: ml-1m if it is here or can be downloaded, else a
-    synthetic set of its size."""
+    """auto, ml-1m, ml-100k or synthetic. auto: ml-1m if it is here or can be downloaded."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -62,35 +59,27 @@ class DataArguments(BenchmarkArguments):
 
 
 def prepare(arguments: DataArguments) -> tuple[str, Ratings]:
-    """The device, and the data set; the synthetic one has as many users and items as ml-1m."""
+    """The device, and the data set."""
     device = select_device(arguments.device)
     tf.get_logger().setLevel("ERROR")  # says nothing of functions traced for several shapes
-    ratings = load_dataset(arguments.dataset, arguments.data_root)
-    return device, make_synthetic(ML_1M_SIZE) if ratings.name == "synthetic" else ratings
+    return device, load_dataset(arguments.dataset, arguments.data_root)
 
 
 class Workload:
     """The parts of a run to be timed, put together as train.py does.
 
-    The embedding is random, because its values make no difference to the time, and the replay holds
-    an episode of `users` users at once.
+    The embedding is the default one, because its values make no difference to the time.
     """
 
-    def __init__(self, config: Config, ratings: Ratings, users: int = 0) -> None:
-        capacity = max(config.replay.capacity, users * config.env.episode_length)
-        self.config = replace(
-            config,
-            embedding=replace(config.embedding, kind="random"),
-            replay=replace(config.replay, capacity=capacity),
-        )
+    def __init__(self, config: Config, ratings: Ratings) -> None:
+        self.config = replace(config, embedding=replace(config.embedding, kind="svd"))
         with tempfile.TemporaryDirectory() as folder:
             self.training = Training(self.config, ratings, RunFolder(Path(folder)))
 
     def play(self, users: int) -> None:
         """One episode of `users` users at once, stored."""
-        training, exploration = self.training, schedule(self.config.agent, 0.5)
-        start = training.task.begin(training.rng, users)
-        training.training_agent.collect(start, exploration, self._seed())
+        start = self.training.task.begin(self.training.rng, users)
+        self.training.training_agent.collect(start, schedule(self.config.agent, 0.5), self._seed())
 
     def learn(self, updates: int) -> None:
         """Batches drawn, `updates` updates in one call, priorities written back."""

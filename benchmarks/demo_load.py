@@ -1,10 +1,9 @@
 """The demo under load: many people at once, each answering once a second.
 
-    python -m benchmarks.demo_load                 50 sessions, 10,000 answers, about four minutes
+    python -m benchmarks.demo_load                 about four minutes
 
 Each person asks for ten items, rates the first, and waits for the rest of the second. Prints the
-latencies of `recommend` and `feedback` as the client sees them, and the server's memory after the
-first tenth of the answers and in the end.
+latencies as the client sees them, and the server's memory after a tenth of the answers and in the end.
 """
 
 import contextlib
@@ -43,8 +42,6 @@ class LoadArguments:
 
 
 class RunningDemo(NamedTuple):
-    """A process that serves."""
-
     port: int
     process: "subprocess.Popen[str]"
 
@@ -97,7 +94,7 @@ class Person:
         content = reply.read()
         if reply.status >= 400:
             raise RuntimeError(f"{path}: {reply.status} {content!r}")
-        return json.loads(content) if content else None
+        return json.loads(content or "null")
 
 
 def main(arguments: LoadArguments) -> None:

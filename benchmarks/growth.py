@@ -1,11 +1,10 @@
 """What more users, more items and more ratings cost: the time of every stage, the peak memory.
 
     python -m benchmarks.growth --json growth.json
-    python -m benchmarks.growth --sizes 138493 26744 20000263      (the shape of MovieLens-20M)
 
 Synthetic sets, each in a process of its own so that its peak memory is its own. The stages are
-those of train.py with its default settings: reading the data, the embedding, agent and environment,
-steps and updates; then one recommendation, exact and, with `pip install faiss-cpu`, with
+those of train.py with its default settings: reading the data, building embedding, agent and
+environment, steps and updates; then one recommendation, exact and, with `pip install faiss-cpu`, with
 approximate retrieval. Times of steps are CPU times of all threads together, so that they compare
 though the machine is not idle.
 """
@@ -25,7 +24,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import embedding
 from benchmarks.common import (
     BenchmarkArguments,
     Timed,
@@ -64,9 +62,8 @@ class GrowthArguments(BenchmarkArguments):
 
 def main(arguments: GrowthArguments) -> None:
     """Measure, print, write."""
-    cases = {}
-    for number, size in enumerate(arguments.sizes, start=1):
-        cases[f"set {number}"] = measure_apart(size, arguments.repeats)
+    measured = [measure_apart(size, arguments.repeats) for size in arguments.sizes]
+    cases = {f"set {number}": case for number, case in enumerate(measured, start=1)}
     stages = {
         stage: {name: case[stage] for name, case in cases.items()} for stage in cases["set 1"]
     }
@@ -86,9 +83,7 @@ def measure(size: Size, config: Config, repeats: int) -> Figures:
     figures: Figures = {"users": ratings.n_users, "items": ratings.n_items}
     figures |= {"ratings": ratings.n_ratings, "read from CSV, s": seconds_to_read(ratings)}
     select_device("cpu")
-    fit = partial(embedding.fit, config.embedding, ratings, seed=0)
-    figures["embedding, s"], _ = timed(fit)
-    figures["agent and environment, s"], workload = timed(lambda: Workload(config, ratings))
+    figures["embedding, agent, environment, s"], workload = timed(lambda: Workload(config, ratings))
     figures |= step_times(workload, repeats)
     figures["peak memory, GiB"] = peak_gib(resource.getrusage(resource.RUSAGE_SELF))
     return figures | recommendation_figures(workload, repeats)

@@ -10,16 +10,21 @@ loops    acting, environment, replay and one update of 32 transitions a step, wi
          whose networks have the sizes of the earlier repositories: many users at once, compiled;
          one user, one step and one update at a time, as a plain `tf.function`, and eagerly, as the
          earlier repositories do.
+replay   `sample` and `update_priorities` of one batch from a full replay of the default recipe's
+         transitions; beside it those of the library cpprb, where it is installed.
 
 Timings take turns, so that a slow spell of the machine hits all alike, and the median counts.
 """
 
+import importlib
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
@@ -27,15 +32,23 @@ import config as settings
 from benchmarks.common import DataArguments, Timed, Workload, conclude, median_seconds, prepare
 from config.command_line import end_when_nobody_reads, read_arguments
 from data import Ratings
+from replay_buffer.buffers import PrioritizedReplay, Spec
 
-CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 256), ("paper", 32), ("paper", 512))
+CASES: tuple[tuple[settings.Preset, int], ...] = (("best", 128), ("paper", 32), ("paper", 512))
 WAYS = OURS, PLAIN, EAGER = "compiled", "tf.function", "eager"
+ALPHA, BETA, EPSILON = 0.6, 0.4, 1e-2
+NUMBERS = 103  # of each kind, as a transition of the default recipe has them
+SPEC: Spec = {"ids": ((NUMBERS,), np.int32), "values": ((NUMBERS,), np.float32)}
 
 
 @dataclass(frozen=True)
 class LearnerArguments(DataArguments):
     matmuls: tuple[int, ...] = (1024, 2048, 4096)
     """Sizes of the matrices that give the peak."""
+    capacity: int = 10**6
+    """Transitions in the replay, which is full."""
+    batches: tuple[int, ...] = (32, 128, 1024)
+    """Transitions drawn from it at once."""
 
 
 def main(arguments: LearnerArguments) -> None:
@@ -59,12 +72,20 @@ def main(arguments: LearnerArguments) -> None:
         for preset, size in CASES
     }
     steps = {way: {"steps/s": 1 / seconds[way], "x": seconds[way] / seconds[OURS]} for way in WAYS}
-    figures = {"device": device, "peak_gflops": peak / 1e9, "updates": updates, "steps": steps}
+    figures = {
+        "device": device,
+        "peak_gflops": peak / 1e9,
+        "updates": updates,
+        "steps": steps,
+        "replay_us": replay_times(arguments),
+    }
     titles = {
         "updates": f"One update, {ratings.n_items:,} items; the best tf.matmul reaches "
         f"{peak / 1e9:.0f} GFLOP/s; x: how many times as fast as one update at a time",
         "steps": "Act, environment, replay, and one update of 32 a step: many users at once, "
         "compiled, or one user and one update at a time; x: how many times as fast the first is",
+        "replay_us": f"Microseconds to draw a batch from {arguments.capacity:,} transitions and "
+        "write its priorities back",
     }
     conclude(arguments, "learner", figures, titles)
 
@@ -156,6 +177,55 @@ def product_operations(call: Callable[[], Any]) -> int:
     finally:
         op_callbacks.remove_op_callback(count)
     return sum(counted)
+
+
+def replay_times(arguments: LearnerArguments) -> dict[str, dict[str, float]]:
+    """{batch size: microseconds of our replay and, where it is installed, of the library's}."""
+    rng = np.random.default_rng(0)
+    ours = PrioritizedReplay(arguments.capacity, SPEC, ALPHA, BETA, EPSILON)
+    fill(ours.add, ours.update_priorities, arguments.capacity, rng)
+
+    def draw(size: int) -> None:
+        indices = ours.sample(size, rng).indices
+        ours.update_priorities(indices, rng.exponential(size=size))
+
+    draws = {"ours": draw, **library_replay(arguments.capacity, rng)}
+    timed = {
+        (name, size): Timed(partial(call, size))
+        for name, call in draws.items()
+        for size in arguments.batches
+    }
+    seconds = median_seconds(timed, arguments.repeats)
+    return {
+        f"batch {size:,}": {name: 1e6 * seconds[name, size] for name in draws}
+        for size in arguments.batches
+    }
+
+
+def library_replay(capacity: int, rng: np.random.Generator) -> dict[str, Callable[[int], None]]:
+    """{"cpprb": the same with that library}, where it is installed."""
+    try:
+        library: Any = importlib.import_module("cpprb")
+    except ImportError:
+        print("cpprb is not installed: no library's replay beside ours", file=sys.stderr)
+        return {}
+    fields = {name: {"shape": shape, "dtype": kind} for name, (shape, kind) in SPEC.items()}
+    theirs = library.PrioritizedReplayBuffer(capacity, fields, alpha=ALPHA, eps=EPSILON)
+    fill(lambda batch: theirs.add(**batch), theirs.update_priorities, capacity, rng)
+
+    def draw(size: int) -> None:
+        indices = theirs.sample(size, BETA)["indexes"]
+        theirs.update_priorities(indices, rng.exponential(size=size))
+
+    return {"cpprb": draw}
+
+
+def fill(add: Callable[[Any], Any], set_priorities: Any, capacity: int, rng: Any) -> None:
+    """Transitions of nonsense, many priorities."""
+    for begin in range(0, capacity, 100_000):
+        shape = (min(100_000, capacity - begin), NUMBERS)
+        add({name: np.zeros(shape, kind) for name, (_, kind) in SPEC.items()})
+    set_priorities(np.arange(capacity), rng.exponential(size=capacity))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ training   train.py of several lengths, from a cold start to its final tables on
 baselines  evaluate.py from a cold start, with nothing cached, for one baseline and one protocol;
            in `session` the form that is asked again after every answer.
 serving    the first recommendation of a saved run in a new process beside `import tensorflow`
-           alone, and further ones in one process.
+           alone; then `session.recommend(10)` after every answer, and the SavedModel of the run.
 
 Every command is a process of its own, timed from outside; they take turns, and medians count.
 --write-docs draws docs/figures/quality-against-seconds.png, too.
@@ -26,21 +26,28 @@ from json import loads
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 from benchmarks import common
 from config.command_line import end_when_nobody_reads, read_arguments
+from data.observation import UNRATED_REWARD
 from evaluation.plots import ACCENT, PLAIN, new_figure
 from recommender import DRRAgent
+from recommender.export import Arguments, export
 
 FIGURE = common.ROOT / "docs" / "figures" / "quality-against-seconds.png"
 MEASURES = {"catalog": "precision@5", "session": "reward@10"}
 SUFFIX = {"catalog": "", "session": "-adaptive"}  # of a baseline's name
-KNOWN = 10  # ratings in the history of a request
+KNOWN = 10  # ratings with which a session begins
+ANSWERS = 20  # recommendations in a session
+ALL = "all"
 FIRST = "first recommendation of a saved run"
 RECOMMEND = """
 import sys
+from data.observation import UNRATED_REWARD
 from recommender import DRRAgent
+from recommender.export import Arguments, export
 agent = DRRAgent.load(sys.argv[1])
 agent.recommend([(item, agent.catalogue.scale[1]) for item in agent.catalogue.item_ids[:10].tolist()])
 """
@@ -55,23 +62,29 @@ class QualityArguments(common.DataArguments):
     """ml-1m, ml-100k or synthetic."""
     repeats: int = 3
     """Turns; the median counts."""
-    steps: tuple[int, ...] = (25_000, 50_000, 150_000)
+    steps: tuple[int, ...] = (12_800, 25_600, 51_200)
     """Lengths of the runs, in environment steps."""
-    baselines: tuple[str, ...] = ("ridge", "item-knn", "user-knn", "ease", "two-tower")
-    """The strongest ones, or `all` for the time of all together."""
+    baselines: tuple[str, ...] = (
+        *("ridge-demographics", "ensemble-demographics", "session-ridge-knn-demographics"),
+        *("item-knn", "ease"),
+    )
+    """The strongest ones; and in catalog, all together."""
     run: Path = common.ROOT / "save_weights" / "ml-1m"
     """Folder of the saved run that serves."""
-    requests: int = 1000
-    """Recommendations in one process."""
+    requests: int = 2000
+    """Recommendations in one process, of either kind."""
 
 
 def main(arguments: QualityArguments) -> None:
     """Train, fit, serve; print, write, draw."""
     figures = medians_in_turns(jobs_of(arguments), arguments.repeats)
     times = latencies(arguments.run, arguments.requests)
-    for name, share in {"median": 0.5, "99th percentile": 0.99}.items():
-        figures["start"][f"further ones, {name}"] = {"seconds": float(np.quantile(times, share))}
-    titles = {"drr": f"`train.py --dataset {arguments.dataset} --steps N`", "start": "Starting"}
+    figures["ms"] = {
+        name: {f"p{share}": 1000 * float(np.percentile(seconds, share)) for share in (50, 99)}
+        for name, seconds in times.items()
+    }
+    titles = {"start": "Starting", "ms": "Ten items for one user, milliseconds"}
+    titles["drr"] = f"`train.py --dataset {arguments.dataset} --steps N`"
     for protocol, suffix in SUFFIX.items():
         titles[protocol] = f"`evaluate.py --protocol {protocol} --policies N{suffix}`"
     common.conclude(arguments, "quality", figures, titles)
@@ -87,6 +100,7 @@ def jobs_of(arguments: QualityArguments) -> Jobs:
     for protocol in MEASURES:
         for name in arguments.baselines:
             jobs[protocol, name] = partial(fit, protocol, name, arguments)
+    jobs["catalog", ALL] = partial(fit, "catalog", ALL, arguments)
     recommend = ("-c", RECOMMEND, str(arguments.run.resolve()))
     jobs["start", "train.py --help"] = partial(run_python, "train.py", "--help")
     jobs["start", "import tensorflow"] = partial(run_python, "-c", "import tensorflow")
@@ -105,8 +119,8 @@ def train(steps: int, arguments: QualityArguments) -> Row:
 
 
 def fit(protocol: str, name: str, arguments: QualityArguments) -> Row:
-    """One evaluate.py: seconds, peak memory and the protocol's measure, with `all` of the best."""
-    policy = name if name == "all" else f"{name}{SUFFIX[protocol]}"
+    """One evaluate.py: seconds, peak memory and the protocol's measure, of all the best one's."""
+    policy = name if name == ALL else f"{name}{SUFFIX[protocol]}"
     with tempfile.TemporaryDirectory() as folder:
         file, key = Path(folder) / "report.json", MEASURES[protocol]
         flags = ["--protocol", protocol, "--policies", policy]
@@ -145,16 +159,33 @@ def medians_in_turns(jobs: Jobs, turns: int) -> Figures:
     return medians
 
 
-def latencies(run: Path, requests: int) -> list[float]:
-    """Seconds of each recommendation of ten items, after a first one that is not counted."""
-    agent, rng, seconds = DRRAgent.load(run), np.random.default_rng(0), []
-    for _ in range(1 + requests):
-        items = rng.choice(agent.catalogue.item_ids, KNOWN, replace=False).tolist()
-        history = [(item, agent.catalogue.scale[1]) for item in items]
-        began = time.perf_counter()
-        agent.recommend(history)
-        seconds.append(time.perf_counter() - began)
-    return seconds[1:]
+def latencies(run: Path, requests: int) -> dict[str, list[float]]:
+    """Seconds of each recommendation of ten items by a session and by the run's SavedModel."""
+    agent, rng = DRRAgent.load(run), np.random.default_rng(0)
+    ids, (_, best) = agent.catalogue.item_ids, agent.catalogue.scale
+    with tempfile.TemporaryDirectory() as folder:
+        export(Arguments(run, Path(folder)))
+        served = tf.saved_model.load(folder).signatures["serving_default"]
+    times: dict[str, list[float]] = {"session.recommend(10)": [], "SavedModel": []}
+    for _ in range(-(-requests // ANSWERS)):
+        known, shown = rng.choice(ids, KNOWN, replace=False), ids[:0]
+        session = agent.session((item, best) for item in known.tolist())
+        for _ in range(ANSWERS):
+            arrays = {"window_items": known, "exclude": known, "shown_items": shown}
+            arrays["window_ratings"] = np.full(KNOWN, best, np.float32)
+            arrays["shown_rewards"] = np.full(len(shown), UNRATED_REWARD, np.float32)
+            inputs = {name: tf.constant(array[None]) for name, array in arrays.items()}
+            nobody = tf.zeros([1, agent.features.n_demographics])
+            inputs |= {"demographics": nobody, "k": tf.constant(10)}
+            calls = partial(session.recommend, 10), partial(served, **inputs)
+            for seconds, call in zip(times.values(), calls, strict=True):
+                began = time.perf_counter()
+                found = call()
+                seconds.append(time.perf_counter() - began)
+            refused = found["item_ids"].numpy()[0, :1]
+            shown = np.append(shown, refused)
+            session.refuse(refused[0])
+    return {name: seconds[ANSWERS:] for name, seconds in times.items()}  # the first ones compile
 
 
 def plot(figures: Figures) -> Figure:
@@ -162,7 +193,7 @@ def plot(figures: Figures) -> Figure:
     figure, panels = new_figure(1, len(MEASURES), (10, 4))
     for axes, (protocol, key) in zip(panels, MEASURES.items(), strict=True):
         fits, suffix = figures[protocol].items(), SUFFIX[protocol]
-        points = [(name + suffix, row["seconds"], row[key]) for name, row in fits]
+        points = [(name + suffix, row["seconds"], row[key]) for name, row in fits if name != ALL]
         runs = figures["drr"].items()
         ours = [(f"drr, {n} steps", row["seconds"], row[f"{protocol} {key}"]) for n, row in runs]
         for label, x, y in points + ours:

@@ -5,7 +5,6 @@ import time
 
 from benchmarks import common
 from benchmarks.common import BenchmarkArguments, Timed
-from data.synthetic import SyntheticConfig
 
 ROWS = {"32": {"ms": 1234.5, "ratio": 0.1234}, "256": {"ms": 9, "ratio": 0.5}}
 TABLE = "|  | ms | ratio |\n| --- | ---: | ---: |\n| 32 | 1,234 | 0.123 |\n| 256 | 9 | 0.5 |\n"
@@ -34,9 +33,3 @@ def test_figures_are_printed_written_with_their_machine_and_put_into_the_docs_on
     text = page.read_text()
     assert text.startswith("Before\n<!-- learner -->\n") and text.endswith("<!-- end -->\nAfter\n")
     assert f"Speed:\n\n{TABLE}" in text and "load before" in text and "old" not in text
-
-
-def test_the_synthetic_set_has_the_size_that_was_asked_for(monkeypatch):
-    monkeypatch.setattr(common, "ML_1M_SIZE", SyntheticConfig(n_users=50, n_items=90))
-    _, ratings = common.prepare(common.DataArguments(dataset="synthetic", device="cpu"))
-    assert (ratings.n_users, ratings.n_items) == (50, 90)
