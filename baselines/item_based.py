@@ -199,11 +199,8 @@ class EASE(ItemItem):
         # symmetric: the transpose is in the order in which LAPACK writes
         factor, _ = cho_factor(dense.T, lower=True, overwrite_a=True)
         inverse: FloatArray = spotri(factor, lower=1, overwrite_c=1)[0]
-        for begin in range(0, size, BLOCK):  # LAPACK gives the lower triangle
-            part = slice(begin, begin + BLOCK)
-            square = inverse[part, part]
-            square[:] = np.tril(square) + np.tril(square, -1).T
-            inverse[:begin, part] = inverse[part, :begin].T
+        for row in range(size):  # LAPACK gives the lower triangle
+            inverse[row, row + 1 :] = inverse[row + 1 :, row]
         return inverse
 
 
