@@ -83,10 +83,10 @@ def main(arguments: QualityArguments) -> None:
         name: {f"p{share}": 1000 * float(np.percentile(seconds, share)) for share in (50, 99)}
         for name, seconds in times.items()
     }
-    titles = {"start": "Starting", "ms": "Ten items for one user, milliseconds"}
-    titles["drr"] = f"`train.py --dataset {arguments.dataset} --steps N`"
+    titles = {"drr": f"`train.py --dataset {arguments.dataset} --steps N`"}
     for protocol, suffix in SUFFIX.items():
         titles[protocol] = f"`evaluate.py --protocol {protocol} --policies N{suffix}`"
+    titles |= {"start": "Starting", "ms": "Ten items for one user, milliseconds"}
     common.conclude(arguments, "quality", figures, titles)
     if arguments.write_docs:
         plot(figures).savefig(FIGURE)
