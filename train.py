@@ -161,13 +161,16 @@ def run(
     began = time.perf_counter()
     with stop_later(LOADED):
         device = select_device(config.device)
+        from training.auto import settle
         from training.conclusion import announce, compare_with_origin, conclude
         from training.loop import Training
         from training.tasks import check_test_part
 
     with machine_faults():
-        compare_with_origin(folder, ratings, workers, device)
         check_test_part(config, ratings)
+        with workers.chief_first():
+            config = settle(config, ratings, folder)
+        compare_with_origin(folder, ratings, workers, device)
         training = Training(config, ratings, folder, workers)
         if training.restore():
             print(f"resumed at step {training.iteration * training.per_iteration:,}")

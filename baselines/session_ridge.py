@@ -13,9 +13,9 @@ from data.ratings import Ratings
 from embedding.svd import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
-from recommender.networks import Networks
-from recommender.ridge_start import RidgeStart
-from recommender.state import Features
+from recommender.networks import seeded_initialisers
+from recommender.ridge_start import PENALTY, RidgeStart
+from recommender.state import Features, StateRepresentation
 
 
 class SessionRidge(Keepable):
@@ -38,9 +38,10 @@ class SessionRidge(Keepable):
         known: int = 10,
         steps: int = 40,
         random_start: float = 0.3,
+        penalty: float = PENALTY,
         seed: int = 0,
     ) -> None:
-        self.demographics, self.k, self.window = demographics, k, window
+        self.demographics, self.k, self.window, self.penalty = demographics, k, window, penalty
         self.known, self.steps, self.random_start, self.seed = known, steps, random_start, seed
 
     @property
@@ -51,7 +52,7 @@ class SessionRidge(Keepable):
     def fit(self, ratings: Ratings) -> Self:
         """Play, and solve, in turns."""
         environment = VectorOfflineEnv(ratings, window=self.window, episode_length=self.steps)
-        networks, features = self._networks(ratings)
+        features = self._features(ratings)
         users = np.flatnonzero(ratings.lengths > 1)
         rng = np.random.default_rng(self.seed)
 
@@ -59,23 +60,24 @@ class SessionRidge(Keepable):
             share = self.random_start
             return environment.reset(*draw_starts(rng, ratings, users, self.known, share, count))
 
-        dropout = networks.config.demographics_dropout
-        start = RidgeStart(networks, features, environment, dropout)
-        self.kernel, self.bias = (each.numpy() for each in start.fit(begin, len(users)))
+        dropout = AgentConfig.demographics_dropout
+        start = RidgeStart(self._state, features, environment, self.penalty, dropout)
+        self.kernel, self.bias = start.fit(begin, len(users))
         return self
 
     def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
         """See Keepable."""
         super().restore(arrays, ratings)
-        self._networks(ratings)
+        self._features(ratings)
         return self
 
-    def _networks(self, ratings: Ratings) -> tuple[Networks, Features]:
+    def _features(self, ratings: Ratings) -> Features:
         config = AgentConfig(demographics="on" if self.demographics else "off")
         features = Features(fit_svd(ratings, self.k), ratings.scale, ratings.demographics.shape[1])
-        networks = Networks(config, self.window, features, self.seed)
-        self._state, self._items = networks.actor_state, features.items.numpy()
-        return networks, features
+        with seeded_initialisers(self.seed):
+            self._state = StateRepresentation(config, self.window, features)
+        self._items = features.items.numpy()
+        return features
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""

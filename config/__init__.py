@@ -9,7 +9,7 @@ plain Algorithm 1 of the paper. No TensorFlow here, so that ``--help`` is immedi
 """
 
 from config.agent_config import AgentConfig, State
-from config.checks import ConfigError, DRRError, in_flags
+from config.checks import ConfigError, DRRError, in_flags, number
 from config.config_files import from_json, load, read_json, to_json
 from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 from config.presets import preset
@@ -36,6 +36,7 @@ __all__ = [
     "from_json",
     "in_flags",
     "load",
+    "number",
     "preset",
     "read_json",
     "to_json",

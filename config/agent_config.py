@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from config.checks import Range, Share, Units, check_ranges, require
+from config.checks import Auto, Range, Share, Units, check_ranges, require
 
 State = Literal["drr-ave", "drr-p", "drr-u", "drr-n"]
 BelowOne = Annotated[float, Range(0, 1, below=True)]
@@ -26,6 +26,9 @@ class AgentConfig:
     PMF vector of an unseen user). learned: a trained map of the pooled window and demographics."""
     item_weights: Literal["position", "position-rating"] = "position-rating"
     """w_a in equations 5 to 9: one learned weight per position, or that times one per rating."""
+    low_rating: Annotated[float | Auto, Range(-2, 2)] = "auto"
+    """With --agent.context session, the first weight in w_a of an item rated low or in the middle,
+    where one that is liked has 1 or more. auto: chosen for the data, as the other autos."""
     context: Literal["none", "refused", "session"] = "session"
     """What the state has beside equations 5 to 9. none: nothing (the paper). refused: the sum of the
     items that were refused in this episode, which equation 1 forgets. session: the same apart for
@@ -45,6 +48,8 @@ class AgentConfig:
     """Last layers of actor and critics. random: as Keras draws them (not stated in the paper; its
     preset does). zero: all items score alike at first. ridge: the linear maps of the state start at
     the ridge regression of rewards on states that its own policy visits."""
+    start_penalty: Annotated[float | Auto, Range(0, 10**6, above=True)] = "auto"
+    """How strongly that regression is held to a simple policy (recommender/ridge_start.py)."""
     actor_output: Literal["tanh", "inverted", "linear-skip"] = "linear-skip"
     """tanh: the paper's last layer. inverted: linear; its gradient shrinks towards the bounds -1 and 1
     and turns beyond them. linear-skip: linear, plus a linear map of the state."""

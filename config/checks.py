@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import fields
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 # a flag that is not part of a command line
 _FLAG = re.compile(r"(?<!\.py )(?<![^\s(])--(?:[a-z]+\.)*(no-)?([a-z][a-z-]*)")
@@ -57,6 +57,7 @@ class Range(NamedTuple):
 Units = Annotated[int, Range(1, 65536)]
 Steps = Annotated[int, Range(1, 1000)]
 Share = Annotated[float, Range(0, 1)]
+Auto = Literal["auto"]  # to be chosen for the data: training.auto
 
 
 def check_ranges(settings: Any, group: str = "") -> None:
@@ -64,7 +65,8 @@ def check_ranges(settings: Any, group: str = "") -> None:
     for field in fields(settings):
         for allowed in getattr(field.type, "__metadata__", ()):
             value, name = getattr(settings, field.name), field.name.replace("_", "-")
-            require(allowed.allows(value), f"{group}{name}", value, str(allowed))
+            allows = value == "auto" or allowed.allows(value)
+            require(allows, f"{group}{name}", value, str(allowed))
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
@@ -72,3 +74,8 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
     if not condition:
         quoted = repr(value) if len(repr(value)) <= 80 else f"{value!r:.77}..."
         raise ConfigError(f"{name} is {quoted}, expected {expected}")
+
+
+def number(value: float | Auto, untried: float) -> float:
+    """A setting that may be `auto`, and where nothing was chosen for the data, `untried`."""
+    return untried if value == "auto" else value

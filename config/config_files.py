@@ -20,7 +20,7 @@ RETIRED: dict[str, dict[str, Any]] = {
 }
 RENAMED: dict[str, dict[Any, Any]] = {"exploration": {"gumbel": "softmax"}}  # values of fields
 ADDED: dict[str, dict[str, Any]] = {  # where a file has no such field
-    "AgentConfig": {"start": "zero"},
+    "AgentConfig": {"start": "zero", "low_rating": 0.3, "start_penalty": 0.01},
     "Config": {"known_items": True},
 }
 # fields by their new names, and their values

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from config.checks import Range, Share, Steps, Units, check_ranges, require
+from config.checks import Auto, Range, Share, Steps, Units, check_ranges, number, require
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,26 @@ class EmbeddingConfig:
     """svd: SVD of the positives plus log-popularity. pmf: the paper's. mf: bias + ALS, the item bias
     a component. mf-genres: the same, and the genres as further components. user-movie,
     movie-genre: the Keras networks of earlier DRR repositories. random: a control."""
-    dim: Annotated[int, Range(2, 4096)] = 60
-    """k, the size of an embedding and of the action (paper, section V: 100), less any genres."""
+    dim: Annotated[int | Auto, Range(2, 4096)] = "auto"
+    """k, the size of an embedding and of the action (paper, section V: 100), less any genres. auto:
+    chosen for the data in closed form on held-out training users, written to config.json."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "embedding.")
+        dim = self.k
         require(
-            1 <= self.members <= self.dim // 2,
+            1 <= self.members <= dim // 2,
             "embedding.members",
             self.members,
-            f"1 to {self.dim // 2}, so that each has two of the {self.dim} components",
+            f"1 to {dim // 2}, so that each has two of the {dim} components",
         )
+
+    @property
+    def k(self) -> int:
+        """`dim` as a number."""
+        return int(number(self.dim, 60))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from config.agent_config import AgentConfig
-from config.checks import Range, check_ranges, require
+from config.checks import Auto, Range, check_ranges, require
 from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
 
 Dataset = Literal[
@@ -80,8 +80,9 @@ class Config:
     """auto: the first GPU if TensorFlow sees one, else the CPU."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     """The one root seed; every source of randomness is spawned from it."""
-    steps: Annotated[int, Range(1, 10**10)] = 25_600
-    """Environment transitions in total."""
+    steps: Annotated[int | Auto, Range(1, 10**10)] = "auto"
+    """Environment transitions in total. auto: 25,600, or fewer where half as many bring nothing
+    better on validation users (--loop.keep best)."""
     run_name: str | None = None
     """Folder of the run; default <dataset>-<preset>-seed<seed>. An existing one needs --resume."""
     output_root: str = "save_weights"
@@ -106,10 +107,10 @@ class Config:
             "csv, since there are --csv settings",
         )
         require(
-            self.loop.warmup < self.steps,
+            self.loop.warmup < self.most_steps,
             "loop.warmup",
             self.loop.warmup,
-            f"below --steps {self.steps}: nothing would be learned",
+            f"below --steps {self.most_steps}: nothing would be learned",
         )
         episode = self.loop.parallel_users * self.env.episode_length
         require(
@@ -164,8 +165,9 @@ class Config:
         """Sizes that would fill the memory of any machine, refused before anything is built."""
         n, agent = self.env.window, self.agent
         blocks = {"drr-ave": 3, "drr-n": n}.get(agent.state, n + n * (n - 1) // 2)
-        widest = max(agent.actor_hidden, agent.critic_hidden, self.embedding.dim)
-        weights = max(blocks * self.embedding.dim, widest) * widest
+        k = self.embedding.k
+        widest = max(agent.actor_hidden, agent.critic_hidden, k)
+        weights = max(blocks * k, widest) * widest
         require(
             weights <= MOST_WEIGHTS,
             "agent.state, agent.actor-hidden and agent.critic-hidden",
@@ -180,6 +182,11 @@ class Config:
             agent.batch_size,
             f"at most {MOST_ROWS} transitions with loop.updates-per-rollout together, not {rows}",
         )
+
+    @property
+    def most_steps(self) -> int:
+        """The number of steps, the largest where it is `auto`."""
+        return 25_600 if self.steps == "auto" else self.steps
 
     @property
     def new_users(self) -> bool:

@@ -71,7 +71,10 @@ def hold_out_users(
 
 
 def split_by_time(ratings: Ratings, fraction: float = 0.8) -> tuple[Ratings, Ratings]:
-    """Each user's first int(fraction * length) ratings in time, and the rest."""
+    """Each user's first int(fraction * length) ratings in time, and the rest, which is the published
+    test part where there is one."""
+    if ratings.held_out.any():
+        return ratings.keep(~ratings.held_out), ratings.keep(ratings.held_out)
     return training_sessions(ratings, [fraction])
 
 

@@ -85,6 +85,27 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     )
 
 
+def make_tastes(
+    n_users: int, n_items: int = 150, *, tastes: int = 5, met: int = 40, seed: int = 0
+) -> Ratings:
+    """Users who like one kind of items among `tastes`; the `met` items that each rates are chance, so
+    that popularity says nothing."""
+    rng = np.random.default_rng(seed)
+    liked, kinds = rng.integers(tastes, size=n_users), rng.integers(tastes, size=n_items)
+    users = np.repeat(np.arange(n_users), met)
+    items = np.hstack([rng.permutation(n_items)[:met] for _ in range(n_users)])
+    stars = 2.3 + 2.2 * (liked[users] == kinds[items]) + rng.normal(0.0, 0.7, len(users))
+    return Ratings.from_events(
+        f"tastes-{n_users}",
+        users + 1,
+        items + 1,
+        np.clip(np.rint(stars), 1.0, 5.0),
+        np.tile(np.arange(met), n_users),
+        user_ids=np.arange(1, n_users + 1),
+        item_ids=np.arange(1, n_items + 1),
+    )
+
+
 def _genres(rng: np.random.Generator, n_items: int) -> NDArray[np.bool_]:
     """One to three genres per film, a few genres far more common than others, [I, G]."""
     share = 1.0 / np.arange(2.0, len(GENRES) + 2.0)

@@ -20,19 +20,19 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
     Equal seeds give equal tables, bit for bit; "svd" has no randomness at all.
     """
     if config.kind == "svd":
-        return fit_svd(ratings, config.dim)
+        return fit_svd(ratings, config.k)
     if config.kind == "pmf":
-        return fit_pmf(ratings, config.dim, seed=seed)
+        return fit_pmf(ratings, config.k, seed=seed)
     if config.kind == "mf":
-        return fit_blend(ratings, config.dim, config.members, seed)
+        return fit_blend(ratings, config.k, config.members, seed)
     if config.kind == "mf-genres":
-        return fit_with_genres(ratings, config.dim, seed)
+        return fit_with_genres(ratings, config.k, seed)
     if config.kind == "random":
-        return random_table(ratings, config.dim, seed)
+        return random_table(ratings, config.k, seed)
     from embedding.pair_network import fit_movie_genre, fit_user_movie  # deferred: TensorFlow
 
     fit_network = fit_user_movie if config.kind == "user-movie" else fit_movie_genre
-    return fit_network(ratings, config.dim, seed=seed)
+    return fit_network(ratings, config.k, seed=seed)
 
 
 def random_table(ratings: Ratings, k: int, seed: int) -> EmbeddingTable:

@@ -132,6 +132,7 @@ def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
     """One training without the test users; its learning curve becomes the cell."""
     from data import load_dataset
     from data.splits import split_users
+    from training.auto import settled
     from training.process import select_device
     from training.run_folder import RunFolder
 
@@ -144,7 +145,7 @@ def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
     config = cell_config(row, seed, arguments)
     arguments.output_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.output_root) as folder:
-        training = Training(config, ratings, RunFolder(Path(folder)))
+        training = Training(settled(config, ratings), ratings, RunFolder(Path(folder)))
         try:
             training.run()
             final = {key: training.history[-1][key] for key in KEYS}

@@ -2,6 +2,7 @@
 
     python -m experiments.leaderboard --seeds 5
     python -m experiments.leaderboard --tables stability --datasets ml-1m
+    python -m experiments.leaderboard --tables overview --datasets coat tastes-100 shop
     python -m experiments.leaderboard --curves one=DIR one=DIR other=DIR
 
 Runs that are finished are kept, unfinished ones go on from their last checkpoint, those with other
@@ -13,16 +14,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 
 import config as settings
 import evaluate
 from config import NEW_USERS, Preset, Protocol
 from config.command_line import end_when_nobody_reads, read_arguments
 from data.files import write_text
+from data.synthetic import SyntheticConfig, make_synthetic, make_tastes
 from evaluation.plots import CurveRow, learning_curves, points, save
 from evaluation.report import BOUND, Report, markdown_table
 from experiments.markers import write_table
@@ -38,7 +42,15 @@ IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, 
 BEST, ALWAYS = 5, ("drr", "drr-paper", "popularity", BOUND)
 STABLE = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
 DIVERGED = 1  # train.py's exit status, which other failures while it runs share
-Table = Literal["catalog", "session", "rerank", "simulator", "stability"]
+MADE = {f"tastes-{users}": partial(make_tastes, users) for users in (100, 200, 400, 1000)} | {
+    "shop": partial(
+        make_synthetic,
+        SyntheticConfig(n_users=2_000, n_items=800, shortest=15, typical=40.0),
+        seed=7,
+    )
+}  # data sets that are made up, and read as a user's own file
+OfOneSet = Literal["catalog", "session", "rerank", "simulator", "stability"]
+Table = Literal[OfOneSet, "overview"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +58,14 @@ class LeaderboardArguments:
     """Train what is missing, evaluate, and write the tables."""
 
     datasets: tuple[str, ...] = ("ml-1m", "ml-100k")
-    """Data sets, one after the other."""
+    """Data sets, one after the other; also the made-up tastes-100, -200, -400, -1000 and shop."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     presets: tuple[Preset, ...] = ("best",)
     """Presets to train; other finished runs in the output folder get their row as well."""
-    tables: tuple[Table, ...] = get_args(Table)
-    """A table for each protocol, and one that says how much the seeds differ."""
+    tables: tuple[Table, ...] = get_args(OfOneSet)
+    """A table for each protocol, one that says how much the seeds differ, and one of all data sets
+    beside the best baselines."""
     seeds: int = 5
     """Training seeds 0 to this."""
     output_root: Path = Path("runs/leaderboard")
@@ -76,10 +89,17 @@ def main(arguments: LeaderboardArguments) -> None:
         return
     for dataset in arguments.datasets:
         for name in arguments.tables:
-            make_table(arguments, dataset, name)
+            if name != "overview":
+                make_table(arguments, dataset, name)
+    if "overview" in arguments.tables:
+        table = overview(arguments)
+        write_text(arguments.output_root / "overview.md", table)
+        print(table)
+        if arguments.write_docs:
+            write_table("results.md", "overview", table)
 
 
-def make_table(arguments: LeaderboardArguments, dataset: str, name: Table) -> None:
+def make_table(arguments: LeaderboardArguments, dataset: str, name: OfOneSet) -> None:
     """Train, measure and write one table."""
     if name == "stability":
         table = stability(arguments, dataset)
@@ -102,11 +122,29 @@ def train(
     seed: int,
 ) -> Path:
     """One run of a preset; `catalog` and `session` share theirs, the main experiment."""
-    options = ["--dataset", dataset, "--preset", preset, "--seed", str(seed)]
+    options = [*data_flags(arguments, dataset), "--preset", preset, "--seed", str(seed)]
     if protocol not in NEW_USERS:
         options += ["--protocol", protocol]
     name = f"{run_group(dataset, protocol, preset)}-seed{seed}"
     return train_missing(arguments.output_root, name, options, arguments.data_root)
+
+
+def data_flags(arguments: LeaderboardArguments, dataset: str) -> list[str]:
+    """What train.py is told of the data; a made-up set is written to a file first."""
+    if dataset not in MADE:
+        return ["--dataset", dataset]
+    path = arguments.output_root / f"{dataset}.csv"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = MADE[dataset]()
+        columns = {
+            "user": made.user_ids[made.users],
+            "item": made.item_ids[made.items],
+            "rating": made.values,
+            "timestamp": made.timestamps,
+        }
+        pd.DataFrame(columns).to_csv(path, index=False)
+    return ["--dataset", "csv", "--csv.path", str(path)]
 
 
 def run_group(dataset: str, protocol: Protocol, preset: Preset) -> str:
@@ -161,7 +199,7 @@ def measure(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -
             demographics=arguments.demographics,
             known_items=arguments.known_items and protocol == "simulator",
             weights=finished(arguments, dataset, protocol),
-            dataset=dataset,
+            dataset="auto" if dataset in MADE else dataset,
             data_root=arguments.data_root,
             json=base.with_suffix(".json"),
             markdown=base.with_suffix(".md"),
@@ -180,6 +218,29 @@ def for_docs(report: Report) -> Report:
     """The best rows and those that are always shown, in the columns of the docs."""
     rows = [row for place, row in enumerate(report.rows) if place < BEST or row.name in ALWAYS]
     return replace(report, rows=tuple(rows), keys=IN_DOCS[report.protocol])
+
+
+def overview(arguments: LeaderboardArguments) -> str:
+    """One row per data set, `catalog`: DRR beside the three best baselines, and its time."""
+    rows, seeds = [], range(arguments.seeds)
+    for dataset in arguments.datasets:
+        runs = [train(arguments, dataset, "catalog", "best", seed) for seed in seeds]
+        report = measure(arguments, dataset, "catalog")
+        key = report.keys[0]
+        means = {row.name: row.users[key].mean for row in report.rows}
+        rivals = [name for name in means if name not in ("drr", BOUND)][:3]
+        difference = report.differences["drr"][1][key]
+        seconds = [json.loads((run / "metrics.json").read_text("utf-8"))["seconds"] for run in runs]
+        rows.append(
+            [
+                f"{dataset}, {report.n_users:,} users",
+                f"{means['drr']:.4f}",
+                ", ".join(f"{name} {means[name]:.4f}" for name in rivals),
+                f"{difference.mean:+.4f} ({difference.low:+.4f}, {difference.high:+.4f})",
+                f"{np.mean(seconds):.0f} s",
+            ]
+        )
+    return markdown_table([["data", "DRR", "best baselines", "DRR less the best", "time"], *rows])
 
 
 def stability(arguments: LeaderboardArguments, dataset: str) -> str:

@@ -61,7 +61,7 @@ def chosen_run() -> ChosenRun:
     settings = from_json((folder / "config.json").read_text(), folder.name)
     data = load_dataset(os.environ.get("DRR_DATASET", settings.dataset), csv=asdict(settings.csv))
     print(
-        f"run {folder.name}: seed {settings.seed}, {settings.steps:,} transitions\n"
+        f"run {folder.name}: seed {settings.seed}, {settings.most_steps:,} transitions\n"
         f"{data.name}: {data.n_users:,} users, {data.n_items:,} items, {data.n_ratings:,} ratings"
     )
     return ChosenRun(folder, settings, data, load_run("drr", folder, data))

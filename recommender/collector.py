@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from config import AgentConfig, Xla
+from config import AgentConfig, Xla, number
 from data.observation import Observation
 from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
@@ -15,7 +15,7 @@ from recommender.agent import DRRAgent
 from recommender.exploration import Exploration, explore
 from recommender.planning_update import LEARNERS
 from recommender.ranking import Block
-from recommender.ridge_start import RidgeStart
+from recommender.ridge_start import PENALTY, RidgeStart, start_at
 from recommender.state import Features
 from recommender.update import Mean, own_values
 from replay_buffer.buffers import PrioritizedReplay, UniformReplay
@@ -69,8 +69,10 @@ class Collector:
         """Start the networks in closed form; see `RidgeStart.fit`."""
         online = self.learner.online
         dropout, mean = self.config.demographics_dropout, self.learner.mean
-        closed_form = RidgeStart(online, self.features, self.environment, dropout, mean)
-        closed_form.apply(closed_form.fit(begin, users))
+        penalty = number(self.config.start_penalty, PENALTY)
+        environment, state = self.environment, online.actor_state
+        closed_form = RidgeStart(state, self.features, environment, penalty, dropout, mean)
+        start_at(closed_form.fit(begin, users), online)
         self.learner.target.copy_from(online)
 
     def collect(

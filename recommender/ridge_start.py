@@ -3,12 +3,17 @@
 Rewards are regressed on the state, for every item at once: with x the state and V the item vectors,
 A minimises |X A V' - Y|^2 + a penalty, where Y is reward + 0.5, so that an unrated item is 0. The
 states come from playing with the last A (dataset aggregation; Ross et al., 2011).
+
+The penalty pulls A to a simpler policy, not to zero: one that gives each component of the action the
+same component of the state's blocks, with weights of least squares. Such a policy is an SVD with
+weighted singular values, or a user's nearest neighbours; few users support no more.
 Shapes: U users, B of them at once, T steps, S state size, k embedding size.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_matrix
@@ -20,7 +25,8 @@ from recommender.state import Features, without_demographics
 from recommender.update import Mean, own_values
 
 ROUNDS = 3  # of playing and solving
-PENALTY = 0.01  # per row and per feature's mean square; chosen on held-out training users
+PENALTY = 0.01  # per row and per feature's mean square, where none is chosen for the data
+SIMPLE_PENALTY = 0.01  # of the simple policy
 USERS_AT_ONCE = 256
 SHARPNESS = 12.0  # of the softmax policy at first, per unit of predicted reward
 
@@ -28,33 +34,34 @@ SHARPNESS = 12.0  # of the softmax policy at first, per unit of predicted reward
 class Linear(NamedTuple):
     """A linear policy: action = state @ kernel + bias."""
 
-    kernel: Any  # [S, k]
-    bias: Any  # [k]
+    kernel: FloatArray  # [S, k]
+    bias: FloatArray  # [k]
 
 
 class RidgeStart:
-    """Fits the linear part of actor and critics.
+    """Fits the linear policy.
 
     Args:
-        networks: their state module gives x; `apply` writes the fitted kernels into them.
+        state: the state module, which gives x.
         features: item vectors.
         environment: of the training users.
+        penalty: on the difference from the simple policy.
         demographics_dropout: share of the episodes without.
         mean: over the workers that train together, see `Learner`.
     """
 
     def __init__(
         self,
-        networks: Networks,
+        state: keras.Model,
         features: Features,
         environment: Any,
+        penalty: float,
         demographics_dropout: float = 0.0,
         mean: Mean = own_values,
     ) -> None:
-        self._dropout = demographics_dropout
+        self._penalty, self._dropout = penalty, demographics_dropout
         self._mean = mean
-        self._networks, self._state = networks, networks.actor_state
-        self._features, self._environment = features, environment
+        self._state, self._features, self._environment = state, features, environment
         items = features.items.numpy().astype(np.float64)
         self._inverse = np.linalg.pinv(items.T @ items)
         self._totals = tf.constant(_gains_of_users(environment.ratings, features.items.numpy()))
@@ -64,33 +71,15 @@ class RidgeStart:
         """The policy after ROUNDS of `users` episodes; `begin` gives the first states of so many."""
         size, k = self._state.size + 1, self._features.table.k
         gram, moment = np.zeros([size, size]), np.zeros([size, k])
-        policy = Linear(tf.zeros([size - 1, k]), tf.zeros([k]))
+        policy = Linear(np.zeros([size - 1, k], np.float32), np.zeros(k, np.float32))
         length, at_once = self._environment.episode_length, min(users, USERS_AT_ONCE)
         for steps in [1] + ROUNDS * [length]:  # at first there is no policy that could go on
             for _ in range(-(-users // at_once)):
                 part = self._play(begin(at_once), *policy, tf.constant(steps))
                 gram, moment = gram + part[0].numpy(), moment + part[1].numpy()
-            policy = self._solve(gram, moment)
+            target = moment @ self._inverse
+            policy = solve(gram, target, self._state.blocks, self._penalty)
         return policy
-
-    def apply(self, policy: Linear) -> None:
-        """Start actor and critics at the policy; its rewards are the critics' values."""
-        networks = self._networks
-        networks.critic_state.set_weights(self._state.get_weights())
-        networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)
-        networks.actor.action.bias.assign(SHARPNESS * policy.bias)
-        for critic in networks.critics:
-            critic.direction_skip.kernel.assign(policy.kernel)
-            critic.direction.bias.assign(policy.bias)
-            critic.baseline.bias.assign([UNRATED_REWARD])
-
-    def _solve(self, gram: FloatArray, moment: FloatArray) -> Linear:
-        rows = gram[-1, -1]  # the last feature is 1
-        penalty = PENALTY * np.diag(gram) + 1e-6 * rows
-        penalty[-1] = 0.0
-        solution = np.linalg.solve(gram + np.diag(penalty), moment) @ self._inverse
-        solution = solution.astype(np.float32)
-        return Linear(tf.constant(solution[:-1]), tf.constant(solution[-1]))
 
     def _played(
         self, observation: Observation, kernel: tf.Tensor, bias: tf.Tensor, steps: tf.Tensor
@@ -123,6 +112,35 @@ class RidgeStart:
         heard = observation.shown_rewards - UNRATED_REWARD
         predicted = tf.einsum("bk,bmk->bm", action, shown)
         return left + tf.einsum("bm,bmk->bk", predicted - heard, shown)
+
+
+def start_at(policy: Linear, networks: Networks) -> None:
+    """Start actor and critics at the policy; its rewards are the critics' values."""
+    networks.critic_state.set_weights(networks.actor_state.get_weights())
+    networks.actor.skip.kernel.assign(SHARPNESS * policy.kernel)
+    networks.actor.action.bias.assign(SHARPNESS * policy.bias)
+    for critic in networks.critics:
+        critic.direction_skip.kernel.assign(policy.kernel)
+        critic.direction.bias.assign(policy.bias)
+        critic.baseline.bias.assign([UNRATED_REWARD])
+
+
+def solve(gram: FloatArray, moment: FloatArray, blocks: int, penalty: float) -> Linear:
+    """The policy from X'X [S + 1, S + 1] and X'Y in the space of actions [S + 1, k].
+
+    The last feature is 1; the first `blocks` k ones are blocks of k, component by component.
+    """
+    diagonal, k = np.diag(gram).copy(), moment.shape[1]
+    diagonal += 1e-4 * diagonal[-1]
+    diagonal[-1] = 0.0
+    simple = np.zeros_like(moment)
+    for component in range(k):
+        own = np.append(component + k * np.arange(blocks), len(gram) - 1)
+        system = gram[np.ix_(own, own)] + np.diag(SIMPLE_PENALTY * diagonal[own])
+        simple[own, component] = np.linalg.solve(system, moment[own, component])
+    rest = np.linalg.solve(gram + np.diag(penalty * diagonal), moment - gram @ simple)
+    found = (simple + rest).astype(np.float32)
+    return Linear(found[:-1], found[-1])
 
 
 def _gains_of_users(ratings: Any, items: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from config import AgentConfig
+from config import AgentConfig, number
 from data.observation import UNRATED_REWARD, FloatArray, Observation
 from embedding.table import EmbeddingTable
 from recommender.ranking import ILLEGAL
@@ -18,7 +18,7 @@ from recommender.representations import REPRESENTATIONS, average
 RATING_LEVELS = 5
 # Weights of a window at first, by age and by rating: liked items count, and the latest most. Chosen
 # for the ridge regression on held-out training users; training goes on from here.
-AGE_DECAY, LEVELS = 0.9, (0.3, 0.3, 0.3, 1.0, 1.2)
+AGE_DECAY, LOW, LIKED = 0.9, 0.3, (1.0, 1.2)
 REFUSED_SCALE = 5.0  # brings the sum of an episode's refused items to the size of g
 # Attention over training users: how sharp, what a refused item counts in the profile that looks for
 # them, and how many are looked at. The first two were chosen on held-out training users.
@@ -83,7 +83,7 @@ def placeholder(window: int, features: Features) -> Observation:
 class ItemWeights(keras.layers.Layer):
     """The scalars w_a of equations 5 to 9: one per position, optionally times one per rating.
 
-    All are 1 at first, or, `graded`, fall with age and rise with the rating.
+    All are 1 at first, or, given `low`, fall with age and rise from it with the rating.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ItemWeights(keras.layers.Layer):
         window: int,
         by_rating: bool,
         scale: tuple[float, float],
-        graded: bool = False,
+        low: float | None = None,
         name: str = "item_weights",
     ) -> None:
         super().__init__(name=name)
@@ -103,10 +103,10 @@ class ItemWeights(keras.layers.Layer):
             else None
         )
         self.built = True
-        if graded:
+        if low is not None:
             self.position.assign(AGE_DECAY ** np.arange(window - 1, -1, -1))
             if self.rating is not None:
-                self.rating.assign(LEVELS)
+                self.rating.assign([low] * (RATING_LEVELS - len(LIKED)) + [*LIKED])
 
     def call(self, ratings: tf.Tensor) -> tf.Tensor:
         """ratings [B, n] -> w [B, n]; a rating falls in one of five equal steps of the scale."""
@@ -201,6 +201,8 @@ class StateRepresentation(keras.Model):
         self.context, self._demographics = config.context, config.demographics == "on"
         added = {"none": 0, "refused": k + 1, "session": 3 * k + 2 + features.n_demographics}
         self.size = self.represent.size(window, k) + added[config.context]
+        more = {"none": 0, "refused": 1, "session": 3}[config.context]
+        self.blocks = self.represent.size(window, k) // k + more  # of k features, the first ones
         self._features, self._kind = features, config.user_vector
         learned = self.represent.needs_user and config.user_vector == "learned"
         self.item_weights = (
@@ -208,7 +210,7 @@ class StateRepresentation(keras.Model):
                 window,
                 config.item_weights == "position-rating",
                 features.scale,
-                graded=config.context == "session",
+                low=number(config.low_rating, LOW) if config.context == "session" else None,
             )
             if self.represent.needs_weights or learned or config.context == "session"
             else None

@@ -44,6 +44,7 @@ TINY_FLAGS = (
     *("--embedding.dim", "8", "--env.window", "6", "--env.episode-length", "5"),
     *("--agent.actor-hidden", "16", "--agent.critic-hidden", "16", "--agent.batch-size", "16"),
     *("--agent.counterfactual", "8", "--replay.capacity", "200"),
+    *("--agent.low-rating", "0.3", "--agent.start-penalty", "0.1"),
     *("--loop.parallel-users", "16", "--loop.updates-per-rollout", "4", "--loop.warmup", "100"),
     *("--loop.evaluations", "2", "--loop.checkpoints", "5"),
 )

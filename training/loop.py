@@ -61,7 +61,7 @@ class Training:
         self._learn_seed = workers.seed(int(next(seeds)))
         loop, env = config.loop, config.env
         self.per_iteration = workers.size * loop.parallel_users * env.episode_length
-        self.iterations = max(1, round(config.steps / self.per_iteration))
+        self.iterations = max(1, round(config.most_steps / self.per_iteration))
         self.task.prepare(self.table)
         self.training_agent = Collector(
             config.agent,
@@ -96,7 +96,7 @@ class Training:
             if path.exists():
                 return EmbeddingTable.load(path)
             asked = self.config.embedding
-            print(f"fitting the {asked.kind} embedding, {asked.dim} components ...", flush=True)
+            print(f"fitting the {asked.kind} embedding, {asked.k} components ...", flush=True)
             table = embedding.fit(asked, self.task.visible, seed)
             table.save(path)
             return table
@@ -124,12 +124,21 @@ class Training:
             if new:
                 self._advance(progress, [])
             with stop_later("finishing this iteration, then saving") as received:
-                while self.iteration < self.iterations:
+                while self.iteration < self.iterations and not self._stalled():
                     self._advance(progress, received)
         finally:
             progress.close()
         if self.best is not None:
             self.best.put_back(self.agent.networks.variables)
+            if self.workers.chief:
+                print(f"kept the weights of step {self.best.step:,}: nothing later was better")
+
+    def _stalled(self) -> bool:
+        """Whether half of a run of automatic length brought nothing better."""
+        since = self.iteration * self.per_iteration - (self.best.step if self.best else 0)
+        stalled = self.config.steps == "auto" and self.best is not None
+        stalled &= since >= self.config.most_steps / 2
+        return bool(self.workers.gather([stalled]).min())  # only the chief has measured
 
     def _start(self, progress: Progress) -> None:
         """A start in closed form is the learning curve's first point: ridge, or the factorisation."""

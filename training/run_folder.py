@@ -162,7 +162,7 @@ def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
         name = f"{prefix}{item.name}".replace("_", "-")
         if dataclasses.is_dataclass(old):
             found += contradictions(new, old, f"{name}.")
-        elif new != old and item.name not in FREE:
+        elif new not in (old, "auto") and item.name not in FREE:
             found.append(f"--{name} {new} (the run has {old})")
     return found
 

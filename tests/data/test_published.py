@@ -9,6 +9,7 @@ import pytest
 
 from data import DataError, Ratings, load_dataset
 from data.observation import rating_to_reward
+from data.splits import split_by_time
 
 Write = Callable[..., Path]
 
@@ -78,3 +79,9 @@ def test_published_counts(real_root: Path) -> None:
     lastfm, coat = (load_dataset(name, real_root) for name in ("lastfm", "coat"))
     assert (lastfm.n_users, lastfm.n_items, lastfm.n_ratings) == (1_892, 17_632, 92_834)
     assert (coat.n_users, coat.n_items, int(coat.held_out.sum())) == (290, 300, 290 * 16)
+
+
+def test_the_published_test_part_is_what_rerank_asks_for(write: Write) -> None:
+    coat = load_dataset("coat", write("coat", **COAT))
+    known, asked = split_by_time(coat)
+    assert asked.n_ratings == coat.held_out.sum() > 0 and known.n_ratings == (~coat.held_out).sum()

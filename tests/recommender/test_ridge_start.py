@@ -14,7 +14,8 @@ from recommender.networks import Networks
 from recommender.ridge_start import RidgeStart
 from recommender.state import REFUSED, REFUSED_SCALE, SHARPNESS, Features, similar_users
 
-SESSION = replace(toys.BEST, context="session", start="ridge")
+SESSION = replace(toys.BEST, context="session", start="ridge", low_rating=0.3)
+PENALTY = 0.1
 USERS = np.random.default_rng(4).normal(size=(N_USERS, K)).astype(np.float32)
 FEATURES = Features(toys.table(users=USERS), toys.SCALE, 2)
 
@@ -72,26 +73,33 @@ def test_the_start_solves_the_regression_of_rewards_on_first_states(environment,
     monkeypatch.setattr(ridge_start, "USERS_AT_ONCE", N_USERS)
     first = environment.reset(np.arange(N_USERS), np.full(N_USERS, 2))
     networks = Networks(SESSION, WINDOW, FEATURES, seed=0)
-    policy = RidgeStart(networks, FEATURES, environment).fit(lambda _: first, N_USERS)
+    state = networks.actor_state
+    policy = RidgeStart(state, FEATURES, environment, PENALTY).fit(lambda _: first, N_USERS)
     rows = np.hstack([networks.actor_state(first).numpy(), np.ones((N_USERS, 1))]).astype(float)
     everything = np.tile(np.arange(N_ITEMS, dtype=np.int32), (N_USERS, 1))
     rewards = environment.rewards(environment.answers(first.users, everything)).numpy() + 0.5
     np.put_along_axis(rewards, np.maximum(first.window_items.numpy(), 0)[:, 1:], 0.0, axis=1)
     gram = rows.T @ rows
-    penalty = ridge_start.PENALTY * np.diag(gram) + 1e-6 * N_USERS
-    penalty[-1] = 0.0
+    weights = np.diag(gram) + 1e-4 * N_USERS
+    weights[-1] = 0.0
     items = FEATURES.items.numpy().astype(float)
-    wanted = np.linalg.solve(gram + np.diag(penalty), rows.T @ rewards @ items)
-    wanted = wanted @ np.linalg.inv(items.T @ items)
+    target = rows.T @ rewards @ items @ np.linalg.inv(items.T @ items)
+    simple = np.zeros_like(target)
+    for part in range(K):  # component by component, each from its own features
+        own = [*range(part, 6 * K, K), len(gram) - 1]
+        system = gram[own][:, own] + np.diag(ridge_start.SIMPLE_PENALTY * weights[own])
+        simple[own, part] = np.linalg.solve(system, target[own, part])
+    system = gram + np.diag(PENALTY * weights)
+    wanted = np.linalg.solve(system, target + PENALTY * weights[:, None] * simple)
     np.testing.assert_allclose(policy.kernel, wanted[:-1], atol=2e-3)
     np.testing.assert_allclose(policy.bias, wanted[-1], atol=2e-3)
 
 
 def test_actor_and_critics_start_at_the_policy(environment):
     networks = Networks(SESSION, WINDOW, FEATURES, seed=0)
-    start = RidgeStart(networks, FEATURES, environment)
+    start = RidgeStart(networks.actor_state, FEATURES, environment, PENALTY)
     policy = start.fit(lambda n: environment.reset(np.arange(n) % N_USERS, np.full(n, 2)), N_USERS)
-    start.apply(policy)
+    ridge_start.start_at(policy, networks)
     observation = observed(environment)
     state = networks.actor_state(observation)
     action = tf.matmul(state, policy.kernel) + policy.bias
