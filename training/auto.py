@@ -106,7 +106,7 @@ def tried(
     folds = np.array_split(users, min(FOLDS, len(users)))[::-1]
     held_out = np.cumsum([len(fold) for fold in folds])
     folds = folds[: 1 + int(np.searchsorted(held_out, ENOUGH))]
-    trials = [Trial(config, ratings, np.setdiff1d(users, fold), fold) for fold in folds]
+    trials = [HeldOut(config, ratings, np.setdiff1d(users, fold), fold) for fold in folds]
     found: dict[Choice, float] = {}
 
     def best(dims: Sequence[float], lows: Sequence[float]) -> Choice:
@@ -122,7 +122,7 @@ def tried(
     return found
 
 
-class Trial:
+class HeldOut:
     """Users to fit on and users held out, known by their first ratings."""
 
     def __init__(

@@ -53,7 +53,7 @@ def test_agents_without_that_start_take_fixed_values(tastes):
 
 def test_the_trial_sees_what_the_state_holds(tastes):
     config, users = Config(), np.arange(80)
-    trial = auto.Trial(config, tastes, users[:60], users[60:])
+    trial = auto.HeldOut(config, tastes, users[:60], users[60:])
     fitted = tastes.of_users(users[:60])
     table = embedding.fit(replace(config.embedding, dim=4), fitted, 0)
     features = Features(table, tastes.scale, 0)
