@@ -24,6 +24,7 @@ from config.command_line import OF_TRAINING, read_arguments
 from training.process import (
     SIGNALLED,
     Interrupted,
+    check_tracking,
     leave,
     machine_faults,
     select_device,
@@ -31,7 +32,6 @@ from training.process import (
     stop_at_once,
     stop_later,
 )
-from training.tracking import check_tracking
 
 if TYPE_CHECKING:
     from data.ratings import Ratings

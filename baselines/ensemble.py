@@ -1,4 +1,4 @@
-"""Ensembles: weighted sums of several baselines' scores."""
+"""Weighted sums of several baselines' scores; and what those show who know nothing of somebody."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self
@@ -61,3 +61,44 @@ def z_scores(scores: FloatArray) -> FloatArray:
     """Scores [B, I] with mean 0 and standard deviation 1 in each row; equal ones become zeros."""
     spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
     return np.asarray((scores - scores.mean(axis=1, keepdims=True)) / spread)
+
+
+class ColdStart:
+    """A baseline, and popularity for those of whom nothing was known at the start.
+
+    Their scores are (n z(baseline) + strength z(prior)) / (n + strength), n the number of rated
+    answers since. Everybody else's are the baseline's, unchanged.
+    """
+
+    adaptive = False
+
+    def __init__(self, policy: Member, prior: Member, strength: float) -> None:
+        self.policy, self.prior, self.strength = policy, prior, strength
+        self.name: str = policy.name
+        self.min_window: int = getattr(policy, "min_window", 0)
+
+    @property
+    def members(self) -> tuple[Member, Member]:
+        """What is fitted."""
+        return self.policy, self.prior
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Fit both."""
+        for member in self.members:
+            member.fit(ratings)
+        return self
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        found = self.policy.scores(observation, None)
+        cold = np.flatnonzero((observation.known_items < 0).all(axis=1))
+        if len(cold):
+            start = observation.rows(cold)
+            heard = np.isfinite(start.shown_ratings) & (start.shown_items >= 0)
+            n = heard.sum(axis=1, keepdims=True)
+            mixed = n * z_scores(found[cold]) + self.strength * z_scores(
+                self.prior.scores(start, None)
+            )
+            found = found.copy()
+            found[cold] = mixed / (n + self.strength)
+        return scores_at(found, candidates)

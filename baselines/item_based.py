@@ -16,7 +16,7 @@ from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import coordinates
+from embedding.factorise import coordinates
 
 MEAN_SHRINK = 10.0
 MOST_BYTES = 3_200_000_000  # of dense matrices at once

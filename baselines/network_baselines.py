@@ -13,7 +13,7 @@ from config import AgentConfig
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import coordinates
+from embedding.factorise import coordinates
 from embedding.table import EmbeddingTable
 from recommender.state import Features, StateRepresentation
 

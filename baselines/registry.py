@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import fit_cache
-from baselines.cold_start import ColdStart
+from baselines.ensemble import ColdStart
 from baselines.profile import History
 from config import Boredom
 from data.policy import Adaptive, Policy

@@ -11,7 +11,7 @@ from baselines.profile import positive_counts
 from data.observation import FloatArray, IntArray, Observation, latest
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import coordinates
+from embedding.factorise import coordinates
 
 BATCH = 128
 POSITIONS = 8  # of each sequence that enter the loss of one step

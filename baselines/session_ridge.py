@@ -10,7 +10,7 @@ from config import AgentConfig
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.svd import fit_svd
+from embedding.factorise import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender.networks import seeded_initialisers

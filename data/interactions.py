@@ -11,10 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError, Faults, check_column, quote
-from data.ids import LONGEST_ID, MISSING, WHOLE, as_id
 from data.item_titles import with_titles
 from data.ratings import Ids, Ratings, check_usable
-from data.tables import Table, open_table
+from data.tables import LONGEST_ID, MISSING, WHOLE, Table, as_id, open_table
 
 Feedback = Literal["ratings", "counts", "events"]
 Scale = tuple[float, float]

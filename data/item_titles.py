@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import DataError, Faults, check_column, quote
-from data.ids import MISSING, as_id
 from data.ratings import Ratings
-from data.tables import Table
+from data.tables import MISSING, Table, as_id
 
 MOST_GENRES = 1_000  # more are no categories, and would fill the memory
 

@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError, Faults, quote
-from data.ids import as_id
 from data.interactions import read_events
 from data.ratings import Ids, Ratings, check_usable
-from data.tables import DELIMITERS, GZIP, Table, open_table
+from data.tables import DELIMITERS, GZIP, Table, as_id, open_table
 
 AGES = (1, 18, 25, 35, 45, 50, 56)  # lower ends; 1 is "under 18"
 GENDERS = ("F", "M")

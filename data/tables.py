@@ -1,4 +1,4 @@
-"""Files of rows as blocks of text: delimited text in its many dialects, and Parquet.
+"""Files of rows as blocks of text: delimited text in its many dialects, and Parquet; and ids.
 
 pandas reads what is regular: blocks without quotation marks whose lines all have the same number of
 fields. It would forgive short lines and stray quotation marks, so from the first block that is not
@@ -30,6 +30,20 @@ BYTES_PER_BLOCK = 1 << 22  # bound the memory taken by text
 _LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
 _PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
+LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
+# Words for "nothing there", as programs write them, in lower case.
+MISSING = frozenset(
+    ("", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat")
+    + ("undefined", "\\n", "-")
+)
+WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(\.0*)?")  # so that "007" stays what it is
+
+
+def as_id(value: object) -> str:
+    """An id as text without surrounding blanks; a whole number without its fraction of zeros."""
+    text = str(value).strip()
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text
 
 
 @dataclass

@@ -13,8 +13,7 @@ from data.observation import Observation
 from demo.store import Answer, ItemId, Store
 from demo.views import Library, Scored
 from recommender.agent import DRRAgent
-from recommender.history import item_number
-from recommender.user_session import UserSession
+from recommender.user_session import UserSession, item_number
 
 LIVE = 256  # sessions in memory
 BASELINES = ("popularity", "user-knn")

@@ -7,8 +7,7 @@ import numpy as np
 
 from config import EmbeddingConfig
 from data.ratings import Ratings
-from embedding.factorise import fit_blend, fit_pmf, fit_with_genres
-from embedding.svd import fit_svd
+from embedding.factorise import fit_blend, fit_pmf, fit_svd, fit_with_genres
 from embedding.table import EmbeddingError, EmbeddingTable
 
 __all__ = ["EmbeddingError", "EmbeddingTable", "fit"]

@@ -136,22 +136,6 @@ def mean_popularity_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayL
     return _list_mean(lists, k, np.asarray(counts, np.float64))
 
 
-def intra_list_distance_at_k(lists: NDArray[np.integer[Any]], k: int, vectors: ArrayLike) -> Values:
-    """Mean distance, 1 - cosine, over all pairs among the first k items: [U].
-
-    lists [U, >= k] of item ids, -1 = not filled; vectors [I, d], such as genres; one of zeros is
-    at distance 1 from every other. Fewer than two items in the list: 0.
-    """
-    table = np.asarray(vectors, np.float64)
-    lengths = np.linalg.norm(table, axis=1, keepdims=True)
-    units = table / np.where(lengths > 0, lengths, 1.0)
-    filled = _first_columns(lists, k) >= 0
-    shown = units[np.where(filled, lists[:, :k], 0)] * filled[:, :, None]  # [U, k, d]
-    cosines = np.square(shown.sum(axis=1)).sum(axis=1) - np.square(shown).sum(axis=(1, 2))
-    pairs = filled.sum(axis=1) * (filled.sum(axis=1) - 1.0)  # ordered, as in `cosines`
-    return np.asarray(np.where(pairs > 0, 1.0 - _ratio(cosines, pairs), 0.0))
-
-
 def coverage_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
     """Share of the n_items that at least one user's first k contain; one number for all users."""
     return float((exposure(lists, k, n_items) > 0).mean())

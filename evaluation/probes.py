@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 
 from data.observation import FloatArray, IntArray, Observation, latest
 from data.policy import Policy
-from data.ratings import Ratings
-from evaluation import metrics
 from evaluation.intervals import Estimate, over_users, paired_difference
 from evaluation.metrics import top_k
 from evaluation.plots import add_legend, coloured, draw_band, new_figure
@@ -20,8 +17,6 @@ from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.report import Report, markdown_table, summarise
 
 PARTS = 4  # of a session, in the table of rewards
-NOVELTY, GENRES = "novelty of an item, bits", "distance of genres"
-DIFFERENT = "different items, all users"
 
 
 def compare(
@@ -110,74 +105,23 @@ def project(vectors: FloatArray, seed: int = 0) -> NDArray[np.float64]:
     return np.asarray(picture.fit_transform(unit), np.float64)
 
 
-class Course(NamedTuple):
-    """Means over users after the last S of T steps, with their 95% intervals: [S] each."""
-
-    mean: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-def course(values: FloatArray) -> Course:
-    """values [U, S] of users and steps; all steps share the bootstrap's draws."""
-    estimates = over_users({str(step): column for step, column in enumerate(values.T)})
-    rows = [(estimate.mean, estimate.low, estimate.high) for estimate in estimates.values()]
-    return Course(*np.array(rows).T)
-
-
-def variety(items: IntArray, k: int, visible: Ratings) -> dict[str, FloatArray]:
-    """Measures of the first k of items [U, T]: one value per user [U], or for all together [1].
-
-    visible: the ratings that say how well known an item is.
-    """
-    counts = np.bincount(visible.items, minlength=visible.n_items)
-    raters = int((visible.lengths > 0).sum())
-    found = {
-        "ratings of an item": metrics.mean_popularity_at_k(items, k, counts),
-        NOVELTY: metrics.novelty_at_k(items, k, counts, raters),
-    }
-    if visible.genre_names:
-        found[GENRES] = metrics.intra_list_distance_at_k(items, k, visible.genres)
-    shown = metrics.exposure(items, k, visible.n_items) > 0
-    gini = metrics.gini_at_k(items, k, visible.n_items)
-    return found | {DIFFERENT: np.array([shown.sum()]), "Gini of exposure": np.array([gini])}
-
-
-def courses(result: Result, reference: Result, visible: Ratings) -> dict[str, Course]:
-    """Rewards from step 1 on, alone and less `reference`'s; variety from step 2 on."""
-    totals, others = (np.cumsum(one.rewards, axis=1) for one in (result, reference))
-    steps = range(2, result.items.shape[1] + 1)
-    varieties = [variety(result.items, k, visible) for k in steps]
-    found = {
-        "reward of step t": result.rewards,
-        "reward so far": totals,
-        f"reward so far, less {reference.policy}'s": totals - others,
-    } | {
-        f"{name}, so far": np.stack([measures[name] for measures in varieties], axis=1)
-        for name in (NOVELTY, GENRES, DIFFERENT)
-        if varieties and name in varieties[0]
-    }
-    return {name: course(values) for name, values in found.items()}
-
-
-def by_step(
-    results: Sequence[Result], reference: Result, visible: Ratings, highlight: str = "drr"
-) -> Figure:
-    """The courses of all results, one panel for each; bands: 95% intervals over users."""
-    found = [courses(result, reference, visible) for result in results]
-    names = [result.policy for result in results]
-    figure, panels = new_figure(2, 3, (12.5, 7.0))
-    for place, (axes, title) in enumerate(zip(panels, found[0], strict=False)):
-        for row, colour in coloured(names, highlight):
-            line, last = found[row][title], results[row].items.shape[1]
-            steps = np.arange(last + 1 - len(line.mean), last + 1)
-            draw_band(axes, steps, line.mean, line.low, line.high, colour, names[row])
+def by_step(results: Sequence[Result], reference: Result, highlight: str = "drr") -> Figure:
+    """Rewards from step 1 on, alone and less `reference`'s; bands: 95% intervals over users."""
+    figure, panels = new_figure(1, 3, (12.5, 3.8))
+    titles = ("reward of step t", "reward so far", f"so far, less {reference.policy}'s")
+    others = np.cumsum(reference.rewards, axis=1)
+    for row, colour in coloured([result.policy for result in results], highlight):
+        rewards = results[row].rewards
+        so_far = np.cumsum(rewards, axis=1)
+        for axes, values in zip(panels, (rewards, so_far, so_far - others), strict=True):
+            estimates = over_users({str(step): column for step, column in enumerate(values.T, 1)})
+            mean, low, high = np.array([(e.mean, e.low, e.high) for e in estimates.values()]).T
+            steps = range(1, 1 + len(mean))
+            draw_band(axes, steps, mean, low, high, colour, results[row].policy)
+    for axes, title in zip(panels, titles, strict=True):
         axes.set(title=title, xlabel="step t")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if place < 3:
-            axes.axhline(0, color="black", lw=0.6)
-    for axes in panels[len(found[0]) :]:
-        axes.remove()
+        axes.axhline(0, color="black", lw=0.6)
     add_legend(panels[0])
     return figure
 
@@ -194,15 +138,6 @@ def reward_table(results: Mapping[str, Result], agent: str) -> str:
             leads = [_text(paired_difference(mine[part], parts[part]), "+") for part in parts]
             rows.append([f"{agent} less {name}", *leads])
     return markdown_table(rows)
-
-
-def variety_table(results: Mapping[str, Result], visible: Ratings) -> str:
-    """Markdown: the variety of whole sessions, means over users."""
-    rows = []
-    for name, result in results.items():
-        measured = variety(result.items, result.items.shape[1], visible)
-        rows.append([name, *(f"{values.mean():,.4g}" for values in measured.values())])
-    return markdown_table([["policy", *measured], *rows])
 
 
 def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:

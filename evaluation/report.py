@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import printable
+from data.files import write_text
 from data.observation import FloatArray
 from data.ratings import Ratings
 from evaluation.activity import Activity
@@ -27,6 +29,8 @@ from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.protocols.base import EvaluationProtocol, Result
 
 BOUND = "oracle"  # knows the answers: shown last, and never the best
+DOCS = Path("docs")
+FIGURES = DOCS / "figures"
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,20 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; the first row is its head, all columns but the first are right-aligned."""
     lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def write_table(page: str, name: str, table: str) -> None:
+    """Put a table into a page of DOCS; SystemExit where the page has no place of that name."""
+    path = DOCS / page
+    write_text(path, with_table(path.read_text("utf-8"), name, table))
+
+
+def with_table(page: str, name: str, table: str) -> str:
+    """The page with the lines between the markers of `name` replaced by the table."""
+    place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not place.search(page):
+        raise SystemExit(f"no place for a table: add <!-- {name} --> and <!-- end --> to the page")
+    return place.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
 
 
 def print_report(report: Report, episodes: Sequence[str] = ()) -> None:

@@ -28,8 +28,7 @@ from config.command_line import end_when_nobody_reads, read_arguments
 from data.files import write_text
 from data.synthetic import SyntheticConfig, make_synthetic, make_tastes
 from evaluation.plots import CurveRow, learning_curves, points, save
-from evaluation.report import BOUND, Report, markdown_table
-from experiments.markers import write_table
+from evaluation.report import BOUND, Report, markdown_table, write_table
 from train import parse
 from training.run_folder import contradictions
 

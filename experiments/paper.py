@@ -15,17 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from matplotlib.figure import Figure
+import numpy as np
 
 import evaluate
 from config import Protocol
 from config.command_line import end_when_nobody_reads, read_arguments
 from data import load_dataset
 from evaluation.plots import ACCENT, new_figure, save
-from evaluation.report import BOUND, Report, markdown_table
-from experiments import paper_readings
+from evaluation.protocols.known_users import RerankProtocol
+from evaluation.report import BOUND, FIGURES, Report, markdown_table, write_table
 from experiments.leaderboard import train_missing
-from experiments.markers import FIGURES, write_table
+from experiments.paper_readings import SATURATED, alikeness, readings
+from recommender.run_choice import load_run
 
 PaperStudy = Literal["variants", "cures", "saturation", "splits"]
 PaperData = Literal["ml-100k", "ml-1m"]
@@ -34,6 +35,7 @@ ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
 LENGTH = 10
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
+ALIKE = "items that two lists share"
 # Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
 VARIANTS: dict[str, tuple[str, ...]] = {
     "drr-ave": (),
@@ -160,10 +162,7 @@ def main(arguments: PaperArguments) -> None:
     for study in arguments.study:
         STUDIES[study](arguments)
     if arguments.figure:
-        report = lengths(arguments)
-        print(report.as_markdown())
-        for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
-            save(draw(report), folder / "paper-figure-7.png")
+        lengths(arguments)
 
 
 def show(arguments: PaperArguments, name: str, table: str, in_docs: str = "") -> None:
@@ -199,18 +198,24 @@ def cures(arguments: PaperArguments) -> None:
 
 
 def saturation(arguments: PaperArguments) -> None:
-    """Whether the actors of table 2 and of its variants tell users apart."""
+    """How far the tanh of every actor of table 2 is saturated, and how alike its lists are.
+
+    Every run is asked for one list of ten for each user of `rerank`, from the whole catalogue; means
+    over seeds.
+    """
     cells: dict[str, tuple[str, tuple[str, ...]]] = {state: (state, ()) for state in STATES}
     cells |= {name: ("drr-ave", changes) for name, changes in (VARIANTS | CURES).items()}
-    runs = {
-        name: [
-            train(arguments, TABLES[2][0], state, seed, name, changes)
-            for seed in range(arguments.seeds)
-        ]
-        for name, (state, changes) in cells.items()
-    }
     ratings = load_dataset("ml-100k", arguments.data_root)
-    show(arguments, "saturation", paper_readings.saturation(ratings, runs))
+    protocol = RerankProtocol(ratings)
+    start = protocol.start(np.arange(protocol.n_users))
+    rows = [["run", f"components beyond ±{SATURATED}", "standard deviation over users", ALIKE]]
+    for name, (state, changes) in cells.items():
+        means = []
+        for seed in range(arguments.seeds):
+            folder = train(arguments, TABLES[2][0], state, seed, name, changes)
+            means.append(alikeness(load_run(name, folder, ratings), start))
+        rows.append([name, *(f"{value:.3f}" for value in np.mean(means, axis=0))])
+    show(arguments, "saturation", markdown_table(rows))
 
 
 def splits(arguments: PaperArguments) -> None:
@@ -218,8 +223,7 @@ def splits(arguments: PaperArguments) -> None:
     for table in (*TABLES[2], *TABLES[4]):
         if table.dataset in arguments.datasets:
             ratings = load_dataset(table.dataset, arguments.data_root)
-            text = paper_readings.readings(ratings, table.paper, seed=0)
-            show(arguments, f"splits {table.dataset}", text)
+            show(arguments, f"splits {table.dataset}", readings(ratings, table.paper))
 
 
 def train(
@@ -312,8 +316,9 @@ def compared(ours: float, paper: float | None) -> str:
     return f"{paper:{form}} ({ours - paper:{signed}})"
 
 
-def lengths(arguments: PaperArguments) -> Report:
-    """DRR-ave trained with several episode lengths, all played for the longest of them."""
+def lengths(arguments: PaperArguments) -> None:
+    """DRR-ave trained with several episode lengths, all played for the longest of them; the figure has
+    the reward of the first ten steps against the T of the training, with intervals over users."""
     variants = {
         "drr-ave" if length == LENGTH else f"drr-ave-T{length}": (
             *("--env.episode-length", str(length)),
@@ -324,18 +329,15 @@ def lengths(arguments: PaperArguments) -> Report:
     report = evaluate.run(replace(changed(arguments, TABLES[6][0], variants), ks=LENGTHS))
     rows = {row.name: row for row in report.rows}
     keys = tuple(f"reward@{length}" for length in LENGTHS)
-    return replace(report, rows=tuple(rows[name] for name in variants), keys=keys)
-
-
-def draw(report: Report) -> Figure:
-    """Reward of the first ten steps against the T of the training, intervals over users."""
-    figure, (axes,) = new_figure(1, 1, (5.0, 3.2))
-    estimates = [row.users[f"reward@{LENGTH}"] for row in report.rows]
+    print(replace(report, rows=tuple(rows[name] for name in variants), keys=keys).as_markdown())
+    estimates = [rows[name].users[f"reward@{LENGTH}"] for name in variants]
     means = [estimate.mean for estimate in estimates]
     gaps = [[e.mean - e.low for e in estimates], [e.high - e.mean for e in estimates]]
+    figure, (axes,) = new_figure(1, 1, (5.0, 3.2))
     axes.errorbar(LENGTHS, means, gaps, color=ACCENT, marker="o", capsize=3)
     axes.set(xlabel="T in training", ylabel=f"reward of {LENGTH} steps", xticks=LENGTHS)
-    return figure
+    for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
+        save(figure, folder / "paper-figure-7.png")
 
 
 STUDIES = {"variants": variants, "cures": cures, "saturation": saturation, "splits": splits}

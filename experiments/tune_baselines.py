@@ -6,7 +6,7 @@ python -m experiments.tune_baselines --baseline ease --protocol session \\
 catalog, session and engagement hold out 960 training users; rerank and simulator the last 20% of each
 user's training ratings. Test users and test ratings are cut off before anything else happens. The
 values chosen go into baselines/registry.py. Every combination of --set is tried, on top of what is
-already tuned; with --known 0, `prior` is the strength of popularity (baselines/cold_start.py).
+already tuned; with --known 0, `prior` is the strength of popularity (`ColdStart`).
 """
 
 import argparse

@@ -7,19 +7,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from baselines import registry
 from config import NEW_USERS
+from data.errors import DataError
 from data.files import write_text
 from data.ratings import Ratings
+from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report, make_console, summarise
 from recommender.drr_policy import DRRPolicy
 from training import run_folder
-from training.loop import Training
-from training.quick_baselines import verdict
+from training.loop import Training, curve_key
+from training.monitor import Row
 from training.run_folder import RunFolder
 from training.workers import Workers
 
 COMPARED = ("popularity", "random")
+QUICK = ("ridge", "user-knn", "ease")
+QUICK_WHERE_USERS_LEAVE = ("ridge", "mf", "mf-mmr-price")
+MOST_RATINGS, MOST_ITEMS = 2_000_000, 20_000  # above, they would take minutes
+MOST_USERS_OR_ITEMS = 6_000  # the fewer of both: EASE inverts a matrix of that size
 
 
 def compare_with_origin(folder: RunFolder, ratings: Ratings, workers: Workers, device: str) -> None:
@@ -55,14 +63,14 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
     folder, console = training.folder.path, make_console()
     training.agent.save(folder)
     print("evaluating DRR and quick baselines, some seconds each ...", flush=True)
-    rivals = training.find_rivals()
-    reports = [evaluate(training, name, rivals) for name in training.config.protocol]
+    quick, rivals = find_rivals(training)
+    reports = [evaluate(training, name, quick) for name in training.config.protocol]
     for report in reports:
         console.print(report.as_table())
         for line in report.difference_lines():
             console.print(line)
         console.print(verdict(report))
-    training.plot()
+    training.plot(rivals)
     curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
@@ -91,11 +99,11 @@ def evaluate_command(training: Training) -> str:
     return shlex.join([*command, "--policies", "all", "--weights", str(training.folder.path)])
 
 
-def evaluate(training: Training, name: str, rivals: Mapping[str, str]) -> Report:
-    """DRR beside popularity, random and the protocol's rival on the test users, hidden until now."""
+def evaluate(training: Training, name: str, quick: Mapping[str, str]) -> Report:
+    """DRR beside popularity, random and a quick baseline on the test users, hidden until now."""
     config = training.config
     protocol = training.task.test(name)
-    compared = COMPARED + ((rivals[name],) if name in rivals else ())
+    compared = COMPARED + ((quick[name],) if name in quick else ())
     policies = {
         name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
         for name in compared
@@ -117,3 +125,52 @@ def provenance(training: Training, device: str, argv: Sequence[str]) -> dict[str
         "git_commit": run_folder.git_commit(),
         "changed_on_resume": run_folder.read_origin(training.folder)["changed"],
     }
+
+
+def find_rivals(training: Training) -> tuple[dict[str, str], dict[str, Row]]:
+    """The best quick baseline of each protocol on the validation users, {protocol: name}; and what
+    these score there, {name: {key: value}}."""
+    found, scores = dict[str, str](), dict[str, Row]()
+    for protocol in training.protocols:
+        if best := best_quick(protocol, training.config.seed):
+            name = found[protocol.name] = best[0]
+            means = {curve_key(protocol, key): value for key, value in best[1].items()}
+            scores[name] = scores.get(name, {}) | means
+    return found, scores
+
+
+def best_quick(protocol: EvaluationProtocol, seed: int) -> tuple[str, dict[str, float]] | None:
+    """The name of the best by the protocol's first metric, and its means over users.
+
+    Each in the form that follows the answers, where it has one. None where they would be slow.
+    """
+    defined, found = registry.names(protocol.name), dict[str, dict[str, float]]()
+    quick = QUICK_WHERE_USERS_LEAVE if protocol.name == "engagement" else QUICK
+    for plain in quick if are_quick(protocol.visible) else ():
+        name = plain + registry.SUFFIX if plain + registry.SUFFIX in defined else plain
+        try:
+            policy = registry.build(name, protocol.name, protocol.visible, seed=seed)
+        except DataError:  # it needs more than there is
+            continue
+        measured = protocol.evaluate(policy).items()
+        found[name] = {key: float(values.mean()) for key, values in measured}
+    key = protocol.headline_keys[0]
+    return max(found.items(), key=lambda row: row[1][key], default=None)
+
+
+def are_quick(visible: Ratings) -> bool:
+    """Whether all three are fitted to these ratings, and played, in seconds."""
+    fewer = min(visible.n_users, visible.n_items)
+    small = visible.n_ratings <= MOST_RATINGS and visible.n_items <= MOST_ITEMS
+    return small and fewer <= MOST_USERS_OR_ITEMS
+
+
+def verdict(report: Report) -> str:
+    """In plain words, whether DRR is ahead of the best baseline in its table."""
+    baseline, differences = report.differences["drr"]
+    difference = differences[report.keys[0]]
+    side = {1: "ahead of", 0: "level with", -1: "BELOW"}[int(np.sign(difference.mean))]
+    text = f"In {report.protocol} DRR is {side} {baseline}, by {report.keys[0]}"
+    if difference.low <= 0 <= difference.high:
+        text += "; so few users cannot tell that from chance"
+    return f"{text}." if difference.mean > 0 else f"{text}. What to try: docs/own-data.md"

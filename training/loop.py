@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -23,11 +23,9 @@ from recommender.exploration import schedule
 from replay_buffer.buffers import PrioritizedReplay, ReplayError, UniformReplay
 from training import checkpoint, monitor
 from training.monitor import Best, Progress, Row
-from training.process import Interrupted, on_gpu, stop_later
-from training.quick_baselines import best_quick
+from training.process import Interrupted, on_gpu, start_tracking, stop_later
 from training.run_folder import RunFolder
 from training.tasks import make_task
-from training.tracking import start_tracking
 from training.workers import Workers
 
 Measured = dict[str, FloatArray]  # {key: one value per user}
@@ -78,10 +76,9 @@ class Training:
         self.iteration = 0
         self.seconds_saving = 0.0
         self.history: list[Row] = []
-        self.rivals: dict[str, Row] = {}
         self.protocols = self.task.validation()
         first = self.protocols[0]
-        self.headline = _curve_key(first, first.headline_keys[0])
+        self.headline = curve_key(first, first.headline_keys[0])
         self.best = Best() if loop.keep == "best" else None
 
     @property
@@ -167,21 +164,11 @@ class Training:
         if stop:
             raise Interrupted(stop, saved=True)
 
-    def plot(self) -> None:
-        """progress.png: the run so far, beside the most popular items and known rivals."""
+    def plot(self, rivals: Mapping[str, Row] | None = None) -> None:
+        """progress.png: the run so far, beside the most popular items and rivals, {name: scores}."""
         title = f"{self.folder.path.name}: DRR on {self.ratings.name}"
         path = self.folder.path / "progress.png"
-        monitor.plot(self.history, path, title, {"popularity": self._popularity} | self.rivals)
-
-    def find_rivals(self) -> dict[str, str]:
-        """The best quick baseline of each protocol on the validation users, {protocol: name}."""
-        found = {}
-        for protocol in self.protocols:
-            if best := best_quick(protocol, self.config.seed):
-                name = found[protocol.name] = best[0]
-                means = {_curve_key(protocol, key): value for key, value in best[1].items()}
-                self.rivals[name] = self.rivals.get(name, {}) | means
-        return found
+        monitor.plot(self.history, path, title, {"popularity": self._popularity, **(rivals or {})})
 
     def _due(self, times: int) -> bool:
         """Whether the share of finished iterations has just passed a multiple of 1 / times."""
@@ -241,7 +228,7 @@ class Training:
     def _means(self, measured: list[Measured]) -> Row:
         """Means over the users, as the rows of the curve name them."""
         return {
-            _curve_key(protocol, key): float(values.mean())
+            curve_key(protocol, key): float(values.mean())
             for protocol, of_protocol in zip(self.protocols, measured, strict=True)
             for key, values in of_protocol.items()
         }
@@ -279,7 +266,7 @@ class Training:
         return True
 
 
-def _curve_key(protocol: EvaluationProtocol, key: str) -> str:
+def curve_key(protocol: EvaluationProtocol, key: str) -> str:
     """The name of a protocol's metric in the rows of the learning curve."""
     return f"{protocol.name}_{key}" if protocol.name == "session" else key
 

@@ -1,14 +1,18 @@
 """This process: its signals, its device, and the faults of its machine in words."""
 
+import importlib
+import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn
 
-from config import DRRError
+from config import Config, ConfigError, DRRError
 from config.command_line import quiet_stderr
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -145,3 +149,20 @@ def machine_faults() -> Iterator[None]:
             f"{error}; free space or check permissions, then go on with --resume: checkpoints are "
             "intact"
         ) from error
+
+
+def check_tracking(config: Config) -> None:
+    """ConfigError where --track asks for what is not installed."""
+    if config.track and importlib.util.find_spec("wandb") is None:
+        raise ConfigError(
+            "--track: Weights & Biases is not installed; pip install wandb, or leave out --track: "
+            "the same curves are in the run's tensorboard/"
+        )
+
+
+def start_tracking(config: Config, folder: Path) -> Any:
+    """A wandb run with the settings, named as the folder; None without --track."""
+    if not config.track:
+        return None
+    wandb = importlib.import_module("wandb")
+    return wandb.init(project="drr", name=folder.name, dir=str(folder), config=asdict(config))

@@ -26,8 +26,7 @@ from evaluation.protocols.base import EvaluationProtocol, check_answerable
 from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
-from recommender.drr_policy import DRRPolicy
-from recommender.online_policy import OnlinePolicy
+from recommender.drr_policy import DRRPolicy, OnlinePolicy
 from recommender.run_choice import Runs, run_settings
 from recommender.state import user_vectors
 from training.process import on_gpu

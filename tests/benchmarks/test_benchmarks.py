@@ -104,7 +104,7 @@ def fake_python(*command):
 def test_quality_reads_what_the_commands_have_written(options, tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "run_python", fake_python)
     monkeypatch.setattr(quality, "FIGURE", tmp_path / "figure.png")
-    monkeypatch.setattr("experiments.markers.DOCS", tmp_path)
+    monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     page = tmp_path / "performance.md"
     page.write_text("<!-- quality -->\n<!-- end -->\n")
     few = {"steps": (2000,), "baselines": ("ease",), "run": tiny_run.folder, "requests": 21}

@@ -19,7 +19,7 @@ def test_the_median_ignores_the_first_call_and_an_outlier_and_is_of_one_time():
 def test_figures_are_printed_written_with_their_machine_and_put_into_the_docs_on_request(
     tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("experiments.markers.DOCS", tmp_path)
+    monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     page, file = tmp_path / "performance.md", tmp_path / "figures.json"
     page.write_text("Before\n<!-- learner -->\nold\n<!-- end -->\nAfter\n")
     figures, titles = {"rows": ROWS, "none": {}}, {"rows": "Speed", "none": "Nothing"}

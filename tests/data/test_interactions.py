@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import data.tables
 from data import DataError, Ratings, load_dataset, read_interactions
-from data.ids import MISSING
+from data.tables import MISSING
 
 SLOW_OK = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embedding.svd import DAMPING, coordinates, fit_svd
+from embedding.factorise import DAMPING, coordinates, fit_svd
 
 
 def dense(ratings, damping):

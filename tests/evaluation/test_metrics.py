@@ -1,14 +1,12 @@
 """Every metric against scikit-learn, or against a few obvious lines."""
 
 import math
-from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
-from sklearn.metrics.pairwise import cosine_distances
 
 from evaluation import metrics
 from evaluation.metrics import top_k
@@ -111,20 +109,6 @@ def test_novelty_and_popularity_by_hand():
 def test_lists_shorter_than_k_are_refused(hits):
     with pytest.raises(ValueError, match="shape"):
         metrics.precision_at_k(hits, 4)
-
-
-def test_intra_list_distance_agrees_with_scikit_learn_pair_by_pair():
-    vectors = np.random.default_rng(1).integers(0, 2, (9, 4)).astype(float)
-    vectors[3] = 0  # no genre: at distance 1 from all
-    lists = np.array([[0, 1, 2, 3], [4, 5, -1, 6], [7, -1, -1, -1]])
-    distances = cosine_distances(vectors)
-    pairs = {user: [i for i in row if i >= 0] for user, row in enumerate(lists)}
-    expected = [
-        np.mean([distances[a, b] for a, b in combinations(items, 2)] or [0])
-        for items in pairs.values()
-    ]
-    np.testing.assert_allclose(metrics.intra_list_distance_at_k(lists, 4, vectors), expected)
-    assert metrics.intra_list_distance_at_k(lists, 1, vectors).tolist() == [0, 0, 0]
 
 
 def full_sort(scores, k):

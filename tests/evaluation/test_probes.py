@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import probes
-from evaluation.intervals import over_users, paired_difference
+from evaluation.intervals import paired_difference
 from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
 
 T = 9
@@ -88,32 +88,21 @@ def test_the_picture_keeps_neighbours_and_is_the_same_twice():
     assert ((nearest >= 15) == (np.arange(1, 30) >= 15)).mean() > 0.9
 
 
-def test_courses_are_the_means_and_intervals_of_every_step(session, results):
-    agent, static = results["drr"], results["drr-static"]
-    found = probes.courses(agent, static, session.visible)
-    assert found["reward of step t"].mean.shape == (T,)
-    totals = np.cumsum(agent.rewards, axis=1)
-    expected = over_users({"": totals[:, -1]})[""]
-    so_far = found["reward so far"]
-    last = [values[-1] for values in (so_far.mean, so_far.low, so_far.high)]
-    assert last == pytest.approx([expected.mean, expected.low, expected.high])
-    difference = paired_difference(totals[:, -1], static.rewards.sum(axis=1))
-    lead = found["reward so far, less drr-static's"]
-    assert (lead.mean[-1], lead.low[-1]) == pytest.approx((difference.mean, difference.low))
-    assert lead.mean[0] == lead.low[0] == lead.high[0] == 0  # the first item is the same
-    assert lead.mean.any()
-
-
-def test_the_figure_has_a_panel_for_every_course(session, results):
-    played, visible = list(results.values()), session.visible
-    figure = probes.by_step(played, results["drr-static"], visible)
+def test_the_figure_shows_rewards_of_every_step_and_the_lead(results):
+    figure = probes.by_step(list(results.values()), results["drr-static"])
     figure.draw_without_rendering()
-    titles = list(probes.courses(played[0], played[1], visible))
+    titles = ["reward of step t", "reward so far", "so far, less drr-static's"]
     assert [axes.get_title() for axes in figure.axes] == titles
-    (line,) = [line for line in figure.axes[3].lines if line.get_label() == "tied"]
-    assert line.get_xdata().tolist() == list(range(2, T + 1))
-    novelty = probes.variety(results["tied"].items, T, visible)[probes.NOVELTY]
-    assert line.get_ydata()[-1] == pytest.approx(novelty.mean())
+    for axes in figure.axes:
+        (line,) = [line for line in axes.lines if line.get_label() == "drr"]
+        assert line.get_xdata().tolist() == list(range(1, T + 1))
+    totals = [results[name].rewards.sum(axis=1) for name in ("drr", "drr-static")]
+    assert line.get_ydata()[-1] == pytest.approx((totals[0] - totals[1]).mean())
+    band = axes.collections[-1].get_paths()[0].vertices
+    low, high = (band[band[:, 0] == T][:, 1].min(), band[band[:, 0] == T][:, 1].max())
+    lead = paired_difference(*totals)
+    assert (low, high) == pytest.approx((lead.low, lead.high))
+    assert line.get_ydata()[0] == 0  # the first item is the same
 
 
 def cells(table):

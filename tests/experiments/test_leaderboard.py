@@ -11,7 +11,7 @@ import pytest
 from config import Config, to_json
 from evaluation.intervals import Estimate
 from evaluation.report import Report, Row
-from experiments import leaderboard, markers
+from experiments import leaderboard
 from experiments.leaderboard import LeaderboardArguments
 
 BOUND = 1 / (1 - Config().agent.discount)
@@ -124,7 +124,7 @@ def cells(table):
 def test_finished_runs_are_taken_as_they_are(arguments, commands, tmp_path, monkeypatch, capsys):
     for seed, precision in enumerate((0.25, 0.5, 0.75)):
         write_run(arguments.output_root, seed, precision)
-    monkeypatch.setattr(markers, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr("evaluation.report.DOCS", tmp_path / "docs")
     leaderboard.main(arguments)
     table = (arguments.output_root / "ml-1m-stability.md").read_text()
     found = cells(table)

@@ -9,7 +9,7 @@ import pytest
 import evaluate
 from evaluation.intervals import Estimate, SeedEstimate
 from evaluation.report import Report, Row
-from experiments import leaderboard, markers, paper, paper_readings
+from experiments import leaderboard, paper, paper_readings
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def asked(monkeypatch) -> list[evaluate.EvaluateArguments]:
 
 @pytest.fixture
 def page(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(markers, "DOCS", tmp_path)
+    monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     monkeypatch.setattr(paper, "FIGURES", tmp_path / "figures")
     file = tmp_path / "paper.md"
     names = ("table 2 ml-100k", "table 6 ml-100k", "table 6 ml-1m", "saturation", "cures")
@@ -149,7 +149,7 @@ def test_figure_7_varies_the_episode_length_alone(trained, asked, page, capsys):
 def test_a_table_of_readings_begins_with_the_paper(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(paper_readings, "LEAST", (0, 5))
     monkeypatch.setattr(paper_readings, "CACHE", tmp_path)
-    lines = paper_readings.readings(tiny, paper.TABLES[2][0].paper, seed=0).splitlines()
+    lines = paper_readings.readings(tiny, paper.TABLES[2][0].paper).splitlines()
     assert lines[2] == "| the paper |  | 0.6933 | 0.6988 | 0.7034 |"
     assert lines[3].startswith(f"| last fifth, {(tiny.lengths > 0).sum()} users with 0 or more |")
     assert len(lines) == 7 and all(line.count("|") == 6 for line in lines)
@@ -167,8 +167,12 @@ def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not():
     assert (saturated, spread) == (0.25, 0.125)
 
 
-def test_a_trained_run_has_its_row_of_saturation(tiny_run, tiny_data):
-    lines = paper_readings.saturation(tiny_data, {"mine": [tiny_run.folder] * 2}).splitlines()
-    name, *values = lines[2].strip("| ").split(" | ")
-    assert name == "mine" and len(values) == 3
+def test_a_trained_run_has_its_row_of_saturation(tiny_run, tiny_data, page, monkeypatch):
+    monkeypatch.setattr(paper, "train", lambda *_: tiny_run.folder)
+    monkeypatch.setattr(paper, "load_dataset", lambda *_: tiny_data)
+    paper.main(arguments(page, study=("saturation",), seeds=2, write_docs=True))
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == len(paper.STATES) + len(paper.VARIANTS) - 1
+    name, *values = rows[0].strip("| ").split(" | ")
+    assert name == "drr-n" and len(values) == 3
     assert all(float(value) >= 0 for value in values)

@@ -8,7 +8,7 @@ import toys
 import recommender
 from config import AgentConfig
 from recommender import DRRAgent
-from recommender.history import parse
+from recommender.user_session import parse
 
 
 def fresh(config: AgentConfig = toys.PAPER, seed: int = 0) -> DRRAgent:

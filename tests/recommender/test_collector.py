@@ -9,7 +9,7 @@ import toys
 
 from config import AgentConfig, preset
 from data.ratings import Ratings
-from embedding.svd import fit_svd
+from embedding.factorise import fit_svd
 from embedding.table import EmbeddingTable
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv

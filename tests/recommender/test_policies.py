@@ -10,8 +10,7 @@ import toys
 from data.observation import Observation, answer_rewards
 from data.policy import Policy
 from recommender.agent import DRRAgent
-from recommender.drr_policy import DRRPolicy
-from recommender.online_policy import OnlinePolicy
+from recommender.drr_policy import DRRPolicy, OnlinePolicy
 
 STEPS, BATCH = toys.T, toys.PAPER.batch_size
 PRETRAINED = replace(toys.PAPER, user_vector="pretrained")

@@ -8,8 +8,8 @@ import pytest
 from baselines import registry
 from evaluation.protocols.new_users import SessionProtocol
 from evaluation.report import summarise
-from training import quick_baselines
-from training.quick_baselines import best_quick, verdict
+from training import conclusion
+from training.conclusion import best_quick, verdict
 
 
 def test_the_best_of_three_by_the_first_metric(tiny_data):
@@ -23,7 +23,7 @@ def test_the_best_of_three_by_the_first_metric(tiny_data):
 
 
 def test_none_where_they_would_be_slow(tiny_data, monkeypatch):
-    monkeypatch.setattr(quick_baselines, "MOST_RATINGS", 10)
+    monkeypatch.setattr(conclusion, "MOST_RATINGS", 10)
     assert best_quick(SessionProtocol(tiny_data), 0) is None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import config as settings
-from training.quick_baselines import QUICK
+from training.conclusion import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import config as settings
 from data.ratings import Ratings
 from data.splits import split_by_time
-from embedding.svd import fit_svd
+from embedding.factorise import fit_svd
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.known_users import SimulatorProtocol
 from recommender.agent import DRRAgent

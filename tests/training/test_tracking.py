@@ -8,7 +8,7 @@ import pytest
 
 from config import Config, ConfigError
 from training.monitor import Progress
-from training.tracking import check_tracking, start_tracking
+from training.process import check_tracking, start_tracking
 
 
 def test_the_curves_and_settings_are_logged_under_the_names_of_tensorboard(tmp_path, monkeypatch):
