@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,53 +67,47 @@ def running_demo(*flags: str) -> Iterator[RunningDemo]:
         process.wait()
 
 
-class Person:
-    """One session, and the seconds [recommend, feedback] that each answer took."""
+def answer(port: int, times: int, seed: int) -> list[tuple[float, float]]:
+    """One person, who rates the first of ten items once a second: seconds (recommend, feedback)."""
+    connection, rng = HTTPConnection("127.0.0.1", port, timeout=60), np.random.default_rng(seed)
 
-    def __init__(self, port: int, seed: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        self._rng = np.random.default_rng(seed)
-        self._session = self._ask("sessions", {})["id"]
-        self.seconds: list[tuple[float, float]] = []
-
-    def answer(self, times: int) -> None:
-        """Rate the first of ten items, once a second."""
-        began = time.perf_counter() + float(self._rng.random())
-        for turn in range(times):
-            time.sleep(max(0.0, began + turn - time.perf_counter()))
-            asked = time.perf_counter()
-            items = self._ask(f"sessions/{self._session}/recommend", {"k": 10})["items"]
-            shown = time.perf_counter()
-            rated = {"item_id": items[0]["item_id"], "rating": int(self._rng.integers(1, 6))}
-            self._ask(f"sessions/{self._session}/feedback", rated)
-            self.seconds.append((shown - asked, time.perf_counter() - shown))
-
-    def _ask(self, path: str, body: Any) -> Any:
+    def ask(path: str, **body: Any) -> Any:
         headers = {"content-type": "application/json"}
-        self._connection.request("POST", f"/{path}", json.dumps(body), headers)
-        reply = self._connection.getresponse()
+        connection.request("POST", f"/sessions{path}", json.dumps(body), headers)
+        reply = connection.getresponse()
         content = reply.read()
         if reply.status >= 400:
             raise RuntimeError(f"{path}: {reply.status} {content!r}")
         return json.loads(content or "null")
 
+    session, seconds = ask("")["id"], []
+    began = time.perf_counter() + rng.random()
+    for turn in range(times):
+        time.sleep(max(0.0, began + turn - time.perf_counter()))
+        asked = time.perf_counter()
+        items = ask(f"/{session}/recommend", k=10)["items"]
+        shown, rating = time.perf_counter(), int(rng.integers(1, 6))
+        ask(f"/{session}/feedback", item_id=items[0]["item_id"], rating=rating)
+        seconds.append((shown - asked, time.perf_counter() - shown))
+    return seconds
+
 
 def main(arguments: LoadArguments) -> None:
     """Serve, load, print; a request that fails ends it."""
-    each = arguments.answers // arguments.sessions
+    each, people = arguments.answers // arguments.sessions, range(arguments.sessions)
+    seconds: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         database = ("--database", str(Path(folder) / "demo.sqlite"))
         with (
             running_demo("--port", "0", *database, *arguments.demo) as demo,
             ThreadPoolExecutor(arguments.sessions) as pool,
         ):
-            people = [Person(demo.port, seed) for seed in range(arguments.sessions)]
-            for part in (each // 10, each - each // 10):
-                list(pool.map(lambda person, times=part: person.answer(times), people))
+            for times in (each // 10, each - each // 10):
+                for found in pool.map(partial(answer, demo.port, times), people):
+                    seconds += found
                 status = Path(f"/proc/{demo.process.pid}/status").read_text()
                 print(*re.findall(r"VmRSS:.*", status))
-    seconds = np.array([row for person in people for row in person.seconds])
-    for name, column in zip(("recommend", "feedback"), 1000 * seconds.T, strict=True):
+    for name, column in zip(("recommend", "feedback"), 1000 * np.array(seconds).T, strict=True):
         half, most, largest = np.quantile(column, (0.5, 0.99, 1))
         print(f"{name}: p50 {half:.1f} ms, p99 {most:.1f} ms, largest {largest:.1f} ms")
     print(f"{len(seconds):,} answers, load {os.getloadavg()[0]:.1f}")

@@ -36,7 +36,7 @@ LIBRARIES = {
     "config/": set(),
     "config/command_line.py": {"tyro"},
     "replay_buffer/": {"numpy"},
-    "data/explore/": {*DATA, "matplotlib", "tyro"},  # a command of its own
+    "data/explore": {*DATA, "matplotlib", "tyro"},  # a command of its own
     "data/": DATA,
 }
 TENSORFLOW = {"tensorflow", "keras"}

@@ -175,21 +175,6 @@ def long_tail(rows: Rows) -> Section:
     return Section(f"Half of all ratings go to {half:.1%} of the items", figure, note)
 
 
-def activity_by_month(rows: Rows) -> Section:
-    """Activity in the course of the years."""
-    month = rows.when.dt.to_period("M")
-    new = month.groupby(rows.all["user"]).min().value_counts()
-    table = pd.DataFrame({"ratings": month.value_counts(), "new users": new})
-    course = pd.period_range(month.min(), month.max(), freq="M")
-    table = table.reindex(course).fillna(0)
-    figure, axes = panels(nrows=2, sharex=True)
-    for panel, (name, column) in zip(axes, table.items(), strict=True):
-        panel.bar(course.to_timestamp(), column, width=27, align="edge", color=BLUE)
-        panel.set_ylabel(f"{name}\nin the month")
-    busiest, peak = table["ratings"].idxmax(), table["ratings"].max() / len(rows.all)
-    return Section(f"Of {len(table)} months, {busiest} has {peak:.0%} of the ratings", figure)
-
-
 def activity_by_hour(rows: Rows) -> Section:
     """Activity by weekday and hour."""
     when = rows.when.dt
@@ -328,6 +313,6 @@ def generation_gap(rows: Rows) -> Section:
 
 
 SECTIONS = (
-    *(size, rating_values, popularity, long_tail, activity_by_month, activity_by_hour, time_gaps),
+    *(size, rating_values, popularity, long_tail, activity_by_hour, time_gaps),
     *(trends, age_and_occupation, genres, genres_by_year, genres_by_age, generation_gap),
 )
