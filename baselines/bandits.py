@@ -1,5 +1,6 @@
 """Bandits: LinUCB, one linear model for all users, and hLinUCB, one for each user."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from data.ratings import Ratings
 from embedding.factorise import fit_mf
 
 
+@dataclass(kw_only=True, eq=False)
 class LinUCB(Keepable):
     """An optimistic linear bandit (Li et al., 2010).
 
@@ -27,10 +29,10 @@ class LinUCB(Keepable):
     fitted = ("features", "mean", "gram", "moment")
     users_per_batch = 1 << 30  # everybody at once, so that all learn from all
 
-    def __init__(
-        self, *, k: int = 12, alpha: float = 0.1, regularisation: float = 1.0, seed: int = 0
-    ) -> None:
-        self.k, self.alpha, self.regularisation, self.seed = k, alpha, regularisation, seed
+    k: int = 12
+    alpha: float = 0.1
+    regularisation: float = 1.0
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Item features, and the statistics of the training ratings."""
@@ -63,6 +65,7 @@ class LinUCB(Keepable):
         return gram, self.moment + self.features.T @ sums
 
 
+@dataclass(kw_only=True, eq=False)
 class HLinUCB(Factorised):
     """A bandit over learned hidden item features (Wang et al., 2016).
 
@@ -75,17 +78,11 @@ class HLinUCB(Factorised):
     name = "hlinucb"
     adaptive = True
 
-    def __init__(
-        self,
-        *,
-        k: int = 12,
-        alpha_user: float = 0.1,
-        alpha_item: float = 0.0,
-        regularisation: float = 8.0,
-        seed: int = 0,
-    ) -> None:
-        self.k, self.seed, self.regularisation = k, seed, regularisation
-        self.alpha_user, self.alpha_item = alpha_user, alpha_item
+    k: int = 12
+    alpha_user: float = 0.1
+    alpha_item: float = 0.0
+    regularisation: float = 8.0
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Bias + ALS, and the items' normal matrices."""

@@ -139,62 +139,45 @@ class Factorised:
         return gather(self._features, sparse_rows(targets, items, self.table.n_items, rated))
 
 
+@dataclass(kw_only=True, eq=False)
 class PMF(Factorised):
     """Probabilistic matrix factorisation: ratings ~ mean + user . item, by ALS."""
 
     name = "pmf"
 
-    def __init__(
-        self,
-        *,
-        k: int = 20,
-        regularisation: float = 8.0,
-        per_rating: float = 0.02,
-        sweeps: int = 8,
-        refused: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        strengths = {"regularisation": regularisation, "per_rating": per_rating}
-        self.settings: dict[str, Any] = {"k": k, "sweeps": sweeps, "seed": seed, **strengths}
-        self.refused = refused
+    k: int = 20
+    regularisation: float = 8.0
+    per_rating: float = 0.02
+    sweeps: int = 8
+    refused: float | None = None
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Alternate ridge regressions of users and items."""
-        return self.use(fit_pmf(ratings, **self.settings))
+        return self.use(fit_pmf(ratings, **self._settings()))
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("k", "regularisation", "per_rating", "sweeps", "seed")
+        return {name: getattr(self, name) for name in names}
 
 
+@dataclass(kw_only=True, eq=False)
 class MF(PMF):
     """Bias + ALS: ratings ~ mean + item bias + user bias + user . item."""
 
     name = "mf"
 
-    def __init__(
-        self,
-        *,
-        k: int = 12,
-        sweeps: int = 10,
-        bias_regularisation: float = 5.0,
-        **others: Any,
-    ) -> None:
-        super().__init__(k=k, sweeps=sweeps, **others)
-        self.settings["bias_regularisation"] = bias_regularisation
+    k: int = 12
+    sweeps: int = 10
+    bias_regularisation: float = 5.0
 
     def fit(self, ratings: Ratings) -> Self:
         """See PMF."""
-        return self.use(fit_mf(ratings, **self.settings))
+        strength = self.bias_regularisation
+        return self.use(fit_mf(ratings, **self._settings(), bias_regularisation=strength))
 
 
-@dataclass(frozen=True)
-class Penalties:
-    """Ridge strengths: of a vector with n ratings base + per_rating * n; of user and item biases;
-    implicit: of an implicit vector with n ratings, times n."""
-
-    base: float
-    per_rating: float
-    bias: float
-    implicit: float
-
-
+@dataclass(kw_only=True, eq=False)
 class SVDpp(Keepable):
     """SVD++ (Koren, 2008): the user is also the set of items he rated.
 
@@ -210,33 +193,23 @@ class SVDpp(Keepable):
     adaptive = False
     fitted = ("items", "implicit", "bias", "mean")
 
-    def __init__(
-        self,
-        *,
-        k: int = 20,
-        regularisation: float = 8.0,
-        per_rating: float = 0.02,
-        bias_regularisation: float = 5.0,
-        implicit_regularisation: float = 0.05,
-        epochs: int = 10,
-        learning_rate: float = 3e-3,
-        seed: int = 0,
-    ) -> None:
-        self.k, self.epochs = k, epochs
-        self.penalties = Penalties(
-            regularisation, per_rating, bias_regularisation, implicit_regularisation
-        )
-        self.learning_rate, self.seed = learning_rate, seed
+    k: int = 20
+    regularisation: float = 8.0
+    per_rating: float = 0.02
+    bias_regularisation: float = 5.0
+    implicit_regularisation: float = 0.05  # of an implicit vector with n ratings, times n
+    epochs: int = 10
+    learning_rate: float = 3e-3
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """ALS first, then `epochs` passes over the users."""
-        strengths = self.penalties
         table = fit_mf(
             ratings,
             self.k,
-            regularisation=strengths.base,
-            per_rating=strengths.per_rating,
-            bias_regularisation=strengths.bias,
+            regularisation=self.regularisation,
+            per_rating=self.per_rating,
+            bias_regularisation=self.bias_regularisation,
             seed=self.seed,
         )
         self.mean = table.mean
@@ -254,11 +227,12 @@ class SVDpp(Keepable):
     def _users(self, known: csr_matrix, implicit: FloatArray) -> tuple[FloatArray, FloatArray]:
         """p + z [B, k] and the biases [B] from ratings [B, I] and z [B, k], the item side fixed."""
         features = np.hstack([self.items, np.ones((len(self.items), 1), np.float32)])
-        items, strengths = known.indices, self.penalties
+        items = known.indices
         targets = known.data - self.bias[items] - np.float32(self.mean)
         targets -= np.einsum("hk,hk->h", implicit[_rows(known)], self.items[items])
         equations = gather(features, _with_values(known, targets))
-        solution = equations.solve(strengths.base, strengths.per_rating, strengths.bias)
+        strengths = (self.regularisation, self.per_rating, self.bias_regularisation)
+        solution = equations.solve(*strengths)
         return solution[:, :-1] + implicit, solution[:, -1]
 
     def _descend(self, ratings: Ratings) -> None:
@@ -273,7 +247,7 @@ class SVDpp(Keepable):
 
     def _gradients(self, known: csr_matrix, n_users: int) -> list[FloatArray]:
         """Of half the objective with respect to items, implicit and bias, from B of U users."""
-        normalised, strengths = _normalised(known), self.penalties
+        normalised = _normalised(known)
         vectors, bias = self._users(known, normalised @ self.implicit)
         rows, items = _rows(known), known.indices
         predicted = np.einsum("hk,hk->h", vectors[rows], self.items[items])
@@ -281,12 +255,13 @@ class SVDpp(Keepable):
         errors = _with_values(known, predicted - known.data)
         counts = np.bincount(items, minlength=len(self.items)).astype(np.float32)
         share = np.float32(len(vectors) / n_users)
-        vector_penalty = strengths.base * share + strengths.per_rating * counts
+        vector_penalty = self.regularisation * share + self.per_rating * counts
+        implicit_penalty = self.implicit_regularisation * counts
         return [
             errors.T @ vectors + vector_penalty[:, None] * self.items,
-            normalised.T @ (errors @ self.items)
-            + (strengths.implicit * counts)[:, None] * self.implicit,
-            errors.T @ np.ones(len(vectors), np.float32) + strengths.bias * share * self.bias,
+            normalised.T @ (errors @ self.items) + implicit_penalty[:, None] * self.implicit,
+            errors.T @ np.ones(len(vectors), np.float32)
+            + self.bias_regularisation * share * self.bias,
         ]
 
 

@@ -1,5 +1,6 @@
 """iALS: weighted matrix factorisation of implicit feedback (Hu et al., 2008), by `implicit`."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from data.policy import scores_at
 from data.ratings import Ratings
 
 
+@dataclass(kw_only=True, eq=False)
 class IALS:
     """scores = user . item; the user solved from the profile with confidences 1 + alpha * weight.
 
@@ -22,18 +24,12 @@ class IALS:
     adaptive = False
     fits_history = False
 
-    def __init__(
-        self,
-        *,
-        k: int = 64,
-        alpha: float = 1.0,
-        regularisation: float = 10.0,
-        sweeps: int = 15,
-        history: History = PLAIN,
-        seed: int = 0,
-    ) -> None:
-        self.k, self.alpha, self.regularisation = k, alpha, regularisation
-        self.sweeps, self.history, self.seed = sweeps, history, seed
+    k: int = 64
+    alpha: float = 1.0
+    regularisation: float = 10.0
+    sweeps: int = 15
+    history: History = PLAIN
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Factorise the positives of the users who have any."""

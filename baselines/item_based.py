@@ -1,6 +1,7 @@
 """Linear scores of what a user's items are: item-item weights, and ridge regression on vectors."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor
 from scipy.linalg.lapack import spotri
 from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import svds
 
 from baselines.fit_cache import Keepable
 from baselines.profile import PLAIN, History, as_matrix, gains, positives, shrunk_means
@@ -16,7 +16,7 @@ from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.factorise import coordinates
+from embedding.factorise import coordinates, decomposed
 
 MEAN_SHRINK = 10.0
 MOST_BYTES = 3_200_000_000  # of dense matrices at once
@@ -27,6 +27,7 @@ class TooLarge(DRRError):
     """A data set has too many items for a method whose memory grows with their square."""
 
 
+@dataclass(kw_only=True, eq=False)
 class ItemItem(Keepable):
     """scores = profile @ weights (+ item means), a subclass supplies the weights.
 
@@ -35,16 +36,16 @@ class ItemItem(Keepable):
     mean is added to the score, and of `history` only `refused` is used.
     """
 
-    name: str
     adaptive = False
     fitted = ("threshold", "n_items", "means", "weights")
     fits_history = False
 
-    def __init__(self, *, values: str = "positives", history: History = PLAIN) -> None:
-        if values not in ("positives", "residuals"):
-            raise ValueError(f"values: got {values!r}, choose 'positives' or 'residuals'")
-        self.values = values
-        self.history = history
+    values: str = "positives"
+    history: History = PLAIN
+
+    def __post_init__(self) -> None:
+        if self.values not in ("positives", "residuals"):
+            raise ValueError(f"values: got {self.values!r}, choose 'positives' or 'residuals'")
         self._kept: tuple[tuple[object, ...], FloatArray] | None = None
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
@@ -113,6 +114,7 @@ def _shrunk_mean(sums: NDArray[Any], counts: IntArray) -> FloatArray:
     return np.asarray(sums / (counts + MEAN_SHRINK), np.float32)
 
 
+@dataclass(kw_only=True, eq=False)
 class ItemKNN(ItemItem):
     """Cosine similarity of training columns (Sarwar et al., 2001).
 
@@ -121,15 +123,7 @@ class ItemKNN(ItemItem):
 
     name = "item-knn"
 
-    def __init__(
-        self,
-        *,
-        shrink: float = 100.0,
-        values: str = "positives",
-        history: History = PLAIN,
-    ) -> None:
-        super().__init__(values=values, history=history)
-        self.shrink = shrink
+    shrink: float = 100.0
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
@@ -144,6 +138,7 @@ class ItemKNN(ItemItem):
         return _without_diagonal(_in_blocks(len(norms), rows))
 
 
+@dataclass(kw_only=True, eq=False)
 class EASE(ItemItem):
     """A linear autoencoder in closed form (Steck, 2019).
 
@@ -156,15 +151,7 @@ class EASE(ItemItem):
 
     name = "ease"
 
-    def __init__(
-        self,
-        *,
-        regularisation: float = 20_000.0,
-        values: str = "positives",
-        history: History = PLAIN,
-    ) -> None:
-        super().__init__(values=values, history=history)
-        self.regularisation = regularisation
+    regularisation: float = 20_000.0
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
@@ -204,6 +191,7 @@ class EASE(ItemItem):
         return inverse
 
 
+@dataclass(kw_only=True, eq=False)
 class PureSVD(ItemItem):
     """Projection on the leading right singular vectors (Cremonesi et al., 2010).
 
@@ -215,24 +203,15 @@ class PureSVD(ItemItem):
 
     name = "pure-svd"
 
-    def __init__(
-        self,
-        *,
-        k: int = 50,
-        damping: float = 0.0,
-        values: str = "positives",
-        history: History = PLAIN,
-    ) -> None:
-        super().__init__(values=values, history=history)
-        self.k = k
-        self.damping = damping
+    k: int = 50
+    damping: float = 0.0
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
         check_memory(4 * matrix.shape[1] ** 2)
         counts = np.maximum(matrix.getnnz(axis=0), 1)
         scale = (counts**-self.damping).astype(np.float32)
-        vectors = right_vectors(matrix.multiply(scale).tocsr(), self.k)  # [I, k]
+        vectors = decomposed(matrix.multiply(scale).tocsr(), self.k)[0]  # [I, k]
         scaled = scale[:, None] * vectors
         return _in_blocks(len(scale), lambda part: np.asarray(scaled[part] @ vectors.T / scale))
 
@@ -260,14 +239,7 @@ def _without_diagonal(weights: FloatArray) -> FloatArray:
     return weights
 
 
-def right_vectors(matrix: csr_matrix, k: int) -> FloatArray:
-    """The k leading right singular vectors [I, k], fewer of a smaller matrix; deterministic."""
-    k = min(k, min(matrix.shape) - 1)
-    start = np.full(min(matrix.shape), 1.0)
-    right = svds(matrix.astype(np.float64), k=k, v0=start, return_singular_vectors="vh")[2]
-    return np.asarray(right.T)
-
-
+@dataclass(kw_only=True, eq=False)
 class Ridge(Keepable):
     """scores = x W, W = (X'X + lambda I)^-1 X'Y; x = [mean of the liked items' SVD vectors,
     `demographics` times those of the user, 1].
@@ -282,21 +254,14 @@ class Ridge(Keepable):
     adaptive = False
     fitted = ("threshold", "n_items", "vectors", "weights")
 
-    def __init__(
-        self,
-        *,
-        k: int = 100,
-        regularisation: float = 100.0,
-        window: int = 10,
-        random_windows: int = 4,
-        demographics: float = 0.0,
-        values: str = "positives",
-        history: History = PLAIN,
-        seed: int = 0,
-    ) -> None:
-        self.k, self.regularisation, self.window = k, regularisation, window
-        self.random_windows, self.history, self.seed = random_windows, history, seed
-        self.demographics, self.values = demographics, values
+    k: int = 100
+    regularisation: float = 100.0
+    window: int = 10
+    random_windows: int = 4
+    demographics: float = 0.0
+    values: str = "positives"
+    history: History = PLAIN
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Draw windows, then one linear system."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import keras
@@ -152,6 +153,7 @@ class UserTower(keras.Model):
         return self.vector(hidden) + self.direct(state)
 
 
+@dataclass(kw_only=True, eq=False)
 class TwoTower(SupervisedNetwork):
     """scores = tower(state) . item vector + item bias, by softmax cross-entropy on later positives.
 
@@ -164,31 +166,27 @@ class TwoTower(SupervisedNetwork):
     name = "two-tower"
     adaptive = False
 
-    def __init__(
-        self,
-        *,
-        k: int = 100,
-        window: int = 20,
-        known: int = 10,
-        steps: int = 1300,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 1e-2,
-        random_start: float = 0.7,
-        dropout: float = 0.5,
-        item_dropout: float = 0.2,
-        among: str = "catalogue",
-        positive_window: bool = False,
-        demographics: bool = False,
-        seed: int = 0,
-    ) -> None:
-        if among not in ("catalogue", "rated"):
-            raise ValueError(f"among: got {among!r}, choose 'catalogue' or 'rated'")
-        self.k, self.window, self.steps, self.random_start = k, window, steps, random_start
-        self.known = min(window, known)
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.item_dropout, self.among, self.positive_window = item_dropout, among, positive_window
-        self.config = AgentConfig(dropout=dropout, item_dropout=item_dropout, context="none")
-        self.demographics, self.seed = demographics, seed
+    k: int = 100
+    window: int = 20
+    known: int = 10
+    steps: int = 1300
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    random_start: float = 0.7
+    dropout: float = 0.5
+    item_dropout: float = 0.2
+    among: str = "catalogue"
+    positive_window: bool = False
+    demographics: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.among not in ("catalogue", "rated"):
+            raise ValueError(f"among: got {self.among!r}, choose 'catalogue' or 'rated'")
+        self.known = min(self.window, self.known)
+        self.config = AgentConfig(
+            dropout=self.dropout, item_dropout=self.item_dropout, context="none"
+        )
 
     @property
     def min_window(self) -> int:

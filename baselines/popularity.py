@@ -1,5 +1,6 @@
 """Lists that do not look at the history: popularity, counted in several ways, and random order."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -37,13 +38,13 @@ class Popularity(SameForAll):
         return self
 
 
+@dataclass(kw_only=True, eq=False)
 class PopularityMean(SameForAll):
     """Mean rating, shrunk to the global mean by `shrink` ratings."""
 
     name = "popularity-mean"
 
-    def __init__(self, shrink: float = 10.0) -> None:
-        self.shrink = shrink
+    shrink: float = 10.0
 
     def fit(self, ratings: Ratings) -> Self:
         """Average the ratings of each item."""
@@ -51,6 +52,7 @@ class PopularityMean(SameForAll):
         return self
 
 
+@dataclass(kw_only=True, eq=False)
 class PopularityByGroup:
     """log popularity + sum over the user's groups (his demographics) of log P(group | i) / P(group).
 
@@ -61,8 +63,8 @@ class PopularityByGroup:
     name = "popularity-demographics"
     adaptive = False
 
-    def __init__(self, *, shrink: float = 300.0, popularity: float = 1.0) -> None:
-        self.shrink, self.popularity = shrink, popularity
+    shrink: float = 300.0
+    popularity: float = 1.0
 
     def fit(self, ratings: Ratings) -> Self:
         """Count who liked what."""
@@ -81,6 +83,7 @@ class PopularityByGroup:
         return scores_at(scores.astype(np.float32), candidates)
 
 
+@dataclass(kw_only=True, eq=False)
 class Trending:
     """Number of positive ratings, each worth half as much every `half_life` weeks before the last.
 
@@ -91,10 +94,9 @@ class Trending:
     name = "trending"
     adaptive = False
 
-    def __init__(
-        self, *, half_life: float = 52.0, by_age: bool = False, shrink: float = 1000.0
-    ) -> None:
-        self.half_life, self.by_age, self.shrink = half_life, by_age, shrink
+    half_life: float = 52.0
+    by_age: bool = False
+    shrink: float = 1000.0
 
     def fit(self, ratings: Ratings) -> Self:
         """Count the positives of each age group, and of all."""
@@ -117,14 +119,14 @@ class Trending:
         return scores_at(scores.astype(np.float32), candidates)
 
 
+@dataclass(kw_only=True, eq=False)
 class RandomOrder:
     """Independent uniform scores, a fixed draw for each user and seed whatever the batch."""
 
     name = "random"
     adaptive = False
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    seed: int = 0
 
     def fit(self, ratings: Ratings) -> Self:
         """Nothing to learn but the size of the catalogue."""

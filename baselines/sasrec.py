@@ -1,6 +1,7 @@
 """SASRec: self-attention over the history (Kang and McAuley, 2018), with a full softmax."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -63,6 +64,7 @@ class SelfAttention(keras.Model):
         return tf.matmul(vectors, table, transpose_b=True) + self.bias
 
 
+@dataclass(kw_only=True, eq=False)
 class SASRec(SupervisedNetwork):
     """scores = logits after the last item of the history, rated answers included.
 
@@ -75,23 +77,16 @@ class SASRec(SupervisedNetwork):
     name = "sasrec"
     adaptive = False
 
-    def __init__(
-        self,
-        *,
-        k: int = 64,
-        length: int = 30,
-        blocks: int = 2,
-        dropout: float = 0.3,
-        horizon: int = 1000,
-        steps: int = 600,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        random_start: float = 0.3,
-        seed: int = 0,
-    ) -> None:
-        self.k, self.length, self.blocks, self.dropout = k, length, blocks, dropout
-        self.horizon, self.steps, self.random_start = horizon, steps, random_start
-        self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
+    k: int = 64
+    length: int = 30
+    blocks: int = 2
+    dropout: float = 0.3
+    horizon: int = 1000
+    steps: int = 600
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    random_start: float = 0.3
+    seed: int = 0
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""

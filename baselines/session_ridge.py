@@ -1,5 +1,6 @@
 """Session ridge: DRR's closed-form start as a baseline, a linear policy fitted on its own sessions."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from recommender.ridge_start import PENALTY, RidgeStart
 from recommender.state import Features, StateRepresentation
 
 
+@dataclass(kw_only=True, eq=False)
 class SessionRidge(Keepable):
     """Ridge regression of rewards on DRR's state, see `recommender.ridge_start`.
 
@@ -29,20 +31,14 @@ class SessionRidge(Keepable):
     adaptive = False
     fitted = ("kernel", "bias")
 
-    def __init__(
-        self,
-        *,
-        demographics: bool = False,
-        k: int = 60,
-        window: int = 20,
-        known: int = 10,
-        steps: int = 40,
-        random_start: float = 0.3,
-        penalty: float = PENALTY,
-        seed: int = 0,
-    ) -> None:
-        self.demographics, self.k, self.window, self.penalty = demographics, k, window, penalty
-        self.known, self.steps, self.random_start, self.seed = known, steps, random_start, seed
+    demographics: bool = False
+    k: int = 60
+    window: int = 20
+    known: int = 10
+    steps: int = 40
+    random_start: float = 0.3
+    penalty: float = PENALTY
+    seed: int = 0
 
     @property
     def min_window(self) -> int:

@@ -1,5 +1,6 @@
 """UserKNN: what the most similar training users liked."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from data.policy import scores_at
 from data.ratings import Ratings
 
 
+@dataclass(kw_only=True, eq=False)
 class UserKNN:
     """score(u, i) = sum over the nearest v of similarity(u, v) [v liked i].
 
@@ -23,22 +25,15 @@ class UserKNN:
     name = "user-knn"
     adaptive = False
 
-    def __init__(
-        self,
-        *,
-        neighbours: int = 200,
-        shrink: float = 10.0,
-        damping: float = 0.0,
-        values: str = "positives",
-        history: History = PLAIN,
-    ) -> None:
-        if values not in ("positives", "gains"):
-            raise ValueError(f"values: got {values!r}, choose 'positives' or 'gains'")
-        self.values = values
-        self.neighbours = neighbours
-        self.shrink = shrink
-        self.damping = damping
-        self.history = history
+    neighbours: int = 200
+    shrink: float = 10.0
+    damping: float = 0.0
+    values: str = "positives"
+    history: History = PLAIN
+
+    def __post_init__(self) -> None:
+        if self.values not in ("positives", "gains"):
+            raise ValueError(f"values: got {self.values!r}, choose 'positives' or 'gains'")
 
     def fit(self, ratings: Ratings) -> Self:
         """Keep the positives; the similarities wait for the profiles."""

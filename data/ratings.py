@@ -1,12 +1,14 @@
 """Explicit ratings as typed arrays, stored user by user in time order."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import DataError, quote
@@ -117,12 +119,17 @@ class Ratings:
         shapes = [column.shape for column in (users, items, values, timestamps)]
         if any(shape != (users.size,) for shape in shapes):
             raise DataError(f"events: columns of shapes {shapes}")
-        user_ids = _catalogue_ids("user", users, user_ids)
-        item_ids = _catalogue_ids("item", items, item_ids)
-        _check_values(values, fields.get("scale", cls.scale))
-        rows = _positions("user", users, user_ids)
-        columns = _positions("item", items, item_ids)
-        _check_unique(rows, columns, users, items)
+        user_ids, rows = _ids_and_places("user", users, user_ids)
+        item_ids, columns = _ids_and_places("item", items, item_ids)
+        low, high = fields.get("scale", cls.scale)
+        _refuse(  # nan is bad, too
+            ~((values >= low) & (values <= high)),
+            lambda event: f"rating {values[event]:g} is outside {low:g}..{high:g}",
+        )
+        _refuse(
+            pd.Series(rows * len(item_ids) + columns).duplicated().to_numpy(),
+            lambda event: f"user {users[event]} rated item {items[event]} before",
+        )
         order = np.lexsort((timestamps, rows))  # stable: ties keep the order of the events
         counts = np.bincount(rows, minlength=len(user_ids))
         return cls(
@@ -248,61 +255,37 @@ def _offsets(counts: IntArray) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
 
 
+def _refuse(bad: NDArray[np.bool_], message: Callable[[int], str]) -> None:
+    """DataError about the first of the events that are bad."""
+    if bad.any():
+        event = int(np.argmax(bad))
+        raise DataError(f"event {event}: {message(event)}")
+
+
 def _whole(name: str, given: ArrayLike) -> NDArray[np.int64]:
     """Whole numbers that 64 bits hold, whatever their type; anything else would be cut silently."""
-    try:
-        values = np.asarray(given)
-        if values.dtype.kind not in "iuf" and values.size:
-            raise TypeError
-        with np.errstate(invalid="ignore"):
-            whole: NDArray[np.int64] = values.astype(np.int64)
-    except (TypeError, ValueError):
-        raise DataError(f"events: {name} must be whole numbers, got {quote(given)}") from None
-    wrong = np.flatnonzero(whole != values)
-    if wrong.size:
-        found = quote(values.ravel()[wrong[0]].item())
-        raise DataError(f"event {wrong[0]}: {name} must be whole numbers, got {found}")
+    values = np.asarray(given)
+    if values.dtype.kind not in "iuf" and values.size:
+        raise DataError(f"events: {name} must be whole numbers, got {quote(given)}")
+    with np.errstate(invalid="ignore"):
+        whole: NDArray[np.int64] = values.astype(np.int64)
+    _refuse(
+        np.ravel(whole != values),
+        lambda event: f"{name} must be whole numbers, got {quote(values.ravel()[event].item())}",
+    )
     return whole
 
 
-def _catalogue_ids(
+def _ids_and_places(
     kind: str, found: NDArray[np.int64], given: ArrayLike | None
-) -> NDArray[np.int64]:
-    if given is None:
-        return np.unique(found)
-    ids = np.array(given, dtype=np.int64)
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All ids, ascending, those that occur if none are given; and the place of each one found."""
+    ids = np.unique(found) if given is None else np.array(given, dtype=np.int64)
     if np.any(np.diff(ids) <= 0):
         raise DataError(f"{kind} ids: must be ascending and different")
-    return ids
-
-
-def _check_values(values: NDArray[np.float32], scale: tuple[float, float]) -> None:
-    bad = np.flatnonzero(~((values >= scale[0]) & (values <= scale[1])))  # nan is bad, too
-    if bad.size:
-        raise DataError(
-            f"event {bad[0]}: rating {values[bad[0]]:g} is outside {scale[0]:g}..{scale[1]:g}"
-        )
-
-
-def _positions(kind: str, wanted: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index in the ascending `ids` of each wanted id."""
-    if not wanted.size:
-        return np.zeros(0, np.int64)
-    places = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))
-    missing = np.flatnonzero(ids[places] != wanted) if ids.size else np.arange(1)
-    if missing.size:
-        unknown = quote(int(wanted[missing[0]]))
-        raise DataError(f"event {missing[0]}: {kind} id {unknown} is not in the list of {kind}s")
-    return places
-
-
-def _check_unique(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], users: IntArray, items: IntArray
-) -> None:
-    width = int(columns.max(initial=0)) + 1
-    pairs = rows * width + columns
-    in_order = np.argsort(pairs, kind="stable")
-    repeats = in_order[1:][np.diff(pairs[in_order]) == 0]
-    if repeats.size:
-        event = int(repeats.min())
-        raise DataError(f"event {event}: user {users[event]} rated item {items[event]} before")
+    places = pd.Index(ids).get_indexer(pd.Index(found))
+    _refuse(
+        places < 0,
+        lambda event: f"{kind} id {quote(int(found[event]))} is not in the list of {kind}s",
+    )
+    return ids, places.astype(np.int64)

@@ -233,13 +233,13 @@ def right_factors(ratings: Ratings, k: int, damping: float) -> tuple[Array, Arra
     counts = np.bincount(items, minlength=ratings.n_items).astype(np.float64)
     weights = counts[items] ** -damping
     matrix = sp.csr_matrix((weights, (users, items)), shape=(ratings.n_users, ratings.n_items))
-    leading, found = _decomposed(matrix, k)
+    leading, found = decomposed(matrix, k)
     factors, singular = np.zeros((ratings.n_items, k)), np.zeros(k)
     factors[:, : len(found)], singular[: len(found)] = leading, found
     return factors, singular, counts
 
 
-def _decomposed(matrix: sp.csr_matrix, rank: int) -> tuple[Array, Array]:
+def decomposed(matrix: sp.csr_matrix, rank: int) -> tuple[Array, Array]:
     """Q [I, <= rank] and S of the `rank` largest singular values, largest first, signs fixed."""
     if rank < min(matrix.shape):
         start = np.ones(min(matrix.shape))  # ARPACK's own start is random

@@ -75,19 +75,19 @@ def svdpp(ratings, **settings):
 
 def svdpp_objective(model: SVDpp, known: csr_matrix):
     """Squared errors plus penalties, halved; every user solved by dense ridge regression."""
-    strengths, total = model.penalties, 0.0
+    base, bias, total = model.regularisation, model.bias_regularisation, 0.0
     for row in known:
         items, values = row.indices, row.data
         implicit = model.implicit[items].sum(axis=0) / np.sqrt(len(items))
         targets = values - model.mean - model.bias[items] - model.items[items] @ implicit
         features = np.column_stack([model.items[items], np.ones(len(items))])
-        strength = strengths.base + strengths.per_rating * len(items)
-        penalties = np.array([strength] * 3 + [strengths.bias])
+        strength = base + model.per_rating * len(items)
+        penalties = np.array([strength] * 3 + [bias])
         user = ridge(features, targets, penalties)
         total += ((targets - features @ user) ** 2).sum() + penalties @ user**2
-        total += strengths.per_rating * (model.items[items] ** 2).sum()
-        total += strengths.implicit * (model.implicit[items] ** 2).sum()
-    total += strengths.base * (model.items**2).sum() + strengths.bias * (model.bias**2).sum()
+        total += model.per_rating * (model.items[items] ** 2).sum()
+        total += model.implicit_regularisation * (model.implicit[items] ** 2).sum()
+    total += base * (model.items**2).sum() + bias * (model.bias**2).sum()
     return total / 2
 
 
