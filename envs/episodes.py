@@ -31,18 +31,6 @@ def draw_starts(
     return chosen, starts
 
 
-def draw_start(
-    rng: np.random.Generator,
-    ratings: Ratings,
-    users: NDArray[np.integer],
-    known: int,
-    random_start: float = 0.0,
-) -> tuple[int, int]:
-    """One episode's user and start: `draw_starts` with E = 1."""
-    chosen, starts = draw_starts(rng, ratings, users, known, random_start, 1)
-    return int(chosen[0]), int(starts[0])
-
-
 def default_start(lengths: NDArray[np.int64], known: int) -> NDArray[np.int64]:
     """Starts [E] in histories of `lengths` [E]: `known`, or half of what is no longer."""
     return np.where(lengths > known, known, np.maximum(lengths // 2, 1))

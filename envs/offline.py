@@ -12,7 +12,7 @@ from data.datasets import load_dataset
 from data.observation import answer_rewards, shifted
 from data.ratings import Ratings
 from envs.boredom import check_categories, leaves
-from envs.episodes import default_start, draw_start, windows
+from envs.episodes import default_start, draw_starts, windows
 
 Fields = dict[str, Any]  # an observation as Gymnasium's Dict space has it
 Info = dict[str, Any]
@@ -182,9 +182,9 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
                     f"user {options['user']} is not among this environment's {len(users)} users"
                 )
             users = np.array([options["user"]])
-        user, start = draw_start(
-            self.np_random, self.ratings, users, self.window, self.random_start
-        )
+        known = (self.window, self.random_start, 1)
+        drawn = draw_starts(self.np_random, self.ratings, users, *known)
+        user, start = (int(each[0]) for each in drawn)
         if "start" in options:
             start, length = int(options["start"]), int(self.ratings.lengths[user])
             if not 0 <= start <= length:

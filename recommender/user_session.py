@@ -2,8 +2,8 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,21 +30,6 @@ class Recommendation(NamedTuple):
 Ranked = tuple[NDArray[Any], NDArray[Any]]  # items and scores [k], best first
 
 
-class Ranker(Protocol):
-    """What a session asks of an agent; `DRRAgent` is one."""
-
-    catalogue: Catalogue
-    window: int
-
-    @property
-    def fingerprint(self) -> str: ...
-    def rank_inputs(self, observation: Observation) -> list[Any]: ...
-    def best(self, inputs: Sequence[Any], k: int) -> Ranked: ...
-    def retrieved(self, observation: Observation, k: int, retrieval: Retrieval) -> Ranked: ...
-    def explain_score(self, observation: Observation, item: int) -> Explanation: ...
-    def named(self, item: int) -> tuple[int | str, str | None]: ...
-
-
 class UserSession:
     """What is known of one person, and the recommendations that follow from it.
 
@@ -52,7 +37,7 @@ class UserSession:
     window (equation 1), a refused one is remembered. Made by `DRRAgent.session`.
 
     Args:
-        agent: the trained agent.
+        agent: the trained `DRRAgent`.
         history: (original item id, rating) pairs, oldest first.
         demographics: {name: value} in the data set's own codes; what is left out is unknown.
 
@@ -62,7 +47,7 @@ class UserSession:
 
     def __init__(
         self,
-        agent: Ranker,
+        agent: Any,
         history: Iterable[tuple[int | str, float]] = (),
         demographics: Mapping[str, Any] | None = None,
     ) -> None:
@@ -140,7 +125,7 @@ class UserSession:
         }
 
     @classmethod
-    def restored(cls, agent: Ranker, state: Mapping[str, Any]) -> "UserSession":
+    def restored(cls, agent: Any, state: Mapping[str, Any]) -> "UserSession":
         """The session whose `state` was stored; SessionError if it is damaged or of another run."""
         fields = {"run", "demographics", "history", "answers"}
         if not isinstance(state, Mapping) or set(state) != fields:

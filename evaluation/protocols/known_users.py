@@ -57,15 +57,9 @@ class RerankProtocol(KnownUsersProtocol):
     _n_relevant: IntArray
 
     def __init__(
-        self,
-        ratings: Ratings,
-        eval_users: IntArray | None = None,
-        *,
-        window: int = 5,
-        fraction: float = 0.8,
-        ks: Sequence[int] | None = None,
+        self, ratings: Ratings, eval_users: IntArray | None = None, **settings: Any
     ) -> None:
-        super().__init__(ratings, eval_users, window=window, fraction=fraction, ks=ks)
+        super().__init__(ratings, eval_users, **settings)
         hidden = self._hidden
         self._log = RatingLog(hidden)
         self._offsets, places = rows_of(hidden, self.eval_users)
@@ -117,13 +111,11 @@ class SimulatorProtocol(KnownUsersProtocol):
         model: AnswerModel,
         eval_users: IntArray | None = None,
         *,
-        window: int = 5,
-        fraction: float = 0.8,
-        ks: Sequence[int] | None = None,
         online: bool = False,
         known_items: bool = False,
+        **settings: Any,
     ) -> None:
-        super().__init__(ratings, eval_users, window=window, fraction=fraction, ks=ks)
+        super().__init__(ratings, eval_users, **settings)
         self.mode, self.known_items = "online" if online else "inductive", known_items
         self._log = CompletedLog(ratings, model)
 

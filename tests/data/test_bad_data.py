@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": lambda flags: training.main([*flags[:-1], "--output-root", flags[-1]]),
     "evaluate": lambda flags: evaluate.main([*flags[:-1], "--policies", "popularity"]),
-    "embedding.train": lambda flags: embedding.train.main([*flags[:-1], "--dim", "4"]),
+    "embedding.train": lambda flags: embedding.train.main([*flags[:-1], "--out", flags[-1]]),
 }
 ONE_EACH = [("evaluate", case) for case in FAULTS]
 EVERY_COMMAND = [(command, "rating 6") for command in COMMANDS if command != "evaluate"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.ratings import Ratings
-from envs.episodes import draw_start, draw_starts, windows
+from envs.episodes import draw_starts, windows
 
 WINDOW = 4
 
@@ -20,7 +20,8 @@ def log(lengths, n_items=30):
 @pytest.mark.parametrize(("length", "start"), [(20, 4), (5, 4), (4, 2), (3, 1), (2, 1), (1, 1)])
 def test_the_start_follows_the_first_window_or_half_of_a_short_history(length, start):
     rng = np.random.default_rng(0)
-    assert draw_start(rng, log([length]), np.array([0]), WINDOW) == (0, start)
+    drawn = draw_starts(rng, log([length]), np.array([0]), WINDOW, 0.0, 1)
+    assert [each.tolist() for each in drawn] == [[0], [start]]
 
 
 def test_random_starts_are_uniform_from_nothing_to_what_is_known():
