@@ -1,5 +1,7 @@
 """Every name builds, sees the visible part only, repeats itself and survives the cache."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -53,9 +55,17 @@ def small(monkeypatch):
     )
 
 
+@pytest.fixture(scope="module")
+def built(ratings):
+    """`built(name, protocol)`, fitted once."""
+    return cache(lambda name, protocol: registry.build(name, protocol, ratings))
+
+
 @pytest.mark.parametrize("name", registry.ENTRIES)
-def test_every_baseline_scores_the_catalogue_and_candidates(name, ratings, answered, candidates):
-    policy = registry.build(name, IN[name], ratings)
+def test_every_baseline_scores_the_catalogue_and_candidates(
+    name, built, ratings, answered, candidates
+):
+    policy = built(name, IN[name])
     assert isinstance(policy, Policy) and policy.name == name
     assert policy.adaptive == (name in ("linucb", "hlinucb") or "mf-" in name)
     every, some = policy.scores(answered, None), policy.scores(answered, candidates)
@@ -65,9 +75,9 @@ def test_every_baseline_scores_the_catalogue_and_candidates(name, ratings, answe
 
 
 @pytest.mark.parametrize("name", [name for name in registry.ENTRIES if name not in ROW_OF_USER])
-def test_scores_depend_on_nothing_but_what_is_observed(name, ratings, answered):
+def test_scores_depend_on_nothing_but_what_is_observed(name, built, answered):
     """Not on the others in the batch, nor on who the users are, nor on how much is padding."""
-    policy, chosen = registry.build(name, IN[name], ratings), np.array([6, 9])
+    policy, chosen = built(name, IN[name]), np.array([6, 9])
     single = answered.rows(chosen)._replace(users=np.array([-1, -1], np.int32))
     padding = ((0, 0), (3, 0))
     single = single._replace(
@@ -164,7 +174,7 @@ def test_a_table_has_the_forms_with_demographics_or_those_without():
 
 
 @pytest.mark.parametrize("name", registry.comparable(registry.names("session"), False))
-def test_who_is_unknown_is_shown_what_is_popular(name, ratings, new_users):
+def test_who_is_unknown_is_shown_what_is_popular(name, built, new_users):
     """And answers make it personal; whoever is known gets what he got before."""
     if registry.ENTRIES[name.removesuffix("-adaptive")].prior is None:
         return
@@ -173,8 +183,7 @@ def test_who_is_unknown_is_shown_what_is_popular(name, ratings, new_users):
         known_ratings=new_users.known_ratings[:, :0],
         window_items=np.full_like(new_users.window_items, -1),
     )
-    policy = registry.build(name, "session", ratings)
-    popular = registry.build("popularity", "session", ratings).scores(nobody, None)
-    found = policy.scores(nobody, None)
+    popular = built("popularity", "session").scores(nobody, None)
+    found = built(name, "session").scores(nobody, None)
     ordered = np.take_along_axis(found, np.argsort(-popular, axis=1, kind="stable"), axis=1)
     assert (np.diff(ordered, axis=1) <= 1e-6).all()

@@ -39,6 +39,7 @@ def options(tiny_root, tmp_path, monkeypatch):
     return {"json": file, "repeats": 1, "dataset": "ml-1m", "data_root": root, "device": "cpu"}
 
 
+@pytest.mark.slow
 def test_learner(options, monkeypatch):
     monkeypatch.setattr(learner, "CASES", (("best", 4), ("paper", 2)))
     sizes = {"matmuls": (8,), "capacity": 500, "batches": (8,)}
@@ -74,6 +75,7 @@ def test_the_synthetic_set_has_the_size_that_was_asked_for():
     assert ratings.n_ratings == 9000
 
 
+@pytest.mark.slow
 def test_growth(monkeypatch, tmp_path):
     monkeypatch.setattr(growth, "REQUESTS", 5)
     monkeypatch.setattr(growth, "UPDATES", 1)

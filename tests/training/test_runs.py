@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +13,6 @@ import config as settings
 from training.conclusion import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def elsewhere(tiny_flags, tiny_root, tmp_path_factory) -> Iterator[Future]:
-    """The folder of a run in another process, with another PYTHONHASHSEED; started first, so that it
-    runs while this process is busy with the other tests."""
-    root = tmp_path_factory.mktemp("elsewhere")
-    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(root))
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-
-    def run() -> Path:
-        command = [sys.executable, "train.py", *flags]
-        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-        return root / "ml-1m-best-seed0"
-
-    with ThreadPoolExecutor(max_workers=1) as background:
-        yield background.submit(run)
 
 
 def learned(folder: Path) -> dict:
@@ -101,10 +82,15 @@ def test_metrics_tell_what_is_needed_to_repeat_the_run(tiny_run, tiny_data):
     assert all("critic_loss" in row for row in curve[2:])
 
 
-def test_equal_seeds_are_bit_identical_in_another_process(  # waits for it, so it comes last
-    tiny_run, elsewhere, read_weights, read_scalars
+@pytest.mark.slow
+def test_equal_seeds_are_bit_identical_in_another_process(
+    tiny_run, tiny_flags, tiny_root, tmp_path, read_weights, read_scalars
 ):
-    found, expected = elsewhere.result(), tiny_run.folder
+    flags = (*tiny_flags, "--data-root", str(tiny_root), "--output-root", str(tmp_path))
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "train.py", *flags]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    found, expected = tmp_path / "ml-1m-best-seed0", tiny_run.folder
     mine, theirs = read_weights(found), read_weights(expected)
     assert mine.keys() == theirs.keys() and len(mine) > 20
     for name, array in theirs.items():
