@@ -47,23 +47,23 @@ class EmbeddingTable:
     per_rating: float = 0.0
     bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
     members: int = 0  # factorisations side by side in `items`, as `fit_blend` puts them
-    genres: int = (
-        0  # the last components of `items` that are genres, as `fit_with_genres` puts them
-    )
+    genres: int = 0  # the last components of `items`, as `fit_with_genres` puts them
 
     def __post_init__(self) -> None:
         """Check shapes against each other, then make the arrays read-only."""
-        n_items, k = _shape(self.items, "items", (None, None))
+        n_items, k = self.items.shape
         if not n_items * k:
-            found = f"found {n_items, k}"
-            raise EmbeddingError(f"field 'items': expected items and components, {found}")
-        _shape(self.item_bias, "item_bias", (n_items,))
-        if self.users is not None:
-            n_users, _ = _shape(self.users, "users", (None, k))
-            if self.user_bias is not None:
-                _shape(self.user_bias, "user_bias", (n_users,))
-        elif self.user_bias is not None:
-            raise EmbeddingError("field 'user_bias': given without 'users'")
+            raise EmbeddingError(
+                f"field 'items': expected items and components, found {n_items, k}"
+            )
+        n_users = 0 if self.users is None else len(self.users)
+        sizes = {"users": (n_users, k), "item_bias": (n_items,), "user_bias": (n_users,)}
+        for name, expected in sizes.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != expected:
+                raise EmbeddingError(
+                    f"field {name!r}: expected shape {expected}, found {array.shape}"
+                )
         for name in ("regularisation", "bias_regularisation"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -283,14 +283,3 @@ def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     size = max(1, BLOCK_ENTRIES // max(n_columns, 1))
     for start in range(0, n_rows, size):
         yield slice(start, start + size)
-
-
-def _shape(array: FloatArray, name: str, expected: tuple[int | None, ...]) -> tuple[int, ...]:
-    shape = array.shape
-    fits = len(shape) == len(expected) and all(
-        want in (None, got) for want, got in zip(expected, shape, strict=True)
-    )
-    if not fits:
-        wanted = str(expected).replace("None", "any")
-        raise EmbeddingError(f"field {name!r}: expected shape {wanted}, found {shape}")
-    return shape

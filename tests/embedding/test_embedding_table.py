@@ -89,7 +89,7 @@ def replace(path, name, value):
         ("items", None, "'items': missing"),
         ("items", np.zeros((2, 3, 4), np.float32), r"2 dimensions, found float32 \(2, 3, 4\)"),
         ("items", np.zeros((20, 3)), "float64"),
-        ("users", np.zeros((30, 9), np.float32), r"'users': expected shape \(any, 4\), found"),
+        ("users", np.zeros((30, 9), np.float32), r"'users': expected shape \(30, 4\), found"),
         ("user_bias", np.zeros(7, np.float32), r"\(30,\), found \(7,\)"),
         ("user_bias", np.full(30, np.nan, np.float32), "'user_bias'.*finite"),
         ("items", np.zeros((0, 4), np.float32), r"expected items and components, found \(0, 4\)"),
