@@ -19,7 +19,7 @@ from config import CsvConfig, in_flags
 from config.command_line import end_when_nobody_reads, read_arguments
 from data import DataError, Ratings, load_dataset
 from data.errors import printable
-from data.explore_sections import SECTIONS, Missing, Rows, Section
+from data.explore_sections import SECTIONS, Frames, Missing, Section
 
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -35,7 +35,7 @@ $sections
 
 def explore(ratings: Ratings) -> dict[str, Section]:
     """Everything that can be said, or what is missing to say it, by the name of its section."""
-    rows, found = Rows(ratings), {}
+    rows, found = Frames(ratings), {}
     for build in SECTIONS:
         name = build.__name__.replace("_", " ").capitalize()
         try:

@@ -44,7 +44,7 @@ class Missing(Exception):
         return f"Left out. The data set has no {self.args[0]}."
 
 
-class Rows:
+class Frames:
     """The ratings as data frames: one row per rating, per item, and per user with ratings."""
 
     def __init__(self, ratings: Ratings) -> None:
@@ -113,7 +113,7 @@ def heat_map(table: pd.DataFrame, label: str, **scale: Any) -> Figure:
     return figure
 
 
-def size(rows: Rows) -> Section:
+def size(rows: Frames) -> Section:
     """How much there is of everything."""
     ratings, n_items = rows.ratings, int((rows.items["count"] > 0).sum())
     density = ratings.n_ratings / max(len(rows.users) * n_items, 1)
@@ -125,7 +125,7 @@ def size(rows: Rows) -> Section:
     return Section(f"{ratings.n_ratings:,} ratings, {density:.1%} of the matrix", None, note)
 
 
-def rating_values(rows: Rows) -> Section:
+def rating_values(rows: Frames) -> Section:
     """The rating distribution."""
     ratings, values = rows.ratings, rows.all["rating"]
     figure, axes = panels(ncols=3, sharex=True)
@@ -139,7 +139,7 @@ def rating_values(rows: Rows) -> Section:
     return Section(f"{finding}{values.mean():.2f}", figure, note)
 
 
-def popularity(rows: Rows) -> Section:
+def popularity(rows: Frames) -> Section:
     """Are items that many people rate also rated higher?"""
     judged = rows.items[rows.items["count"] >= FEW].sort_values("count", kind="stable")
     if len(judged) < 10:
@@ -160,7 +160,7 @@ def popularity(rows: Rows) -> Section:
     return Section(f"{finding} (rank correlation {correlation:+.2f})", figure, note)
 
 
-def long_tail(rows: Rows) -> Section:
+def long_tail(rows: Frames) -> Section:
     """How few items get most of the ratings."""
     counts, lengths = np.sort(rows.items["count"])[::-1], rows.users["count"]
     shares = np.cumsum(counts) / max(counts.sum(), 1)
@@ -175,7 +175,7 @@ def long_tail(rows: Rows) -> Section:
     return Section(f"Half of all ratings go to {half:.1%} of the items", figure, note)
 
 
-def activity_by_hour(rows: Rows) -> Section:
+def activity_by_hour(rows: Frames) -> Section:
     """Activity by weekday and hour."""
     when = rows.when.dt
     table = pd.crosstab(when.day_of_week, when.hour, normalize=True)
@@ -188,7 +188,7 @@ def activity_by_hour(rows: Rows) -> Section:
     return Section(f"{finding}{table.sum().idxmin()}:00", figure, note)
 
 
-def time_gaps(rows: Rows) -> Section:
+def time_gaps(rows: Frames) -> Section:
     """The rhythm of rating; a visit ends where the next rating is more than an hour away."""
     between = rows.all["second"].groupby(rows.all["user"]).diff()[rows.when.index]
     kinds = pd.cut(between.dropna(), [*GAPS.values(), np.inf], right=False, labels=list(GAPS))
@@ -202,7 +202,7 @@ def time_gaps(rows: Rows) -> Section:
     return Section(f"{finding}{(visits == 1).mean():.0%} of the users came once", figure)
 
 
-def trends(rows: Rows) -> Section:
+def trends(rows: Frames) -> Section:
     """How long items are in fashion, relative to all ratings of a month."""
     found = pd.crosstab(rows.all["item"], rows.when.dt.to_period("M"))  # [I, M]
     course = pd.period_range(found.columns[0], found.columns[-1], freq="M")
@@ -225,7 +225,7 @@ def trends(rows: Rows) -> Section:
     return Section(finding, figure, note)
 
 
-def age_and_occupation(rows: Rows) -> Section:
+def age_and_occupation(rows: Frames) -> Section:
     """Age, occupation and gender."""
     known = {name for name, _ in rows.ratings.demographic_columns}
     features = [name for name in ("gender", "age", "occupation") if name in known]
@@ -245,7 +245,7 @@ def age_and_occupation(rows: Rows) -> Section:
     return Section(" ".join(largest), figure)
 
 
-def genres(rows: Rows) -> Section:
+def genres(rows: Frames) -> Section:
     """What kinds of items are rated, and how high."""
     table = rows.by_genre().groupby("genre", observed=True)["rating"].agg(["size", "mean"])
     figure, (left, right) = panels(1.5 + 0.29 * len(table), ncols=2)
@@ -256,7 +256,7 @@ def genres(rows: Rows) -> Section:
     return Section(f"{finding}{table['mean'].idxmin()} lowest", figure, note)
 
 
-def genres_by_year(rows: Rows) -> Section:
+def genres_by_year(rows: Frames) -> Section:
     """What share of the ratings each genre has, year by year."""
     year = rows.when.dt.year
     table, n_ratings = rows.by_genre(), year.value_counts().sort_index()
@@ -275,7 +275,7 @@ def genres_by_year(rows: Rows) -> Section:
     return Section(f"Share of the ratings {years}: {gain}, {loss}", figure)
 
 
-def genres_by_age(rows: Rows) -> Section:
+def genres_by_age(rows: Frames) -> Section:
     """How much more often each age group rates a genre than all users do."""
     table, age = rows.by_genre(), rows.demographic("age")
     counts = pd.crosstab(table["genre"], table["user"].map(age))  # [G, D]
@@ -291,7 +291,7 @@ def genres_by_age(rows: Rows) -> Section:
     return Section(finding, figure)
 
 
-def generation_gap(rows: Rows) -> Section:
+def generation_gap(rows: Frames) -> Section:
     """Where young and old disagree: the items whose difference is surest."""
     ages = rows.all["user"].map(rows.demographic("age").astype(float))
     group = pd.cut(ages, [0, YOUNG, OLD, np.inf], right=False, labels=["young", "middle", "old"])

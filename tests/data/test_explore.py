@@ -10,7 +10,7 @@ import pytest
 
 from data import explore as command
 from data import explore_sections as sections
-from data.explore_sections import Rows, Section
+from data.explore_sections import Frames, Section
 from data.ratings import Ratings
 from data.synthetic import SyntheticConfig, make_synthetic
 
@@ -21,9 +21,9 @@ def small() -> Ratings:
     return replace(make_synthetic(config, seed=5), name="small")
 
 
-def made(rows: list[tuple], **more) -> Rows:
+def made(rows: list[tuple], **more) -> Frames:
     """From (user, item, rating, timestamp) rows."""
-    return Rows(Ratings.from_events("made", *np.array(rows).T, **more))
+    return Frames(Ratings.from_events("made", *np.array(rows).T, **more))
 
 
 def at(text: str) -> int:
@@ -53,7 +53,7 @@ def test_what_a_data_set_lacks_is_said_and_left_out():
 def test_the_findings_follow_the_data(small):
     """The same data with ratings turned around say the opposite."""
     turned = replace(small, values=6 - small.values)
-    before, after = (sections.popularity(Rows(ratings)) for ratings in (small, turned))
+    before, after = (sections.popularity(Frames(ratings)) for ratings in (small, turned))
     assert "are rated higher" in before.finding and "are rated lower" in after.finding
 
 
