@@ -31,5 +31,5 @@ def test_the_curves_and_settings_are_logged_under_the_names_of_tensorboard(tmp_p
 def test_where_it_is_not_installed_one_sentence_says_so(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     check_tracking(Config())
-    with pytest.raises(ConfigError, match=r"--track: .* not installed; pip install wandb"):
+    with pytest.raises(ConfigError, match=r"^track: .* not installed; pip install wandb"):
         check_tracking(Config(track=True))
