@@ -114,7 +114,7 @@ _ENGAGEMENT = Config(
         demographics_dropout=0.0,
         actor_hidden=16,
         critic_hidden=32,
-        discount=0.95,
+        discount=0.99,
         tau=0.05,
         counterfactual=15,
         imitation=0.0,
@@ -129,5 +129,5 @@ _ENGAGEMENT = Config(
         noise=0.05,
         noise_end=0.05,
     ),
-    loop=LoopConfig(parallel_users=64, updates_per_rollout=32, warmup=500),
+    loop=LoopConfig(parallel_users=64, updates_per_rollout=64, warmup=500),
 )

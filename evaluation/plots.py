@@ -60,6 +60,33 @@ def leaderboard(
     return figure
 
 
+def against_discount(
+    report: Report, keys: Sequence[str] = ("cumulative_reward", "length")
+) -> Figure:
+    """One panel for each key: rows named "... discount D" against D, the others as lines.
+
+    Bars: 95% intervals over users.
+    """
+    found = {row.name.split("discount ")[-1]: row for row in report.rows if "discount" in row.name}
+    others = [row for row in report.rows if "discount" not in row.name]
+    mine = sorted(((float(d), row) for d, row in found.items() if "," not in d), key=lambda x: x[0])
+    figure, panels = new_figure(1, len(keys), (4.6 * len(keys), 3.6))
+    places = np.arange(len(mine))
+    for axes, key in zip(panels, keys, strict=True):
+        for place, row in enumerate(others):
+            colour = CYCLE[place % len(CYCLE)]
+            axes.axhline(row.users[key].mean, color=colour, lw=1.2, ls="--", label=row.label)
+        mean, low, high = np.array(
+            [(e.mean, e.low, e.high) for e in (row.users[key] for _, row in mine)]
+        ).T
+        axes.errorbar(places, mean, [mean - low, high - mean], fmt="o-", color=ACCENT, label="DRR")
+        axes.set_xticks(places, [f"{discount:g}" for discount, _ in mine])
+        axes.set(xlabel="discount", ylabel=key.replace("_", " "), ylim=(0, None))
+    add_legend(panels[-1])
+    figure.suptitle(f"{report.dataset}, {report.label}: {report.n_users:,} users, 95% intervals")
+    return figure
+
+
 def by_length(report: Report, highlight: str = "drr") -> Figure:
     """Metrics against the length of the list k, for every k of the report; bands: 95% intervals."""
     metrics = ("precision", "ndcg")

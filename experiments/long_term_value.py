@@ -1,38 +1,41 @@
 """Long-term value: what an agent that watches the answers gains on its own first list, step by step.
 
     python -m experiments.long_term_value --weights save_weights/ml-1m
-    python -m experiments.long_term_value --protocol engagement --policies mf-mmr-price oracle
+    python -m experiments.long_term_value --protocol engagement --policies mf mf-mmr-price \\
+        --weights DIR DIR DIR
 
 Plays `session` with the run, with the run's first list whatever the answers are (`drr-static`, a greedy
-ranking), and with other policies; draws and prints their rewards. With `--protocol engagement` the
-table is about `--users` users, for whom a beam search that knows every answer says how much could be
-earned.
+ranking), and with other policies; draws and prints their rewards. With `--protocol engagement`, where
+bored users leave, it sets runs of several discounts side by side; a second table is about `--users`
+users, for whom a beam search that knows every answer says how much could be earned.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import evaluate
 from config import ConfigError, CsvConfig, in_flags
 from config.command_line import end_when_nobody_reads, read_arguments
-from data import DataError, load_dataset
-from data.policy import Policy
-from evaluation import probes
+from data import DataError, Ratings, load_dataset
+from data.observation import FloatArray, IntArray, Observation
+from data.policy import Policy, scores_at
+from evaluation import plots, probes
 from evaluation.intervals import over_users
 from evaluation.plots import save
-from evaluation.protocols.base import EvaluationProtocol, PolicyError
-from evaluation.protocols.engagement import EngagementProtocol
-from evaluation.report import FIGURES, markdown_table, write_table
+from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
+from evaluation.protocols.engagement import LEAVING, EngagementProtocol
+from evaluation.report import FIGURES, markdown_table, summarise, write_table
 from experiments.best_sessions import best_rewards
-from recommender.run_choice import load_run
+from recommender.run_choice import Runs, load_run, run_settings
 from training.process import select_device
 
-PAGE, PICTURE = "long-term-value.md", "long-term-value.png"
+PAGE = "long-term-value.md"
 SHARED = (
     "protocol",
     "boredom",
@@ -51,11 +54,12 @@ class LongTermArguments:
     """Compare a run with its own static ranking and with other policies, step by step."""
 
     weights: tuple[str, ...] = ("save_weights/ml-1m",)
-    """Folders of trained runs, DIR or NAME=DIR; of several with one name the first is played."""
+    """Folders of trained runs. session: of several with one name the first is played. engagement:
+    those with one discount are its seeds."""
     policies: tuple[str, ...] = ("item-knn-adaptive", "user-knn-adaptive", "popularity")
     """Others to compare with."""
     protocol: Literal["session", "engagement"] = "session"
-    """The agent beside its own first list, or beside the best sessions that can be found."""
+    """The agent beside its own first list, or by its discount where bored users leave."""
     boredom: tuple[int, int] | None = None
     """N and M, with --protocol engagement; default 10 0."""
     users: int = 100
@@ -88,27 +92,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: LongTermArguments) -> str:
-    """Play, draw, and describe as a Markdown table."""
+    """Play, draw, and describe as Markdown tables."""
     if arguments.users < 1:
         raise ConfigError(f"--users {arguments.users}: must be at least 1")
-    dataset, protocol, policies = prepare(arguments)
+    ratings, protocol, runs, others = prepare(arguments)
     if isinstance(protocol, EngagementProtocol):
-        return beside_the_best(protocol, policies, arguments.users)
-    agent, *others = policies
-    static = probes.FixedList(agent)
-    results = {policy.name: protocol.run(policy) for policy in (agent, static, *others)}
-    figure = probes.by_step([*results.values()], results[static.name], agent.name)
-    figure.suptitle(f"{dataset}, session, {protocol.n_users:,} users; 95% intervals over users")
+        name, key = "engagement", "discount"
+        table, figure, more = planning(ratings, protocol, runs, others, arguments.users)
+    else:
+        name, key, more = "long-term-value", "rewards", ""
+        table, figure = listening(ratings, protocol, runs, others)
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
-        save(figure, folder / PICTURE)
-    table = probes.reward_table(results, agent.name)
+        save(figure, folder / f"{name}.png")
     if arguments.write_docs:
-        write_table(PAGE, "rewards", table)
-    return table
+        write_table(PAGE, key, table)
+    return table + more
 
 
-def prepare(arguments: LongTermArguments) -> tuple[str, EvaluationProtocol, list[Policy]]:
-    """The data's name, the protocol, and the policies ready to play: the runs, then the others."""
+def prepare(
+    arguments: LongTermArguments,
+) -> tuple[Ratings, EvaluationProtocol, Runs, list[Policy]]:
+    """The data, the protocol, the runs, and the other policies ready to play."""
     shared = {name: getattr(arguments, name) for name in SHARED}
     given = evaluate.EvaluateArguments(**shared)
     runs = evaluate.chosen_runs(given)
@@ -118,23 +122,72 @@ def prepare(arguments: LongTermArguments) -> tuple[str, EvaluationProtocol, list
     ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
     protocol = evaluate.build_protocol(asked, ratings)
     names = evaluate.choose_policies(given.policies, given.protocol, runs)
-    policies: list[Policy] = [load_run(name, runs[name][0], ratings) for name in runs]
-    others = (name for name in names if name not in runs)
-    return (
-        ratings.name,
-        protocol,
-        [*policies, *(evaluate.baseline(n, protocol, asked) for n in others)],
-    )
+    others = [evaluate.baseline(name, protocol, asked) for name in names if name not in runs]
+    return ratings, protocol, runs, others
 
 
-def beside_the_best(protocol: EngagementProtocol, policies: Sequence[Policy], n_users: int) -> str:
-    """Rewards of policies and of the best sessions that were found, of some users, in Markdown."""
+def listening(
+    ratings: Ratings, protocol: EvaluationProtocol, runs: Runs, others: Sequence[Policy]
+) -> tuple[str, Figure]:
+    """The rewards of a run, of its own first list and of others, step by step."""
+    agent, *more = (load_run(name, folders[0], ratings) for name, folders in runs.items())
+    static = probes.FixedList(agent)
+    played: list[Policy] = [agent, static, *more, *others]
+    results = {policy.name: protocol.run(policy) for policy in played}
+    figure = probes.by_step([*results.values()], results[static.name], agent.name)
+    figure.suptitle(f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals")
+    return probes.reward_table(results, agent.name), figure
+
+
+class Told:
+    """A policy that is told the rule: it never shows an item that makes the user leave while another
+    is left."""
+
+    adaptive = True
+
+    def __init__(self, policy: Policy, protocol: EngagementProtocol) -> None:
+        self.name, self.min_window = f"{policy.name}, told", getattr(policy, "min_window", 0)
+        self._policy, self._protocol = policy, protocol
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        leaving = LEAVING * self._protocol.would_leave(observation.shown_items, None)
+        return scores_at(self._policy.scores(observation, None) - leaving, candidates)
+
+
+def planning(
+    ratings: Ratings,
+    protocol: EngagementProtocol,
+    runs: Runs,
+    others: Sequence[Policy],
+    n_users: int,
+) -> tuple[str, Figure, str]:
+    """Runs by their discount, as they are and told the rule, beside others; and the best sessions."""
+    agents: dict[str, list[Policy]] = {}
+    for folder in sorted(folder for folders in runs.values() for folder in folders):
+        name = f"drr, discount {run_settings(folder).agent.discount:g}"
+        agents.setdefault(name, []).append(load_run(name, folder, ratings))
+    agents = dict(sorted(agents.items()))
+    told = {f"{name}, told": [Told(p, protocol) for p in seeds] for name, seeds in agents.items()}
+    played = agents | told | {policy.name: [policy] for policy in others}
+    results = {name: [protocol.run(policy) for policy in each] for name, each in played.items()}
+    report = summarise(ratings.name, protocol, results, trained=tuple(agents))
+    figure = plots.against_discount(report)
     chosen = np.linspace(0, protocol.n_users - 1, min(n_users, protocol.n_users)).astype(int)
-    rewards = {p.name: protocol.evaluate(p)["cumulative_reward"][chosen] for p in policies}
+    return report.as_markdown(), figure, beside_the_best(protocol, results, chosen)
+
+
+def beside_the_best(
+    protocol: EngagementProtocol, results: Mapping[str, Sequence[Result]], chosen: IntArray
+) -> str:
+    """The first run's rewards and the best sessions that were found, of some users, in Markdown."""
+    rewards = {
+        name: runs[0].per_user["cumulative_reward"][chosen] for name, runs in results.items()
+    }
     rewards["beam search"] = best_rewards(protocol, chosen)
     estimates = over_users(rewards)
     rows = [[name, f"{e.mean:.2f} ({e.low:.2f}, {e.high:.2f})"] for name, e in estimates.items()]
-    return f"{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
+    return f"\n{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
         [["policy", "cumulative_reward"], *rows]
     )
 

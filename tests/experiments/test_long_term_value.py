@@ -1,6 +1,7 @@
 """`python -m experiments.long_term_value`: what it plays, whom it shows, and what it puts where."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -53,13 +54,17 @@ def test_the_page_has_the_table_and_the_figure_where_asked_for(flags, tmp_path, 
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_engagement_is_set_beside_the_best_sessions(flags, capsys):
+def test_engagement_sets_discounts_beside_others_and_the_best_sessions(flags, tmp_path, capsys):
     flags = [*flags, "--protocol", "engagement", "--users", "4"]
-    assert long_term_value.main([*flags, "--policies", "oracle"]) == 0
-    table = capsys.readouterr().out
-    assert "engagement, boredom 10 0, 4 users" in table
-    oracle, best = (
-        float(next(line for line in table.splitlines() if name in line).split("|")[2].split()[0])
-        for name in ("oracle", "beam search")
-    )
-    assert best >= oracle - 0.01
+    assert long_term_value.main([*flags, "--policies", "mf", "oracle"]) == 0
+    table, best = capsys.readouterr().out.split("engagement, boredom 10 0, 4 users")
+    rewards = [
+        {
+            cells[1].strip(" *"): float(re.findall(r"-?[0-9.]+", cells[2])[0])
+            for cells in (line.split("|") for line in part.splitlines() if "." in line)
+        }
+        for part in (table, best)
+    ]
+    assert rewards[0]["drr, discount 0.5, told"] >= rewards[0]["drr, discount 0.5"]
+    assert rewards[1]["beam search"] >= rewards[1]["oracle"] - 0.01
+    assert (tmp_path / "new" / "engagement.png").read_bytes().startswith(b"\x89PNG")
