@@ -134,7 +134,7 @@ def test_q_adds_to_the_reward_the_value_of_the_state_after_the_item(ratings, pla
             after = module(env.step(now, tf.constant([item, item]))[0])
             heard_nothing = after._replace(user=state.user)
             follows = critic.expected(module.of_user(heard_nothing)).numpy()
-            staying = 0.95 * (1 - leave[:, item].numpy()) * (steps < T - 1)
+            staying = CONFIG.discount * (1 - leave[:, item].numpy()) * (steps < T - 1)
             np.testing.assert_allclose(
                 values[:, item], rewards[:, item] + staying * follows, rtol=1e-4, atol=1e-4
             )
