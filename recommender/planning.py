@@ -20,7 +20,7 @@ from recommender.state import Features, placeholder, solve
 PLACES = 10  # items shown last whose genres are told apart by when they were shown
 # Variances of ratings about what the factorisation predicts, of those known at the start and of those
 # heard in the session, and the ridge of the demographics' regression: chosen on held-out users.
-KNOWN_NOISE, HEARD_NOISE, RIDGE = 0.8, 0.05, 30.0
+KNOWN_NOISE, HEARD_NOISE, RIDGE = 0.8, 0.1, 30.0
 # Scales that bring counts of genres, of an item and of all recent ones, near 1
 PER_ITEM, IN_ALL = 3.0, 10.0
 LAST = 1.0 - 1e-3  # step from which nothing follows
