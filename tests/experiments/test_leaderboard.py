@@ -92,6 +92,27 @@ def test_the_docs_have_the_best_rows_and_those_that_are_always_shown():
     assert shown == [*"abcde", "drr", "popularity", "oracle (bound)"]
 
 
+def test_a_made_up_set_is_a_file_of_its_own(arguments, commands):
+    leaderboard.train(arguments, "tastes-100", "catalog", "best", 0)
+    path = arguments.output_root / "tastes-100.csv"
+    assert f"--dataset csv --csv.path {path} --preset best" in options(commands[0])
+    assert (len(path.read_text().splitlines()), len(commands)) == (100 * 40 + 1, 1)
+
+
+def test_the_overview_has_the_three_best_baselines_of_every_set(arguments, monkeypatch):
+    means = {"ease": 0.4, "drr": 0.35, "ridge": 0.3, "mf": 0.2, "popularity": 0.1, "oracle": 1.0}
+    rows = tuple(
+        Row(name, {"p": Estimate(mean, 0, 1)}, {}, {}, 0.0) for name, mean in means.items()
+    )
+    differences = {"drr": ("ease", {"p": Estimate(-0.05, -0.1, 0.01)})}
+    report = Report("toy", "catalog", "inductive", "catalog", 9, 0, ("p",), rows, differences)
+    monkeypatch.setattr(leaderboard, "measure", lambda *_: report)
+    for seed in range(3):
+        write_run(arguments.output_root, seed, 0.4)
+    line = leaderboard.overview(arguments).splitlines()[-1]
+    assert "0.3500 | ease 0.4000, ridge 0.3000, mf 0.2000 | -0.0500 (-0.1000, +0.0100)" in line
+
+
 HEALTHY = (30.0, 6.0, 2.0, 1.0, 1.5, 1.0, 1.2, 1.4)
 STOPPED_TODAY = (30, 2, 1, 1, 1, 11 * BOUND, 1, 1)
 
@@ -112,7 +133,9 @@ def write_run(root, seed, precision, q_max=HEALTHY):
         protocol: {"policies": {"drr": {key: {"mean": value} for key, value in keys.items()}}}
         for protocol, keys in means.items()
     }
-    (folder / "metrics.json").write_text(json.dumps({"results": results, "curve": curve}))
+    (folder / "metrics.json").write_text(
+        json.dumps({"results": results, "curve": curve, "seconds": 9})
+    )
     return folder
 
 
