@@ -115,6 +115,7 @@ def other_late_rows(ratings: Ratings) -> Ratings:
     return rebuilt(ratings, items, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "hidden"),
     [

@@ -24,6 +24,7 @@ def learned(folder: Path) -> dict:
     return {name: metrics[name] for name in ("results", "curve", "seed", "data", "versions")}
 
 
+@pytest.mark.slow
 def test_the_papers_algorithm_runs_too(train, tmp_path):
     flags = ("--preset", "paper", "--agent.counterfactual", "0", "--run-name", "paper")
     run = train(tmp_path, *flags, "--loop.keep-checkpoints")
