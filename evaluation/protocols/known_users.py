@@ -14,7 +14,7 @@ from evaluation.protocols.base import EvaluationProtocol, check_ks, without_know
 
 
 class KnownUsersProtocol(EvaluationProtocol):
-    """Each user's first int(fraction * length) ratings are visible.
+    """Each user's first int(0.8 * length) ratings are visible.
 
     The window holds the `window` latest visible positives. Every user with a rating is evaluated
     unless eval_users says otherwise.
@@ -28,12 +28,11 @@ class KnownUsersProtocol(EvaluationProtocol):
         eval_users: IntArray | None = None,
         *,
         window: int = 5,
-        fraction: float = 0.8,
         ks: Sequence[int] | None = None,
     ) -> None:
         self.ks = check_ks(ks or self.default_ks)
         self.eval_users = np.flatnonzero(ratings.lengths > 0) if eval_users is None else eval_users
-        self.visible, self._hidden = split_by_time(ratings, fraction)
+        self.visible, self._hidden = split_by_time(ratings)
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._known, self._window = self.visible, window
         self._positive_from = self._threshold
