@@ -20,8 +20,11 @@ from config import Config, from_json
 from data import Ratings, load_dataset
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import Policy, scores_at
+from envs.simulator import Simulator
 from evaluation.plots import CurveRow
+from evaluation.probes import compare
 from evaluation.protocols.base import EvaluationProtocol
+from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.report import Report, describe
 from recommender.run_choice import load_run
 from training.process import select_device
@@ -76,6 +79,18 @@ def fitted(protocol: EvaluationProtocol, *names: str) -> list[Policy]:
         registry.build(name, protocol.name, protocol.visible, cache_dir=CACHE)
         for name in dict.fromkeys([*names, *more])
     ]
+
+
+def when_users_leave(run: ChosenRun) -> Report | None:
+    """The released run of `engagement` beside greedy and expert policies; None for data of which
+    there is none."""
+    folder = Path(f"save_weights/{run.data.name}-engagement")
+    if not folder.is_dir():
+        print(f"{folder}: no such run; python train.py --protocol engagement trains one")
+        return None
+    protocol = EngagementProtocol(run.data, Simulator(run.data))
+    others = fitted(protocol, "popularity", "mf", "mf-mmr", "mf-mmr-price")
+    return compare(run.data.name, protocol, [load_run("drr", folder, run.data), *others])[0]
 
 
 def show_table(report: Report) -> None:
