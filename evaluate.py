@@ -48,9 +48,9 @@ from recommender.run_choice import (
     check_split,
     default_run,
     load_run,
+    name_of_data,
     parse_weights,
     run_settings,
-    runs_of_other_data,
 )
 
 if TYPE_CHECKING:
@@ -253,20 +253,6 @@ def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArgume
     root = arguments.data_root or saved.data_root
     of_run = replace(arguments, dataset=saved.dataset, csv=saved.csv, data_root=root)
     return of_run if arguments.dataset == "auto" else arguments
-
-
-def name_of_data(runs: Runs, ratings: Ratings, allow_other: bool) -> str:
-    """For headings; ConfigError for runs of other data, unless these are allowed and named."""
-    others = runs_of_other_data(runs, ratings.fingerprint()) if runs else []
-    if not others:
-        return ratings.name
-    if not allow_other:
-        raise ConfigError(
-            f"{others[0]}: trained on other data than {ratings.name} as it is now, so its users may "
-            "be among those tested; restore the data, choose another run with --weights DIR, or "
-            "add --allow-other-data, and the table says so"
-        )
-    return f"{ratings.name} (NOT the data of {', '.join(map(str, others))})"
 
 
 def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> EvaluationProtocol:

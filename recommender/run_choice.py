@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from config import NEW_USERS, Config, ConfigError, in_flags, load, read_json
 
 if TYPE_CHECKING:
-    from data.ratings import Catalogue
+    from data.ratings import Catalogue, Ratings
     from recommender.drr_policy import DRRPolicy
 
 DRR = "drr"  # the name of runs that get no other
@@ -82,13 +82,23 @@ def load_run(name: str, folder: Path, catalogue: "Catalogue") -> "DRRPolicy":
         raise ConfigError(f"--weights {folder}: {in_flags(error)}") from error
 
 
-def runs_of_other_data(runs: Runs, fingerprint: str) -> list[Path]:
-    """Folders of runs that were trained on other data than those of this fingerprint.
+def name_of_data(runs: Runs, ratings: "Ratings", allow_other: bool) -> str:
+    """For headings; ConfigError for runs of other data, unless these are allowed and named.
 
-    A run that recorded none, such as an unfinished one, is taken at its word.
+    A run that recorded no data, such as an unfinished one, is taken at its word.
     """
+    found = ratings.fingerprint() if runs else None
     folders = [folder for group in runs.values() for folder in group]
-    return [folder for folder in folders if _data_of(folder) not in (None, fingerprint)]
+    others = [folder for folder in folders if _data_of(folder) not in (None, found)]
+    if not others:
+        return ratings.name
+    if not allow_other:
+        raise ConfigError(
+            f"{others[0]}: trained on other data than {ratings.name} as it is now, so its users may "
+            "be among those tested; restore the data, choose another run with --weights DIR, or "
+            "add --allow-other-data, and the table says so"
+        )
+    return f"{ratings.name} (NOT the data of {', '.join(map(str, others))})"
 
 
 def _data_of(folder: Path) -> str | None:
