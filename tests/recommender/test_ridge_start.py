@@ -95,6 +95,22 @@ def test_the_start_solves_the_regression_of_rewards_on_first_states(environment,
     np.testing.assert_allclose(policy.bias, wanted[-1], atol=2e-3)
 
 
+def test_targets_are_gains_of_what_is_left_and_predictions_of_what_was_shown(environment):
+    observation, items = observed(environment), FEATURES.items.numpy()
+    action = np.random.default_rng(1).normal(size=(N_USERS, K)).astype(np.float32)
+    start = RidgeStart(Networks(SESSION, WINDOW, FEATURES, seed=0), FEATURES, environment, 0.01)
+    everything = np.tile(np.arange(N_ITEMS, dtype=np.int32), (N_USERS, 1))
+    gains = environment.rewards(environment.answers(observation.users, everything)).numpy() + 0.5
+    for user in range(N_USERS):
+        known, shown = (
+            seen[user].numpy() for seen in (observation.known_items, observation.shown_items)
+        )
+        gains[user, known[known >= 0]] = 0.0
+        gains[user, shown[shown >= 0]] = items[shown[shown >= 0]] @ action[user]
+    found = start._gains_left(observation, tf.constant(action))
+    np.testing.assert_allclose(found, gains @ items, rtol=1e-4, atol=1e-4)
+
+
 def test_actor_and_critics_start_at_the_policy(environment):
     networks = Networks(SESSION, WINDOW, FEATURES, seed=0)
     start = RidgeStart(networks.actor_state, FEATURES, environment, PENALTY)
