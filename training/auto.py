@@ -40,7 +40,7 @@ UNTRIED = {"dim": (60.0,), "low_rating": (LOW,), "start_penalty": (PENALTY,)}
 FIRST_STATES = 10.0  # times the penalty of whole sessions, of which a user gives more states
 FOLDS, ENOUGH = 5, 600  # held-out users after which no further fold is tried
 MOST_USERS, MOST_RATINGS = 5_000, 1_000_000  # evenly drawn of more
-SHOWN = 10
+SHOWN, AT_ONCE = 10, 256
 Choice = tuple[float, ...]  # in the order of TRIED
 
 
@@ -174,9 +174,15 @@ class HeldOut:
         profiles = sparse_rows(weights, self._items, len(items)) @ items
         users = self._gains[: self._n_fitted] @ items
         users /= np.sqrt(np.mean(users**2)) or 1.0
-        likeness = SHARPNESS * _unit(profiles) @ _unit(users).T
-        np.fill_diagonal(likeness, -np.inf)  # nobody is his own neighbour
-        similar = softmax(likeness, axis=1) @ users
+        similar = np.empty_like(profiles)
+        queries, keys = (_unit(each).astype(np.float32) for each in (profiles, users))
+        users = users.astype(np.float32)
+        for begin in range(0, len(profiles), AT_ONCE):
+            rows = np.arange(begin, min(begin + AT_ONCE, len(profiles)))
+            likeness = SHARPNESS * queries[rows] @ keys.T
+            own = rows[rows < len(users)]  # nobody is his own neighbour
+            likeness[own - begin, own] = -np.inf
+            similar[rows] = softmax(likeness, axis=1) @ users
         lengths = np.maximum((self._items >= 0).sum(axis=1, keepdims=True), 1)
         return np.hstack([profiles / lengths, similar, self._people])
 
