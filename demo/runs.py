@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from config import ConfigError, read_json
 from data import Ratings, load_dataset
-from recommender.agent import DRRAgent
+from recommender import DRRAgent
 from recommender.run_choice import RUNS, run_settings
 
 ROOT = Path(__file__).resolve().parents[1]

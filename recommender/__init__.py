@@ -2,9 +2,12 @@
 
 import os
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.command_line import quiet_stderr
+
+if TYPE_CHECKING:
+    from recommender.agent import DRRAgent
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow when it is imported
 
