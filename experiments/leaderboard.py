@@ -38,7 +38,7 @@ IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, 
     "rerank": ("precision@5", "ndcg@10"),
     "simulator": ("total_reward",),
 }
-BEST, ALWAYS = 3, ("drr", "drr-paper", "popularity", BOUND)
+BEST, ALWAYS = 3, ("drr", "drr-paper", "popularity")
 STABLE = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
 DIVERGED = 1  # train.py's exit status, which other failures while it runs share
 MADE = {f"tastes-{users}": partial(make_tastes, users) for users in (100, 200, 400, 1000)} | {

@@ -89,7 +89,7 @@ def test_the_docs_have_the_best_rows_and_those_that_are_always_shown():
     lines = leaderboard.for_docs(report).as_markdown().splitlines()[2:]
     assert lines[0] == "| policy | reward@10 | reward@20 |"
     shown = [line.split(" | ")[0].strip("| ") for line in lines[2:]]
-    assert shown == [*"abc", "drr", "popularity", "oracle (bound)"]
+    assert shown == [*"abc", "drr", "popularity"]
 
 
 def test_a_made_up_set_is_a_file_of_its_own(arguments, commands):
