@@ -35,7 +35,7 @@ from training.run_folder import contradictions
 IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, and these
     "catalog": ("precision@5", "precision@10"),
     "session": ("reward@10", "reward@20"),
-    "rerank": ("precision@5", "ndcg@10"),
+    "rerank": ("precision@5",),
     "simulator": ("total_reward",),
 }
 BEST, ALWAYS = 3, ("drr", "drr-paper", "popularity")
