@@ -88,9 +88,10 @@ def test_killed_right_before_a_file_operation(whole, flags, read_weights, tmp_pa
 def test_stopped_or_killed_at_any_time(whole, flags, read_weights, tmp_path, share, number):
     process = start(tmp_path, flags)
     time.sleep(share * whole[2])
+    ended = process.poll() is not None  # where the machine has become quicker since
     process.send_signal(number)
     process.communicate()
-    assert process.returncode in (143, -number)
+    assert process.returncode in ((0,) if ended else (143, -number))
     assert_goes_on_exactly(whole[0], flags, read_weights, tmp_path)
 
 
