@@ -12,7 +12,7 @@ users, for whom a beam search that knows every answer says how much could be ear
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -174,7 +174,8 @@ def planning(
     report = summarise(ratings.name, protocol, results, trained=tuple(agents))
     figure = plots.against_discount(report)
     chosen = np.linspace(0, protocol.n_users - 1, min(n_users, protocol.n_users)).astype(int)
-    return report.as_markdown(), figure, beside_the_best(protocol, results, chosen)
+    short = replace(report, keys=report.keys[:2])
+    return short.as_markdown(), figure, beside_the_best(protocol, results, chosen)
 
 
 def beside_the_best(
