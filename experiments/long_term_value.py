@@ -35,7 +35,6 @@ from experiments.best_sessions import best_rewards
 from recommender.run_choice import Runs, load_run, run_settings
 from training.process import select_device
 
-PAGE = "long-term-value.md"
 SHARED = (
     "protocol",
     "boredom",
@@ -76,7 +75,7 @@ class LongTermArguments:
     output_root: Path = Path("runs/long-term-value")
     """Where the plot goes."""
     write_docs: bool = False
-    """Replace the table and the plot of docs/long-term-value.md as well."""
+    """Replace the plot of docs/long-term-value.md as well, and its table of discounts."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,15 +96,15 @@ def run(arguments: LongTermArguments) -> str:
         raise ConfigError(f"--users {arguments.users}: must be at least 1")
     ratings, protocol, runs, others = prepare(arguments)
     if isinstance(protocol, EngagementProtocol):
-        name, key = "engagement", "discount"
+        name = "engagement"
         table, figure, more = planning(ratings, protocol, runs, others, arguments.users)
     else:
-        name, key, more = "long-term-value", "rewards", ""
+        name, more = "long-term-value", ""
         table, figure = listening(ratings, protocol, runs, others)
     for folder in (arguments.output_root, *([FIGURES] if arguments.write_docs else [])):
         save(figure, folder / f"{name}.png")
-    if arguments.write_docs:
-        write_table(PAGE, key, table)
+    if arguments.write_docs and more:
+        write_table("long-term-value.md", "discount", table)
     return table + more
 
 
