@@ -161,13 +161,14 @@ def planning(
     others: Sequence[Policy],
     n_users: int,
 ) -> tuple[str, Figure, str]:
-    """Runs by their discount, as they are and told the rule, beside others; and the best sessions."""
+    """Runs by their discount, both ends told the rule as well, beside others; the best sessions."""
     agents: dict[str, list[Policy]] = {}
     for folder in sorted(folder for folders in runs.values() for folder in folders):
         name = f"drr, discount {run_settings(folder).agent.discount:g}"
         agents.setdefault(name, []).append(load_run(name, folder, ratings))
     agents = dict(sorted(agents.items()))
-    told = {f"{name}, told": [Told(p, protocol) for p in seeds] for name, seeds in agents.items()}
+    ends = {name: agents[name] for name in (min(agents), max(agents))}
+    told = {f"{name}, told": [Told(p, protocol) for p in seeds] for name, seeds in ends.items()}
     played = agents | told | {policy.name: [policy] for policy in others}
     results = {name: [protocol.run(policy) for policy in each] for name, each in played.items()}
     report = summarise(ratings.name, protocol, results, trained=tuple(agents))
