@@ -38,6 +38,6 @@ def test_rerank_chance(rerank):
 def test_simulator_shrunk_item_mean(ml_1m):
     from envs.simulator import Simulator as RatingModel
 
-    simulator = SimulatorProtocol(ml_1m, RatingModel(ml_1m))
+    simulator = SimulatorProtocol(ml_1m, RatingModel(ml_1m), known_items=True)  # as published
     (total,) = means(simulator, PopularityMean().fit(simulator.visible), "total_reward")
     assert total == pytest.approx(44_000, abs=500)
