@@ -14,6 +14,7 @@ Every command is a process of its own, timed from outside; they take turns, and 
 """
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -139,14 +140,19 @@ def data_flags(arguments: QualityArguments) -> list[str]:
 
 
 def run_python(*arguments: str) -> Row:
-    """Seconds and peak memory in GiB of a new process in this repository."""
+    """Seconds and peak memory in GiB of a new process in this repository.
+
+    A peak below this process's own, which a child inherits, is not told.
+    """
     command, began = [sys.executable, *arguments], time.perf_counter()
     process = subprocess.Popen(command, cwd=common.ROOT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"python {' '.join(arguments)}: failed, see above")
-    return {"seconds": time.perf_counter() - began, "peak GiB": common.peak_gib(usage)}
+    row = {"seconds": time.perf_counter() - began}
+    own = common.peak_gib(resource.getrusage(resource.RUSAGE_SELF))
+    return row | ({"peak GiB": peak} if (peak := common.peak_gib(usage)) > own else {})
 
 
 def medians_in_turns(jobs: Jobs, turns: int) -> Figures:
