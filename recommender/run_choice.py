@@ -46,7 +46,7 @@ def default_run(protocol: str, dataset: str) -> Runs:
     fitting = [file.parent for file in finished if _fits(file.parent, protocol, dataset)]
     own = [folder for folder in fitting if not (folder / MODEL_CARD).exists()]
     released = "ml-1m" if dataset == "auto" else dataset
-    chosen = own or [folder for folder in fitting if folder.name == released]
+    chosen = own or [folder for folder in fitting if run_settings(folder).dataset == released]
     return {DRR: chosen[:1]} if chosen else {}
 
 

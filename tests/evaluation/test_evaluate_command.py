@@ -2,13 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import evaluate
 from baselines import item_based
-from config import Config, to_json
+from config import Config, preset, to_json
 from recommender import run_choice
 
 SYNTHETIC = ["--dataset", "synthetic"]
@@ -214,6 +215,17 @@ def test_bare_the_newest_finished_run_that_fits_is_taken(own_runs, fake_runs, ca
     assert evaluate.main([*SYNTHETIC, "--policies", "popularity"]) == 0
     captured = capsys.readouterr()
     assert captured.err == "" and "drr" not in captured.out
+
+
+def test_without_a_run_of_ones_own_the_released_one_of_the_protocol_is_taken(own_runs):
+    for name, protocol in (("ml-1m", ("catalog",)), ("ml-1m-engagement", ("engagement",))):
+        settings = preset("best", protocol)
+        folder = finished_run(own_runs, name, 1, dataset="ml-1m")
+        (folder / "config.json").write_text(to_json(replace(settings, dataset="ml-1m")))
+        (folder / "README.md").touch()
+    for protocol, name in (("session", "ml-1m"), ("engagement", "ml-1m-engagement")):
+        assert run_choice.default_run(protocol, "auto") == {"drr": [own_runs / name]}
+        assert run_choice.default_run(protocol, "ml-100k") == {}
 
 
 def test_a_run_of_other_data_is_refused_or_named(run_folder, fake_runs, capsys, tmp_path):
