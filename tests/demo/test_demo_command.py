@@ -56,7 +56,7 @@ def test_without_data_a_small_run_is_trained_once(tmp_path, tiny_flags, monkeypa
 
 
 def test_nothing_imports_the_demo_and_its_page_needs_nobody():
-    folders = [path for path in runs.ROOT.glob("[!.]*/") if not (path / "pyvenv.cfg").exists()]
+    folders = [path for path in runs.ROOT.glob("[!.]*/") if (path / "__init__.py").exists()]
     files = [path for folder in folders for path in folder.rglob("*.py") if folder.name != "demo"]
     users = [
         path for path in files if re.search(r"^\s*(from|import) demo\b", path.read_text(), re.M)
