@@ -16,7 +16,7 @@ from PIL import Image as Picture
 
 from baselines import registry
 from baselines.profile import positives
-from config import Config, from_json
+from config import Config, ConfigError, from_json
 from data import Ratings, load_dataset
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import Policy, scores_at
@@ -82,15 +82,20 @@ def fitted(protocol: EvaluationProtocol, *names: str) -> list[Policy]:
 
 
 def when_users_leave(run: ChosenRun) -> Report | None:
-    """The released run of `engagement` beside greedy and expert policies; None for data of which
-    there is none."""
+    """The released run of `engagement` beside greedy and expert policies; None, with a line that
+    says why, for data of which there is none."""
     folder = Path(f"save_weights/{run.data.name}-engagement")
     if not folder.is_dir():
         print(f"{folder}: no such run; python train.py --protocol engagement trains one")
         return None
+    try:
+        drr = load_run("drr", folder, run.data)
+    except ConfigError as error:  # data of that name with other items
+        print(f"left out: {error}")
+        return None
     protocol = EngagementProtocol(run.data, Simulator(run.data))
     others = fitted(protocol, "popularity", "mf", "mf-mmr", "mf-mmr-price")
-    return compare(run.data.name, protocol, [load_run("drr", folder, run.data), *others])[0]
+    return compare(run.data.name, protocol, [drr, *others])[0]
 
 
 def show_table(report: Report) -> None:
