@@ -11,8 +11,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,11 @@ ROWS_PER_BLOCK = 1 << 15
 _SNIFFED = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "colons": "::"}
 DELIMITERS = {**_SNIFFED, "space": " "}
 _COLONS = "\x1f"  # stands for `::`, since the readers split at single characters
-_NO_COLONS = "\uffff"  # stands for that character in its turn
-BYTES_PER_BLOCK = 1 << 22  # bound the memory taken by text
-_LONGEST_LINE = 1 << 26  # bytes; a damaged or hostile gzip file can hold one without end
+_CONTROL = re.compile(f"[\0{_COLONS}]")
+_ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as "surrogateescape" has them
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+CHARACTERS_PER_BLOCK = 1 << 22  # bounds the memory taken by text
+_LONGEST_LINE = 1 << 26  # characters; a damaged or hostile gzip file can hold one without end
 _PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
 LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
@@ -44,76 +45,6 @@ def as_id(value: object) -> str:
     text = str(value).strip()
     whole = WHOLE.fullmatch(text)
     return whole[1] if whole else text
-
-
-@dataclass
-class _Lines:
-    """The lines of a file, unpacked and decoded, each with one `\n` at its end."""
-
-    path: Path
-    encoding: str | None = None  # None: UTF-8, and Latin-1 in those lines that are not
-    colons: bool = False
-    changed: tuple[int, str] | None = None  # the first line read as Latin-1
-    n_changed: int = 0
-
-    def blocks(self) -> Iterator[str]:
-        """Many whole lines at a time. Raises DataError for what is no text."""
-        self.n_changed, above = 0, 0
-        for block in self._decoded():
-            text = block if above else block.removeprefix("\ufeff")
-            text = re.sub("\r*\n|\r", "\n", text) if "\r" in text else text
-            if (at := text.find("\0")) >= 0:
-                line = above + text.count("\n", 0, at) + 1
-                raise DataError(
-                    f"{self.path}:{line}: NUL byte, value '\\x00'; not plain text: unpack or "
-                    "convert it, or give its encoding with --csv.encoding, such as utf-16"
-                )
-            if self.colons:
-                text = text.replace(_COLONS, _NO_COLONS).replace("::", _COLONS)
-            yield text
-            above += text.count("\n")
-
-    def _decoded(self) -> Iterator[str]:
-        above = 0
-        try:
-            with self.path.open("rb") as plain:
-                packed = plain.read(2) == GZIP
-                plain.seek(0)
-                file = gzip.GzipFile(fileobj=plain) if packed else plain
-                if self.encoding is not None:
-                    text = io.TextIOWrapper(io.BufferedReader(file), self.encoding, newline="\n")
-                    while part := text.read(BYTES_PER_BLOCK) + text.readline(_LONGEST_LINE):
-                        yield part
-                    return
-                while block := file.read(BYTES_PER_BLOCK) + file.readline(_LONGEST_LINE):
-                    if len(block) > _LONGEST_LINE:
-                        raise DataError(f"{self.path}: a line longer than {_LONGEST_LINE} bytes")
-                    yield self._as_utf_8(block, above)
-                    above += block.count(b"\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{self.path}: not {self.encoding} ({error.reason}, value "
-                f"{quote(error.object[error.start : error.end])}); give another --csv.encoding"
-            ) from None
-        except LookupError:
-            name = quote(self.encoding)
-            raise DataError(f"{self.path}: encoding {name}: unknown; give cp1252 or gbk") from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{self.path}: damaged gzip file ({error}); restore it") from None
-
-    def _as_utf_8(self, block: bytes, above: int) -> str:
-        try:
-            return block.decode()
-        except UnicodeDecodeError:
-            texts = []
-        for number, line in enumerate(block.split(b"\n"), start=above + 1):
-            try:
-                texts.append(line.decode())
-            except UnicodeDecodeError:
-                texts.append(line.decode("latin-1"))
-                self.changed = (number, texts[-1]) if not self.n_changed else self.changed
-                self.n_changed += 1
-        return "\n".join(texts)
 
 
 class TextTable:
@@ -133,7 +64,7 @@ class TextTable:
 
         header: whether the first line names the columns.
         delimiter: a name of DELIMITERS; by default the first of them in the first line.
-        encoding: by default UTF-8, or Latin-1 for the lines that are not.
+        encoding: by default UTF-8, and Latin-1 for bytes that are not.
         names: what the columns must be called, or are called where there is no header.
         quoted: whether fields may be in quotation marks; by default they may, but not between
             tabs if the first two lines have none.
@@ -141,7 +72,8 @@ class TextTable:
         if delimiter not in (None, *DELIMITERS):
             what, choices = f"delimiter {quote(delimiter)}", ", ".join(DELIMITERS)
             raise DataError(f"{path}: {what}: unknown; choose from {choices}")
-        head = list(islice(io.StringIO(next(_Lines(path, encoding).blocks(), "")), 3))
+        self.path, self._encoding, self._character = path, encoding, "\n"
+        head = list(islice(io.StringIO(next(self._texts(), "")), 3))
         if not head or not head[0].strip():
             raise DataError(f"{path}: empty, or its first line is; give a file with ratings")
         told = re.fullmatch(r'"?sep=([\t -!#-/:-@|])"?\n?', head[0])  # as spreadsheets write it
@@ -149,11 +81,10 @@ class TextTable:
         self.delimiter = told[1] if told else DELIMITERS.get(delimiter or "") or _sniff(path, head)
         if quoted is None:
             quoted = self.delimiter != "\t" or bool(_QUOTED_FIELD.search("".join(head[:2])))
-        self.path, self._quoted = path, quoted
-        self._lines = _Lines(path, encoding, colons=self.delimiter == "::")
-        self._character = _COLONS if self._lines.colons else self.delimiter
+        self._quoted = quoted
+        self._character = _COLONS if self.delimiter == "::" else self.delimiter
         self._n_above = int(told is not None)  # rows above the data
-        _, row = next(self._rows(self._lines.blocks(), 0, self._n_above), (0, []))
+        _, row = next(self._rows(self._texts(), 0, self._n_above), (0, []))
         first = [name.strip() for name in row]
         if not first:
             raise DataError(f"{path}: no rows; give a file with ratings")
@@ -170,12 +101,13 @@ class TextTable:
     @property
     def note(self) -> str:
         """What to tell the user once the file has been read; mostly nothing."""
-        if self._lines.changed is None:
+        if self._first_escaped is None:
             return ""
-        (line, text), count = self._lines.changed, self._lines.n_changed
+        line, text = self._first_escaped
         return (
-            f"{self.path}:{line}: not UTF-8, value {quote(text.strip())}; read as Latin-1, {count:,} "
-            "such line(s) in all: check them, or give --csv.encoding, such as cp1252 or gbk"
+            f"{self.path}:{line}: not UTF-8, value {quote(text.strip())}; read as Latin-1, "
+            f"{self._n_escaped:,} such line(s) in all: check them, or give --csv.encoding, such as "
+            "cp1252 or gbk"
         )
 
     def blocks(self, columns: Sequence[str], faults: Faults) -> Iterator[pd.DataFrame]:
@@ -184,7 +116,7 @@ class TextTable:
         Rows that have more or fewer fields than columns are left out, and added to `faults`.
         """
         places = [self.columns.index(name) for name in columns]
-        line, n_above, texts = 0, self._n_above, self._lines.blocks()
+        line, n_above, texts = 0, self._n_above, self._texts()
         for text in texts:
             if not self._is_regular(text):
                 yield from self._checked(chain([text], texts), line, n_above, places, faults)
@@ -204,9 +136,53 @@ class TextTable:
             yield frame.iloc[n_above:]
             line, n_above = line + len(frame), 0
 
+    def _texts(self) -> Iterator[str]:
+        """The file, unpacked and decoded, many whole lines at a time."""
+        above = 0
+        self._first_escaped: tuple[int, str] | None = None  # line that is not UTF-8
+        self._n_escaped = 0
+        how = ("utf-8", "surrogateescape") if self._encoding is None else (self._encoding, "strict")
+        try:
+            with self.path.open("rb") as plain:
+                packed = plain.read(2) == GZIP
+                plain.seek(0)
+                file = io.TextIOWrapper(gzip.GzipFile(fileobj=plain) if packed else plain, *how)
+                while text := file.read(CHARACTERS_PER_BLOCK) + file.readline(_LONGEST_LINE):
+                    if len(text) > _LONGEST_LINE:
+                        raise DataError(f"{self.path}: a line longer than {_LONGEST_LINE} bytes")
+                    text = text if above else text.removeprefix("\ufeff")
+                    yield self._as_text(text, above)
+                    above += text.count("\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.path}: not {self._encoding} ({error.reason}, value "
+                f"{quote(error.object[error.start : error.end])}); give another --csv.encoding"
+            ) from None
+        except LookupError:
+            name = quote(self._encoding)
+            raise DataError(f"{self.path}: encoding {name}: unknown; give cp1252 or gbk") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{self.path}: damaged gzip file ({error}); restore it") from None
+
+    def _as_text(self, text: str, above: int) -> str:
+        """A part of the file without escaped bytes and pairs of colons; DataError if it is no text."""
+        if control := _CONTROL.search(text):
+            line = above + text.count("\n", 0, control.start()) + 1
+            raise DataError(
+                f"{self.path}:{line}: control character, value {quote(control[0])}; not plain text: "
+                "unpack or convert it, or give its encoding with --csv.encoding, such as utf-16"
+            )
+        if _ESCAPED.search(text):
+            lines = enumerate(text.translate(_LATIN_1).split("\n"), start=above + 1)
+            escaped = [_ESCAPED.search(line) is not None for line in text.split("\n")]
+            self._first_escaped = self._first_escaped or next(compress(lines, escaped))
+            self._n_escaped += sum(escaped)
+            text = text.translate(_LATIN_1)
+        return text.replace("::", _COLONS) if self._character == _COLONS else text
+
     def _is_regular(self, text: str) -> bool:
         """Whether every line has one field for each column, and none is quoted."""
-        if (self._quoted and '"' in text) or (self._lines.colons and _NO_COLONS in text):
+        if self._quoted and '"' in text:
             return False
         text = text if text.endswith("\n") else f"{text}\n"
         how, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
@@ -251,8 +227,7 @@ class TextTable:
         try:
             for number, row in enumerate(reader):
                 if number >= n_above:
-                    hidden = self._lines.colons and any(_NO_COLONS in field for field in row)
-                    yield begin, [f.replace(_NO_COLONS, _COLONS) for f in row] if hidden else row
+                    yield begin, row
                 begin = line + 1 + reader.line_num
         except csv.Error as fault:
             raise DataError(
@@ -288,7 +263,8 @@ class ParquetTable:
         places = [self.columns.index(name) for name in columns]
         chosen = self._frame.iloc[:, places].set_axis(list(columns), axis=1)
         for begin in range(0, len(chosen), ROWS_PER_BLOCK):
-            yield chosen.iloc[begin : begin + ROWS_PER_BLOCK].apply(_as_text)
+            block = chosen.iloc[begin : begin + ROWS_PER_BLOCK].astype(object)
+            yield block.map(str).where(block.notna(), "")
 
 
 Table = TextTable | ParquetTable
@@ -309,13 +285,6 @@ def open_table(path: Path, **dialect: Any) -> Table:
         raise DataError(f"{path}: no such file; check --csv.path and --csv.titles") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it") from None
-
-
-def _as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
-    texts = [
-        str(value) if there else "" for value, there in zip(column, column.notna(), strict=True)
-    ]
-    return pd.Series(texts, index=column.index, dtype=object)
 
 
 def _sniff(path: Path, head: list[str]) -> str:

@@ -43,7 +43,7 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}: looks cut off, last line '"),
     "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}: looks cut off, last line '"),
     "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: not 4 fields.*value '1,"),
-    "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: NUL byte, value"),
+    "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: control character, value"),
     "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value '?999"),
     "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value '?999"),
     "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating is not one of .*value '6'"),

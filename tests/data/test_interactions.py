@@ -295,7 +295,7 @@ def test_csv_and_parquet_bring_back_the_same_ratings(
 def test_blocks_change_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read_interactions(shop, **COLUMNS).fingerprint()
     monkeypatch.setattr(data.tables, "ROWS_PER_BLOCK", 2)
-    monkeypatch.setattr(data.tables, "BYTES_PER_BLOCK", 30)
+    monkeypatch.setattr(data.tables, "CHARACTERS_PER_BLOCK", 30)
     assert read_interactions(shop, **COLUMNS).fingerprint() == plain
     for name in ("quoted", "text over lines", "colons", "blank lines", "crcrlf", "gzip"):
         SAME[name](shop)

@@ -24,7 +24,7 @@ BAD_LINES = {
     "short": ("3,3,3", r"not 4 fields \(user, item, rating, timestamp\) .*, value '3,3,3'"),
     "other-delimiter": ("3;3;3;1", "not 4 fields .*separated by ',', value '3;3;3;1'"),
     "stray-quote": ('3,"x"y,3,1', "',' expected after '\"'; correct the quotation marks"),
-    "nul": ("3,3\0,3,1", r"NUL byte, value '\\x00'; not plain text: unpack or convert it"),
+    "nul": ("3,3\0,3,1", r"control character, value '\\x00'; not plain text: unpack or convert it"),
 }
 # Words for "nothing there", in any column of ids.
 NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-", "-1")
@@ -100,9 +100,9 @@ BAD_FILES = {
     "JSON": (b'{"user": 1, "item": 2}', "is JSON, not a table; convert it to CSV"),
     "no delimiter": (b"user item rating\n1 1 1\n", ":1: no tab, comma, .* delimiter"),
     "open quote": (b'user,item,rating\n1,"1,1\n1,2,2\n', ":2: unexpected end of data"),
-    "utf-16": ("user,item,rating\n1,1,1\n".encode("utf-16"), ":1: NUL byte"),
+    "utf-16": ("user,item,rating\n1,1,1\n".encode("utf-16"), ":1: control character"),
     "cut gzip": (gzip.compress(bytes(999))[:-9], "damaged gzip file .*; restore it"),
-    "zip": (b"PK\x03\x04,\x14\0\xff", ":1: NUL byte, .* unpack"),
+    "zip": (b"PK\x03\x04,\x14\0\xff", ":1: control character, .* unpack"),
     "not parquet": (b"PAR1 and then nothing", "not a readable Parquet file|needs pyarrow"),
 }
 
