@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from config import in_flags
-from data.download import Archive, download_archive
+from data.download import Published, download
 from data.errors import DataError, DownloadError, Faults, quote
 from data.interactions import read_interactions
 from data.movielens import ML_1M, ML_10M, ML_100K, ML_CSV, Layout, read_movielens
@@ -23,17 +23,6 @@ DEFAULT_ROOT = Path(__file__).parent
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 
 
-@dataclass(frozen=True)
-class Published:
-    """A published data set: its files, its size, where it comes from, and how it is read."""
-
-    files: tuple[str, ...]
-    size: tuple[int, int]  # items and ratings
-    address: str  # of the archive, if its checksum is known; else where to find it
-    read: Callable[[Path], Ratings]
-    archive: Archive | None = None  # None: read from a local folder only
-
-
 def _movielens(
     name: str,
     layout: Layout,
@@ -42,11 +31,9 @@ def _movielens(
     sha256: str | None = None,
     folder: str | None = None,
 ) -> Published:
-    """MovieLens; an archive may be several times as large as it is."""
-    url, files = f"{GROUPLENS}/{name}.zip", layout.files
-    most = (256 << 20) + 80 * size[1]  # bytes, unpacked
-    pinned = md5 and Archive(name, url, md5, sha256, files, most // 4, most, folder or name)
-    return Published(files, size, url, partial(read_movielens, name, layout=layout), pinned or None)
+    read = partial(read_movielens, name, layout=layout)
+    address = f"{GROUPLENS}/{name}.zip"
+    return Published(name, layout.files, size, address, read, md5, sha256, folder or name)
 
 
 def read_lastfm(folder: Path) -> Ratings:
@@ -128,11 +115,11 @@ REGISTRY: dict[str, Published] = {
         "ml-32m", ML_CSV, (87_585, 32_000_204), "d472be332d4daa821edc399621853b57"
     ),
     "lastfm": Published(
-        ("user_artists.dat", "artists.dat"), (17_632, 92_834),
+        "lastfm", ("user_artists.dat", "artists.dat"), (17_632, 92_834),
         "https://grouplens.org/datasets/hetrec-2011", read_lastfm,
     ),
     "coat": Published(
-        ("train.ascii", "test.ascii"), (300, 11_234),
+        "coat", ("train.ascii", "test.ascii"), (300, 11_234),
         "https://www.cs.cornell.edu/~schnabts/mnar", read_coat,
     ),
 }  # fmt: skip
@@ -207,8 +194,7 @@ def _find_root(given: str | Path | None) -> Path:
 def _local_or_downloaded(name: str, root: Path) -> Path:
     """A folder that exists and holds anything is local: a missing file in it is an error."""
     found = REGISTRY[name]
-    packed_as = found.archive.folder if found.archive else name
-    for folder in (root / name, root / packed_as):
+    for folder in (root / name, root / (found.folder or name)):
         try:
             if folder.exists() and any(folder.iterdir()):
                 return folder
@@ -219,12 +205,12 @@ def _local_or_downloaded(name: str, root: Path) -> Path:
     other = root.resolve().name in {*REGISTRY} - {name}  # several sets have files of equal names
     if not other and all((root / file).is_file() for file in found.files):
         return root
-    if found.archive is None:
+    if found.md5 is None:
         raise DataError(
             f"{root / name}: no such folder, or empty; give it {' and '.join(found.files)} from "
             f"{found.address}"
         )
-    return download_archive(found.archive, root)
+    return download(found, root)
 
 
 def _warn_if_incomplete(folder: Path, ratings: Ratings, size: tuple[int, int]) -> None:

@@ -1,6 +1,5 @@
 """Ratings files with a few bytes changed: read as they stand, or refused with file and reason."""
 
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +8,7 @@ from fuzz.edits import SEARCH, edited, from_files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data import DataError, DownloadError, Ratings, read_interactions
-from data.download import Archive, unpack
+from data import DataError, Ratings, read_interactions
 from data.movielens import ML_1M as LAYOUT_1M
 from data.movielens import ML_100K as LAYOUT_100K
 from data.movielens import read_movielens
@@ -99,34 +97,3 @@ def test_a_changed_csv_is_read_or_refused(tmp_path: Path, content: bytes, skip_b
         low, high = ratings.scale
         assert ((ratings.values >= low) & (ratings.values <= high)).all()
         assert ratings.n_ratings >= 2 and 0 <= ratings.items.min() <= ratings.items.max()
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("zip") / "ml-1m.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, content in ML_1M.items():
-            zipped.writestr(f"ml-1m/{name}", content)
-    return path.read_bytes()
-
-
-@given(st.data())
-@SEARCH
-def test_a_changed_archive_is_unpacked_in_its_place_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, archive: bytes, data
-) -> None:
-    root = tmp_path_factory.mktemp("unpack")
-    (root / "ml-1m.zip").write_bytes(data.draw(edited(archive)))
-    names = ("ml-1m", "https://x", "", None, tuple(ML_1M))
-    pinned = Archive(*names, most_bytes=100_000, most_unpacked_bytes=100_000, folder="ml-1m")
-    try:
-        folder = unpack(pinned, root / "ml-1m.zip", root / "into")
-    except DownloadError as error:
-        assert "ml-1m.zip: " in str(error) and "\n" not in str(error)
-    else:
-        assert {path.name for path in folder.iterdir()} >= ML_1M.keys()
-    places = {path.name for path in root.iterdir()}
-    assert places <= {"ml-1m.zip", "into"}
-    assert not any(path.is_symlink() for path in root.rglob("*"))
-    inside = root / "into"
-    assert not inside.exists() or {path.name for path in inside.iterdir()} <= {"ml-1m"}
