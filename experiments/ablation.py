@@ -3,44 +3,66 @@
     python -m experiments.ablation --study replay
     python -m experiments.ablation --preset paper --dataset ml-100k
 
-Every cell (row, seed) trains on four fifths of the training users and
-is measured on the held-out fifth; test users are cut off before anything else happens. Finished cells
-are kept in the output folder, so that an interrupted call goes on where it stopped. A study's table is
-printed, its learning curves are drawn into the output folder.
+Every training is a run of train.py, kept in the output folder, so that an interrupted call goes on
+where it stopped. A table has the ends of the learning curves, on a held-out fifth of the training
+users; what the runs measure on the test users in the end is not in it.
 """
 
 import json
-import re
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-import config as settings
-from config import Config, ConfigError, Preset, in_flags
+from config import Preset
 from config.command_line import end_when_nobody_reads, read_arguments
-from data.files import write_text
 from data.observation import FloatArray
 from evaluation.intervals import over_seeds
-from evaluation.plots import CurveRow, learning_curves, save
+from evaluation.plots import CurveRow
 from evaluation.report import markdown_table
-from experiments.ablation_rows import BASE, SLOW, STUDIES, Study, changed, row_config, rows_of
+from experiments.leaderboard import train_missing
+from train import parse
 
 KEYS = ("precision@5", "precision@10", "session_reward@10", "session_reward@20")
-MEASURED = {"loop.validation_share": 0.2, "loop.evaluations": 5, "loop.checkpoints": 0}
+MEASURED = "--loop.validation-share 0.2 --loop.evaluations 5 --loop.checkpoints 0"
+BASE = "the preset"
+Study = Literal["controls", "recipe", "replay", "exploration", "embedding"]
+# The flags that each row adds to those of the preset.
+STUDIES: dict[Study, dict[str, str]] = {
+    "controls": {
+        "imitation alone": "--agent.policy-gradient 0 --agent.imitation 1",
+        "discount 0": "--agent.discount 0",
+    },
+    "recipe": {
+        "no imitation": "--agent.imitation 0",
+        "no counterfactual items": "--agent.counterfactual 0",
+        "no context in the state": "--agent.context none",
+        "no demographics": "--agent.demographics off",
+        "random start": "--agent.start random",
+    },
+    "replay": {"uniform replay": "--replay.kind uniform"},
+    "exploration": {
+        "no noise": "--agent.noise 0 --agent.noise-end 0",
+        "no epsilon": "--agent.epsilon 0 --agent.epsilon-end 0",
+    },
+    "embedding": {
+        kind: f"--embedding.kind {kind}"
+        for kind in ("svd", "pmf", "user-movie", "movie-genre", "random")
+    },
+}
+Curves = dict[str, list[Sequence[CurveRow]]]  # of each row, one per seed
 
 
 @dataclass(frozen=True)
 class AblationArguments:
-    """Train the rows of one or more studies for every seed; print, draw and file the results."""
+    """Train the rows of one or more studies for every seed, and print their tables."""
 
-    study: tuple[Study, ...] = ()
-    """Comparisons to make. Default: all but `updates`, whose rows have many times the updates."""
+    study: tuple[Study, ...] = get_args(Study)
+    """Comparisons to make."""
     dataset: Literal["ml-1m", "ml-100k", "synthetic"] = "ml-1m"
     """Data set, as train.py takes it."""
     data_root: str | None = None
@@ -52,145 +74,69 @@ class AblationArguments:
     steps: int = 50_000
     """Transitions of one training."""
     output_root: Path = Path("runs/ablation")
-    """Where finished cells are kept, one JSON file each, and plots."""
-    cell: tuple[str, int] | None = None
-    """Train only this row with this seed (how the command calls itself)."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is kept of one training."""
-
-    final: dict[str, float]
-    """KEYS at the last point of the curve; empty if training was stopped because it diverged."""
-    curve: list[CurveRow]
+    """Where runs are kept."""
 
 
 def main(arguments: AblationArguments) -> None:
-    """One cell, or study after study."""
-    if arguments.cell is not None:
-        train_cell(*arguments.cell, arguments)
-    else:
-        for study in arguments.study or [name for name in STUDIES if name not in SLOW]:
-            compare(study, arguments)
-
-
-def compare(study: Study, arguments: AblationArguments) -> None:
-    """Train what is missing of a study; print its table, draw its learning curves."""
-    rows = finished(rows_of(study, arguments.preset), arguments)
-    seeds = f"{arguments.seeds} seed{'s' * (arguments.seeds != 1)}"
+    """Train what is missing of each study; print its table."""
     run = f"{arguments.dataset}, `--preset {arguments.preset}`, {arguments.steps:,} transitions"
-    print(f"{study}: {run}, {seeds}:\n\n{as_markdown(rows)}", flush=True)
-    curves = [(row, cell.curve) for row, cells in rows.items() for cell in cells]
-    name = f"{arguments.dataset}-{arguments.preset}-{study}.png"
-    save(learning_curves(curves, highlight=BASE), arguments.output_root / name)
+    for study in arguments.study:
+        table = as_markdown(curves_of(study, arguments))
+        print(f"{study}: {run}, seeds: {arguments.seeds}\n\n{table}", flush=True)
 
 
-def finished(rows: Sequence[str], arguments: AblationArguments) -> dict[str, list[Cell]]:
-    """The cells of rows, one per seed. Each that is missing is trained in a process of its own, so
-    that its memory is given back."""
-    for seed in range(arguments.seeds):
-        for row in rows:
-            if read_cell(row, seed, arguments) is None:
-                print(f"{row}, seed {seed}", flush=True)
-                command = [sys.executable, "-m", "experiments.ablation", *sys.argv[1:]]
-                subprocess.run([*command, "--cell", row, str(seed)], check=True)
-    found = {
-        row: [read_cell(row, seed, arguments) for seed in range(arguments.seeds)] for row in rows
-    }
-    return {row: [cell for cell in cells if cell is not None] for row, cells in found.items()}
-
-
-def cell_config(row: str, seed: int, arguments: AblationArguments) -> Config:
-    """All that the result of a cell depends on."""
-    config = changed(row_config(row, arguments.preset), MEASURED)
-    return replace(config, dataset=arguments.dataset, steps=arguments.steps, seed=seed)
-
-
-def cell_file(row: str, seed: int, arguments: AblationArguments) -> Path:
-    """Where a cell is kept; the settings behind the row's name are in the file itself."""
-    name = re.sub(r"[^a-z0-9.]+", "-", row.lower()).strip("-")
-    run = f"{arguments.dataset}-{arguments.preset}-{arguments.steps}"
-    return arguments.output_root / f"{run}-{name}-{seed}.json"
-
-
-def read_cell(row: str, seed: int, arguments: AblationArguments) -> Cell | None:
-    """A finished cell; None if there is none, or its settings were not those of today."""
-    path = cell_file(row, seed, arguments)
-    if not path.exists():
-        return None
-    kept = json.loads(path.read_text("utf-8"))
-    try:
-        config = settings.from_json(json.dumps(kept.get("config")), path)
-    except ConfigError:  # of a version with other settings
-        return None
-    same = config == cell_config(row, seed, arguments)
-    return Cell(kept["final"], kept["curve"]) if same else None
-
-
-def train_cell(row: str, seed: int, arguments: AblationArguments) -> None:
-    """One training without the test users; its learning curve becomes the cell."""
-    from data import load_dataset
-    from data.splits import split_users
-    from training.auto import settled
-    from training.process import select_device
-    from training.run_folder import RunFolder
-
-    select_device("auto")
-    from training.loop import Training
-    from training.monitor import Diverged
-
-    ratings = load_dataset(arguments.dataset, arguments.data_root)
-    ratings = ratings.of_users(split_users(ratings.n_users)[0])  # no test user from here on
-    config = cell_config(row, seed, arguments)
-    arguments.output_root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=arguments.output_root) as folder:
-        training = Training(settled(config, ratings), ratings, RunFolder(Path(folder)))
+def curves_of(study: Study, arguments: AblationArguments) -> Curves:
+    """The learning curves of the preset, and of the study's rows that change something in it."""
+    common = ["--preset", arguments.preset, "--dataset", arguments.dataset]
+    common += ["--steps", str(arguments.steps), *MEASURED.split()]
+    preset, seeds = parse(common), range(arguments.seeds)
+    curves: Curves = {BASE: [train(BASE, common, seed, arguments) for seed in seeds]}
+    for row, changes in STUDIES[study].items():
+        options = [*common, *changes.split()]
+        if parse(options) == preset:
+            continue
         try:
-            training.run()
-            final = {key: training.history[-1][key] for key in KEYS}
-        except Diverged as error:
-            print(f"{row}, seed {seed}: {in_flags(error)}", file=sys.stderr)
-            final = {}
-    cell = {
-        "config": json.loads(settings.to_json(config)),
-        "final": final,
-        "curve": training.history,
-    }
-    write_text(cell_file(row, seed, arguments), json.dumps(cell, allow_nan=False) + "\n")
+            curves[row] = [train(row, options, seed, arguments) for seed in seeds]
+        except subprocess.CalledProcessError:  # train.py has said why
+            print(f"{row}: did not finish, left out", file=sys.stderr)
+    return curves
 
 
-def as_markdown(rows: dict[str, list[Cell]]) -> str:
+def train(
+    row: str, options: Sequence[str], seed: int, arguments: AblationArguments
+) -> Sequence[CurveRow]:
+    """The learning curve of one run."""
+    name = f"{arguments.dataset}-{arguments.preset}-{arguments.steps}-{row.replace(' ', '-')}"
+    seeded = [*options, "--seed", str(seed)]
+    folder = train_missing(arguments.output_root, f"{name}-seed{seed}", seeded, arguments.data_root)
+    curve: Sequence[CurveRow] = json.loads((folder / "metrics.json").read_text("utf-8"))["curve"]
+    return curve
+
+
+def as_markdown(curves: Mapping[str, Sequence[Sequence[CurveRow]]]) -> str:
     """The preset's means; of each other row the mean and the paired difference to the preset.
 
     In brackets 95% t intervals over seeds.
     """
-    base = finals(rows[BASE])
-    first = [row for cell in rows[BASE] for row in cell.curve[:1] if row["step"] == 0]
-    if first:  # starts in closed form
-        start = [Cell({key: row[key] for key in KEYS}, []) for row in first]
-        rows = {BASE: rows[BASE], "its start, before learning": start} | rows
-    lines = [[row, *entries(cells, None if row == BASE else base)] for row, cells in rows.items()]
-    return markdown_table([["", *KEYS], *lines])
+    points = {row: [curve[-1] for curve in seeds] for row, seeds in curves.items()}
+    first = [curve[0] for curve in curves[BASE]]
+    if first[0]["step"] == 0:  # starts in closed form
+        points = {BASE: points[BASE], "its start, before learning": first} | points
+    base = values_of(points[BASE])
+    means = [f"{column.mean():.4f}{interval(column)}" for column in base.T]
+    lines = [["", *KEYS], [BASE, *means]]
+    for row, ends in points.items():
+        if row != BASE:
+            own = values_of(ends)
+            pairs = zip(own.T, (own - base).T, strict=True)
+            gaps = [f"{x.mean():.4f}: {gap.mean():+.4f}{interval(gap, '+')}" for x, gap in pairs]
+            lines.append([row, *gaps])
+    return markdown_table(lines)
 
 
-def entries(cells: Sequence[Cell], base: FloatArray | None) -> list[str]:
-    """A row's text for each key, compared with `base` [seeds, KEYS] where there is one."""
-    values = finals(cells)
-    if values is None:
-        stopped = sum(not cell.final for cell in cells)
-        return [f"{stopped} of {len(cells)} diverged"] * len(KEYS)
-    if base is None:
-        return [f"{column.mean():.4f}{interval(column)}" for column in values.T]
-    pairs = zip(values.T, (values - base).T, strict=True)
-    return [f"{own.mean():.4f}: {gap.mean():+.4f}{interval(gap, '+')}" for own, gap in pairs]
-
-
-def finals(cells: Sequence[Cell]) -> FloatArray | None:
-    """KEYS of every seed [seeds, KEYS]; None where one diverged."""
-    if not all(cell.final for cell in cells):
-        return None
-    return np.array([[cell.final[key] for key in KEYS] for cell in cells])
+def values_of(points: Sequence[CurveRow]) -> FloatArray:
+    """KEYS of every seed [seeds, KEYS]."""
+    return np.array([[point[key] for key in KEYS] for point in points])
 
 
 def interval(values: FloatArray, sign: str = "") -> str:
