@@ -50,8 +50,12 @@ class AgentConfig:
     the ridge regression of rewards on states that its own policy visits."""
     start_penalty: Annotated[float | Auto, Range(0, 10**6, above=True)] = "auto"
     """How strongly that regression is held to a simple policy (recommender/ridge_start.py)."""
-    actor_output: Literal["tanh", "linear-skip"] = "linear-skip"
-    """tanh: the paper's last layer. linear-skip: linear, plus a linear map of the state."""
+    actor_output: Literal["tanh", "inverted", "linear-skip"] = "linear-skip"
+    """tanh: the paper's last layer. inverted: linear; its gradient shrinks towards the bounds -1 and 1
+    and turns beyond them. linear-skip: linear, plus a linear map of the state."""
+    action_penalty: Weight = 0.0
+    """Weight in the actor's loss of the mean square of what its tanh is given: far out tanh has no
+    slope, and an actor there stays (paper: 0)."""
     critic: Literal["bilinear", "mlp"] = "bilinear"
     """mlp: the paper's, Q = MLP([relu(W s), a]). bilinear: Q(s, a) = f(s).a + g(s)."""
     critic_hidden: Units = 256

@@ -16,7 +16,6 @@ RETIRED: dict[str, dict[str, Any]] = {
         "train_state": True,
         "algorithm": "ddpg",
         "actor_gradient": "policy",
-        "action_penalty": 0.0,
     }
 }
 RENAMED: dict[str, dict[Any, Any]] = {"exploration": {"gumbel": "softmax"}}  # values of fields

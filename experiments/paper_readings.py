@@ -1,6 +1,6 @@
 """What the paper leaves open: which ratings it hid, and whether its actors tell users apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from data import Ratings
 from data.observation import Observation
 from evaluation.metrics import top_k
 from evaluation.protocols.known_users import RerankProtocol
-from evaluation.report import markdown_table
+from evaluation.report import Report, markdown_table
 
 SIMPLE = ("random", "popularity-mean", "pmf", "svd++")
 LEAST = (0, 10)  # hidden ratings of a user
@@ -39,6 +39,19 @@ def readings(ratings: Ratings, published: Mapping[str, Sequence[float]]) -> str:
             reading = f"{split}, {protocol.n_users:,} users with {least} or more"
             rows.append([reading, *(f"{mean:.4f}" for mean in means)])
     return markdown_table([["hidden ratings", *SIMPLE], *rows])
+
+
+def beside(columns: Mapping[str, Report], key: str, names: Iterable[str]) -> str:
+    """One metric of the policies called `names` in several reports, each a column."""
+    lines = [[key, *columns]]
+    for name in names:
+        rows = {label: {row.name: row for row in report.rows} for label, report in columns.items()}
+        cells = [
+            report.markdown_cell(rows[label][name], key) if name in rows[label] else ""
+            for label, report in columns.items()
+        ]
+        lines.append([name, *cells])
+    return markdown_table(lines)
 
 
 def alikeness(policy: Any, start: Observation) -> tuple[float, float, float]:

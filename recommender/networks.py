@@ -61,6 +61,7 @@ class Networks:
             state_dim=size,
             output=config.actor_output,
             start_at_zero=zero,
+            penalty=config.action_penalty,
         )
         kind = BilinearCritic if config.critic == "bilinear" else Critic
         self.critics = [

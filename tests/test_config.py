@@ -150,7 +150,6 @@ RETIRED = {
     "train_state": (True, False),
     "algorithm": ("ddpg", "td3"),
     "actor_gradient": ("policy", "stored"),
-    "action_penalty": (0.0, 1.0),
 }
 
 

@@ -61,7 +61,7 @@ def page(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     monkeypatch.setattr(paper, "FIGURES", tmp_path / "figures")
     file = tmp_path / "paper.md"
-    names = ("table 2 ml-100k", "table 6 ml-100k", "table 6 ml-1m", "saturation")
+    names = ("table 2 ml-100k", "table 6 ml-100k", "table 6 ml-1m", "saturation", "cures")
     file.write_text("".join(f"<!-- {name} -->\nold\n<!-- end -->\nkept\n" for name in names))
     return file
 
@@ -102,7 +102,7 @@ def test_the_tables_stand_between_their_markers_beside_the_papers_numbers(
     assert line.split("|")[3].strip() == ""
     paper.main(arguments(page, table=2, seeds=2, write_docs=True))
     text = page.read_text()
-    assert text.count("old") == 3 and text.count("kept") == 4
+    assert text.count("old") == 4 and text.count("kept") == 5
     assert "| pmf | 0.4000 [.390 .410] | 0.6988 (-0.2988) |\n" in text
     (line,) = [line for line in text.splitlines() if line.startswith("| drr-ave ")]
     assert "**0.9000** [.890 .910]<br>2 seeds [.000 1.00] | 0.7887 (+0.1113)" in line
@@ -115,11 +115,21 @@ def test_table_6_measures_frozen_and_learning_runs(trained, asked, page, capsys)
     assert (frozen.agent_mode, online.agent_mode) == ("frozen", "online")
     assert len(frozen.weights) == 8 and len(online.weights) == 4 and online.policies == ()
     text = page.read_text()
-    assert "| drr-ave | " in text and "-online" not in text and text.count("old") == 3
+    assert "| drr-ave | " in text and "-online" not in text and text.count("old") == 4
     assert "3,252" in text and "1,958" in text
     assert "| drr-ave-online | " in capsys.readouterr().out
     paper.main(arguments(page, table=6, seeds=2, online_seeds=0, datasets=("ml-1m",)))
     assert len(asked) == 3
+
+
+def test_cures_are_measured_in_reranking_and_for_new_users(trained, asked, page):
+    paper.main(arguments(page, study=("cures",), seeds=2, datasets=("ml-1m",), write_docs=True))
+    assert [question.protocol for question in asked] == ["rerank", "catalog"]
+    assert len(trained) == 2 * 2 * len(paper.CURES)
+    lines = page.read_text().splitlines()
+    assert "| precision@5 | ml-1m, rerank | ml-1m, catalog |" in lines
+    (line,) = [line for line in lines if line.startswith("| item-knn ")]
+    assert line.split(" | ")[1:] == ["", "0.2000 [.190 .210] |"]
 
 
 def test_figure_7_varies_the_episode_length_alone(trained, asked, page, capsys):

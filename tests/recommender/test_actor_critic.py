@@ -44,6 +44,33 @@ def test_an_actor_is_its_formula(output):
     np.testing.assert_allclose(model(state), expected, rtol=1e-4, atol=1e-5)
 
 
+def gradient_at(model, state, slopes):
+    """d (slopes . pi(s)) by the biases of the last layer, and the actions: [B, K] each, B one."""
+    with tf.GradientTape() as tape:
+        action = model(state)
+        loss = tf.reduce_sum(slopes * action)
+    return tape.gradient(loss, model.action.bias).numpy(), action.numpy()[0]
+
+
+def test_an_inverted_gradient_shrinks_towards_the_bounds_and_turns_beyond():
+    model = Actor(K, H, state_dim=S, output="inverted", start_at_zero=True)
+    model.action.bias.assign([0.5, 0.5, -2.0, 2.0])
+    found, action = gradient_at(model, normal(1, S), [[-1.0, 1.0, 1.0, -1.0]])
+    assert action.tolist() == [0.5, 0.5, -2.0, 2.0]  # linear
+    # up has (1 - a) / 2 of its slope, down (1 + a) / 2; beyond the bounds it pulls back
+    assert found.tolist() == [-0.25, 0.75, -0.5, 0.5]
+
+
+def test_a_penalty_adds_the_mean_square_of_what_tanh_is_given():
+    state, slopes, gradients = normal(1, S), normal(1, K, seed=3), []
+    for penalty in (0.0, 0.3):
+        model = randomised(Actor(K, H, state_dim=S, penalty=penalty))
+        gradients.append(gradient_at(model, state, slopes)[0])
+    hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
+    given = dense(model.action, hidden)[0]
+    np.testing.assert_allclose(gradients[1] - gradients[0], 0.6 * given / K, rtol=1e-3, atol=1e-4)
+
+
 def test_the_papers_critic_is_its_formula():
     model = randomised(Critic(K, H, state_dim=S))
     state, action = normal(5, S), normal(5, K, seed=2)
