@@ -18,7 +18,7 @@ from evaluation.report import BOUND, Report
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
 CurveRow = Mapping[str, float]
-PANELS = (  # title, scalars: of several runs the first that a run has
+PANELS = (  # title, scalars
     ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
     ("Reward of a session", ("session_reward@10", "session_reward@20", "reward@10", "reward")),
     ("Losses", ("critic_loss", "actor_loss")),
@@ -182,43 +182,21 @@ def contributions(values: Mapping[str, float], base: float, score: float, name: 
     return figure
 
 
-def learning_curves(runs: Sequence[tuple[str, Sequence[CurveRow]]], highlight: str = "") -> Figure:
-    """Learning curves of (name, curve) against environment transitions; runs of one name are seeds.
-
-    Of one run every scalar that it has; of several one scalar in each panel, seeds as their mean at
-    the steps that all of them have, and a band from the lowest to the highest.
-    """
+def learning_curves(curve: Sequence[CurveRow]) -> Figure:
+    """The scalars of a run against environment transitions."""
     figure, panels = new_figure(2, 3, (12.5, 6.4))
-    names = list(dict.fromkeys(name for name, _ in runs))
     for axes, (title, keys) in zip(panels, PANELS, strict=True):
         axes.set(title=title, xlabel="transitions")
-        if len(runs) == 1:
-            lines = [(key, [points(runs[0][1], key)], CYCLE[n]) for n, key in enumerate(keys)]
-        else:
-            lines = [
-                (names[n], [points(curve, *keys) for name, curve in runs if name == names[n]], hue)
-                for n, hue in coloured(names, highlight)
-            ]
-        for label, seeds, colour in lines:
-            steps, values = _shared_points(seeds)
-            if len(steps):
-                of = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
-                bands = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
-                draw_band(axes, steps, *bands, colour, f"{label}{of}")
+        for key, colour in zip(keys, CYCLE, strict=False):
+            points = [(row["step"], row[key]) for row in curve if key in row]
+            if points:
+                axes.plot(*np.transpose(points), color=colour, label=key, lw=1.8)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
         if title == "Losses" and axes.lines and axes.dataLim.y0 > 0:
             axes.set_yscale("log")
         add_legend(axes)
     return figure
-
-
-def points(curve: Sequence[CurveRow], *keys: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Steps and values of a scalar where it was measured, [M] each: the first key that occurs."""
-    key = next((key for key in keys if any(key in row for row in curve)), keys[0])
-    rows = [(row["step"], row[key]) for row in curve if key in row]
-    steps, values = np.array(rows, np.float64).reshape(-1, 2).T
-    return steps.astype(np.int64), values
 
 
 def shorten(text: str, length: int) -> str:
@@ -274,13 +252,3 @@ def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
     others = [row for row, name in enumerate(names) if name != highlight]
     coloured = [(row, CYCLE[place % len(CYCLE)]) for place, row in enumerate(others)]
     return coloured + [(row, ACCENT) for row, name in enumerate(names) if name == highlight]
-
-
-def _shared_points(
-    seeds: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Steps [M] that all seeds have, and their values there, [seeds, M]."""
-    shared = seeds[0][0]
-    for steps, _ in seeds[1:]:
-        shared = np.intersect1d(shared, steps)
-    return shared, np.array([values[np.isin(steps, shared)] for steps, values in seeds])

@@ -119,7 +119,7 @@ def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str,
 
     baselines: what these score on the same users, {name: {key: value}}, drawn as level lines.
     """
-    figure = learning_curves([("", history)])
+    figure = learning_curves(history)
     figure.suptitle(title)
     for axes, label in zip(figure.axes, Y_LABELS, strict=True):
         axes.set(xlabel="recommendations in training (k: thousand)", ylabel=label)

@@ -68,38 +68,13 @@ def test_contributions_are_sorted_signed_and_summed_up():
     )
 
 
-def panels_of(figure):
-    return {axes.get_title(): axes for axes in drawn(figure)}
-
-
-def curve(scale: float, steps=(80, 160, 240)):
-    """Rewards scale * 1, 2, 3; precision at the second point only."""
-    rows = [{"step": float(s), "reward": scale * n} for n, s in enumerate(steps, start=1)]
-    rows[1] |= {"precision@5": scale / 10}
-    return rows
-
-
 def test_learning_curves_leave_out_what_is_missing():
-    panels = panels_of(plots.learning_curves([("a", curve(0.1))]))
+    curve = [{"step": 80.0 * n, "reward": 0.1 * n} for n in (1, 2, 3)]
+    curve[1]["precision@5"] = 0.01
+    panels = {axes.get_title(): axes for axes in drawn(plots.learning_curves(curve))}
     assert len(panels) == 6
     precision = lines(panels["Precision and NDCG, held-out users"], "precision@5")
     assert precision.get_xdata().tolist() == [160]
     reward = lines(panels["Reward of a session"], "reward")
     assert reward.get_ydata().tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert not panels["Losses"].lines and not panels["Mean action"].lines
-
-
-def test_seeds_of_a_strategy_are_averaged_where_all_were_measured():
-    runs = [("a", curve(1.0)), ("a", curve(3.0, (80, 160, 320))), ("b", curve(-1.0))]
-    panels = panels_of(plots.learning_curves(runs, highlight="b"))
-    axes = panels["Reward of a session"]
-    seeds = lines(axes, "a (2 seeds)")
-    assert seeds.get_xdata().tolist() == [80, 160]
-    assert seeds.get_ydata().tolist() == [2, 4]
-    band = axes.collections[0].get_paths()[0].vertices
-    assert {(80, 1), (80, 3), (160, 2), (160, 6)} <= {tuple(point) for point in band.tolist()}
-    assert lines(axes, "b").get_ydata().tolist() == [-1, -2, -3]
-    assert lines(axes, "b").get_color() != seeds.get_color()
-    precision = lines(panels["Precision and NDCG, held-out users"], "a (2 seeds)")
-    np.testing.assert_allclose(precision.get_ydata(), [0.2])
-    assert not panels["Mean Q"].lines

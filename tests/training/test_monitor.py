@@ -55,7 +55,7 @@ def test_the_bar_begins_when_everything_is_compiled(tmp_path, capsys):
 
 def test_the_plot_has_a_title_and_baselines_as_lines(tmp_path, monkeypatch):
     curve = [ROWS[1] | {"step": 100.0}]
-    figure = plots.learning_curves([("mine", curve)])
+    figure = plots.learning_curves(curve)
     monkeypatch.setattr("training.monitor.learning_curves", lambda _: figure)
     rivals = {"popularity": {"precision@5": 0.25}, "ridge": {"precision@5": 0.5}}
     plot(curve, tmp_path / "x.png", "mine on ml-1m", rivals)
