@@ -1,13 +1,13 @@
 """The leaderboard: train DRR for several seeds, then measure everything under each protocol.
 
     python -m experiments.leaderboard --seeds 5
-    python -m experiments.leaderboard --tables overview --datasets coat tastes-400 shop
+    python -m experiments.leaderboard --tables stability --datasets ml-1m
+    python -m experiments.leaderboard --tables overview --datasets coat tastes-100 shop
 
 Runs that are finished are kept, unfinished ones go on from their last checkpoint, those with other
 settings than today's are refused. Tables and JSON are written to the output folder.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ import pandas as pd
 
 import config as settings
 import evaluate
-from config import NEW_USERS, Protocol
+from config import NEW_USERS, Protocol, read_json
 from config.command_line import end_when_nobody_reads, read_arguments
 from data.files import write_text
 from data.synthetic import SyntheticConfig, make_synthetic, make_tastes
@@ -37,11 +37,11 @@ IN_DOCS = {  # the columns of a table in the docs, and its rows: the best ones, 
 }
 BEST, ALWAYS = 3, ("drr", "popularity")
 SHOP = SyntheticConfig(n_users=2_000, n_items=800, shortest=15, typical=40.0)
-MADE = {  # data sets that are made up, and read as a user's own file
-    "tastes-400": partial(make_tastes, 400),
-    "shop": partial(make_synthetic, SHOP, seed=7),
-}
-OfOneSet = Literal["catalog", "session", "rerank", "simulator"]
+# data sets that are made up, and read as a user's own file
+MADE = {f"tastes-{users}": partial(make_tastes, users) for users in (100, 200, 400, 1000)}
+MADE["shop"] = partial(make_synthetic, SHOP, seed=7)
+STABLE = (("catalog", "precision@5"), ("session", "reward@10"), ("session", "reward@20"))
+OfOneSet = Literal["catalog", "session", "rerank", "simulator", "stability"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class LeaderboardArguments:
     """Train what is missing, evaluate, and write the tables."""
 
     datasets: tuple[str, ...] = ("ml-1m", "ml-100k")
-    """Data sets, one after the other; also the made-up tastes-400 and shop."""
+    """Data sets, one after the other; also the made-up tastes-100, -200, -400, -1000 and shop."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
     tables: tuple[Literal[OfOneSet, "overview"], ...] = get_args(OfOneSet)
-    """A table for each protocol, and one of all data sets beside the best baselines."""
+    """A table for each protocol, one that says how much the seeds differ, and one of all data sets
+    beside the best baselines."""
     seeds: int = 5
     """Training seeds 0 to this."""
     output_root: Path = Path("runs/leaderboard")
@@ -70,40 +71,41 @@ def main(arguments: LeaderboardArguments) -> None:
     """Every data set: train what is missing, then one table after another."""
     for dataset in arguments.datasets:
         for name in arguments.tables:
-            if name != "overview":
+            if name == "stability":
+                keep(arguments, f"{dataset} {name}", stability(arguments, dataset))
+            elif name != "overview":
                 make_table(arguments, dataset, name)
     if "overview" in arguments.tables:
-        table = overview(arguments)
-        write_text(arguments.output_root / "overview.md", table)
-        print(table)
-        if arguments.write_docs:
-            write_table("results.md", "overview", table)
+        keep(arguments, "overview", overview(arguments))
 
 
-def make_table(arguments: LeaderboardArguments, dataset: str, name: OfOneSet) -> None:
-    """Train, measure and write one table."""
-    report = measure(arguments, dataset, name, trained(arguments, dataset, name))
+def keep(arguments: LeaderboardArguments, name: str, table: str) -> None:
+    """Print a table and write it to the output folder, and to the docs if asked to."""
+    print(table)
+    write_text(arguments.output_root / f"{name.replace(' ', '-')}.md", table)
+    if arguments.write_docs:
+        write_table("results.md", name, table)
+
+
+def make_table(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> None:
+    """Train, measure and write the table of a protocol."""
+    runs = [train(arguments, dataset, protocol, seed) for seed in range(arguments.seeds)]
+    report = measure(arguments, dataset, protocol, runs)
     if arguments.write_docs:
         always = ALWAYS if arguments.demographics == "on" else ("drr",)  # the others stay the same
         table = for_docs(report, always).as_markdown()
-        write_table("results.md", f"{dataset} {name}{kind(arguments, name)}", table)
+        write_table("results.md", f"{dataset} {protocol}{kind(arguments, protocol)}", table)
 
 
-def trained(arguments: LeaderboardArguments, dataset: str, protocol: Protocol) -> list[Path]:
-    """A run for each seed; `catalog` and `session` share theirs, the main experiment."""
-    options, name = [*data_flags(arguments, dataset), "--preset", "best"], dataset
+def train(arguments: LeaderboardArguments, dataset: str, protocol: Protocol, seed: int) -> Path:
+    """A run of the default recipe; `catalog` and `session` share theirs, the main experiment."""
+    options, name = data_flags(arguments, dataset), dataset
     if protocol not in NEW_USERS:
         options += ["--protocol", protocol]
         name += f"-{protocol}"
-    return [
-        train_missing(
-            arguments.output_root,
-            f"{name}-best-seed{seed}",
-            [*options, "--seed", str(seed)],
-            arguments.data_root,
-        )
-        for seed in range(arguments.seeds)
-    ]
+    options += ["--preset", "best", "--seed", str(seed)]
+    name += f"-best-seed{seed}"
+    return train_missing(arguments.output_root, name, options, arguments.data_root)
 
 
 def data_flags(arguments: LeaderboardArguments, dataset: str) -> list[str]:
@@ -185,15 +187,15 @@ def for_docs(report: Report, always: Sequence[str]) -> Report:
 
 def overview(arguments: LeaderboardArguments) -> str:
     """One row per data set, `catalog`: DRR beside the three best baselines, and its time."""
-    rows = []
+    rows, seeds = [], range(arguments.seeds)
     for dataset in arguments.datasets:
-        runs = trained(arguments, dataset, "catalog")
+        runs = [train(arguments, dataset, "catalog", seed) for seed in seeds]
         report = measure(arguments, dataset, "catalog", runs)
         key = report.keys[0]
         means = {row.name: row.users[key].mean for row in report.rows}
         rivals = [name for name in means if name not in ("drr", BOUND)][:3]
         difference = report.differences["drr"][1][key]
-        seconds = [json.loads((run / "metrics.json").read_text("utf-8"))["seconds"] for run in runs]
+        seconds = [read_json(run / "metrics.json")["seconds"] for run in runs]
         rows.append(
             [
                 f"{dataset}, {report.n_users:,} users",
@@ -204,6 +206,35 @@ def overview(arguments: LeaderboardArguments) -> str:
             ]
         )
     return markdown_table([["data", "DRR", "best baselines", "DRR less the best", "time"], *rows])
+
+
+def stability(arguments: LeaderboardArguments, dataset: str) -> str:
+    """How much the seeds differ: unfinished ones, the largest |Q|, and results on the test users."""
+    runs = []
+    for seed in range(arguments.seeds):
+        try:
+            runs.append(train(arguments, dataset, "catalog", seed))
+        except (
+            subprocess.CalledProcessError
+        ):  # train.py, which stops a run that diverges, has said why
+            print(f"seed {seed} did not finish", file=sys.stderr)
+    if len(runs) < 2:
+        raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")
+    metrics = [read_json(run / "metrics.json") for run in runs]
+    curves = [[row["q_max"] for row in each["curve"] if "q_max" in row] for each in metrics]
+    largest = max(max(curve[3 * len(curve) // 4 :]) for curve in curves)
+    discount = settings.load(runs[0] / "config.json").agent.discount
+    rows = [
+        ["seeds", str(arguments.seeds)],
+        ["did not finish", str(arguments.seeds - len(runs))],
+        ["bound of \\|Q\\|, 1 / (1 - discount)", f"{1 / (1 - discount):.3g}"],
+        ["largest \\|Q\\| in the last quarter of a run", f"{largest:.2f}"],
+    ]
+    for protocol, key in STABLE:
+        found = [each["results"][protocol]["policies"]["drr"][key]["mean"] for each in metrics]
+        spread = f"{np.mean(found):.4f}, {np.std(found, ddof=1):.4f}, {min(found):.4f}"
+        rows.append([f"{key}: mean, standard deviation, lowest", spread])
+    return markdown_table([["", ""], *rows])
 
 
 if __name__ == "__main__":
