@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError, Faults, check_column, quote
-from data.item_titles import with_titles
 from data.ratings import Ids, Ratings, check_usable
 from data.tables import LONGEST_ID, MISSING, WHOLE, Table, as_id, open_table
 
@@ -26,6 +25,7 @@ BAD_ID = f"id is missing, or longer than {LONGEST_ID} characters"
 BAD_TIME = "must be a number or a date such as 2024-05-31 or 2024-05-31T12:30:00"
 _EPOCH = pd.Timestamp(0, tz="UTC")
 _CUT = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]+")  # what a spreadsheet makes of a long number
+MOST_GENRES = 1_000  # more are no categories, and would fill the memory
 # A comma before three digits may as well separate thousands: that is refused.
 _COMMA = r"\s*[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})\s*"
 
@@ -36,22 +36,6 @@ class Events(NamedTuple):
     rows: pd.DataFrame  # the index is the line of the file
     user_ids: Ids
     item_ids: Ids
-
-    def without(self, bad: NDArray[np.bool_]) -> "Events":
-        """The rows that are not bad, and the users and items that they have, numbered anew."""
-        if not bad.any():
-            return self
-        rows = self.rows[~bad].copy()
-        rows["user"], users = pd.factorize(rows["user"], sort=True)
-        rows["item"], items = pd.factorize(rows["item"], sort=True)
-        return Events(rows, self.user_ids[users], self.item_ids[items])
-
-    def merged(self, *, add: bool) -> pd.DataFrame:
-        """In order of time, each (user, item) pair once: its last row, or with the sum of all."""
-        rows, pair = self.rows.sort_values("time", kind="stable"), ["user", "item"]
-        if add:
-            rows["value"] = rows.groupby(pair, sort=False)["value"].transform("sum")
-        return rows.drop_duplicates(pair, keep="last")
 
 
 def read_interactions(
@@ -89,44 +73,45 @@ def read_interactions(
     value = None if feedback == "events" else rating
     time = _check_columns(path, table, user, item, value, timestamp)
     faults, doubts = Faults(table.where), Faults(table.where)
-    events = read_events(table, faults, doubts, user, item, value, time)
-    values = events.rows["value"]
-    if feedback == "ratings" and scale is None and values.nunique() == 1:
-        print(f"{path}: every rating is {values.iloc[0]:g}: read as events", file=sys.stderr)
-        feedback, values = "events", values * 0.0 + 1.0
-        events = events._replace(rows=events.rows.assign(value=values))
+    rows, user_ids, item_ids = read_events(table, faults, user, item, value, time)
+    _doubt_cut_numbers(rows["user"], user_ids, user, doubts)
+    _doubt_cut_numbers(rows["item"], item_ids, item, doubts)
+    if feedback == "ratings" and scale is None and rows["value"].nunique() == 1:
+        every = rows["value"].iloc[0]
+        print(f"{path}: every rating is {every:g}: read as events", file=sys.stderr)
+        feedback, rows["value"] = "events", 1.0
+    values = rows["value"]
     low, high = _scale(path, values, feedback, scale, doubts)
-    bad = ~values.between(low, high).to_numpy()
+    bad = ~values.between(low, high)
     explicit = f"rating is outside the scale of {low:g} to {high:g} (--csv.scale)"
     faults.add(explicit if feedback == "ratings" else "count is negative", values[bad])
     if not skip_bad:
         faults.refuse("correct or remove the rows, or leave them out with --csv.skip-bad")
     if faults.n_rows:
         print(f"left out {faults.n_rows:,} rows: {faults}", file=sys.stderr)
-    events = events.without(bad)
-    if events.rows.empty:
+    rows = rows[~bad]
+    if rows.empty:
         raise DataError(f"{path}: no rows; at least two users with ratings are needed")
-    ratings = _as_ratings(path, events, feedback, (low, high), positive)
+    ratings = _as_ratings(path, Events(rows, user_ids, item_ids), feedback, (low, high), positive)
     if titles is not None:
         names = open_table(Path(titles), header=header, delimiter=delimiter, encoding=encoding)
-        ratings = with_titles(ratings, names, item if header else "1", title_column)
+        ratings = _with_titles(ratings, names, item if header else "1", title_column)
     check_usable(path, ratings)
     for note in filter(None, (table.note, str(doubts))):
         print(f"WARNING: {note}", file=sys.stderr)
-    _announce(path, ratings, len(events.rows), feedback, time)
+    _announce(path, ratings, len(rows), feedback, time)
     return ratings
 
 
 def read_events(
     table: Table,
     faults: Faults,
-    doubts: Faults,
     user: str,
     item: str,
     value: str | None,
     time: str | None,
 ) -> Events:
-    """All rows that can be read; the others go to `faults`, with what is odd to `doubts`.
+    """All rows that can be read; the others go to `faults`.
 
     Without a column of values every row counts 1, without one of times all are 0.
     """
@@ -151,24 +136,17 @@ def read_events(
     rows = pd.concat(parts if len(parts) == 1 else parts[1:])
     (user_ids, user_rank), (item_ids, item_rank) = users.sorted(), items.sorted()
     rows["user"], rows["item"] = user_rank[rows["user"]], item_rank[rows["item"]]
-    bad = _doubtful(rows["user"], user_ids, user, faults, doubts)
-    bad = bad | _doubtful(rows["item"], item_ids, item, faults, doubts)
-    return Events(rows.astype({"value": np.float64}), user_ids, item_ids).without(bad)
+    return Events(rows.astype({"value": np.float64}), user_ids, item_ids)
 
 
-def _doubtful(
-    codes: "pd.Series[int]", ids: Ids, name: str, faults: Faults, doubts: Faults
-) -> NDArray[np.bool_]:
-    """Rows [N] whose id is -1 among positive numbers; to `doubts`, ids that were cut short."""
+def _doubt_cut_numbers(codes: "pd.Series[int]", ids: Ids, name: str, doubts: Faults) -> None:
+    """To `doubts`, the rows whose id is a number that a spreadsheet cut short."""
     if ids.dtype.kind == "i":
-        missing = (codes == 0) & (len(ids) > 2 and ids[0] == -1 and ids[1] >= 0)
-        faults.add(f"{name} {BAD_ID}", codes[missing] - 1)
-        return missing.to_numpy()
+        return
     cut = np.array([bool(_CUT.fullmatch(text)) for text in ids.tolist()])
     rows, what = codes[cut[codes]], f"{name} is a number that a spreadsheet cut short"
     loss = f"{cut.sum():,} different ids are left of perhaps many more; export the column as text"
     doubts.add(f"{what}: {loss}", pd.Series(ids[rows], index=rows.index))
-    return np.zeros(len(codes), bool)
 
 
 class _Numbering:
@@ -263,7 +241,12 @@ def _as_ratings(
     path: Path, events: Events, feedback: Feedback, scale: Scale, positive: float | None
 ) -> Ratings:
     """Ratings as they are, counts and events as rewards; and from where they are positive."""
-    (low, high), rows = scale, events.merged(add=feedback != "ratings")
+    (low, high), pair = scale, ["user", "item"]
+    rows = events.rows.sort_values("time", kind="stable")
+    users, items = np.unique(rows["user"]), np.unique(rows["item"])  # bad rows may have had more
+    if feedback != "ratings":
+        rows["value"] = rows.groupby(pair, sort=False)["value"].transform("sum")
+    rows = rows.drop_duplicates(pair, keep="last")
     if feedback != "ratings":
         rows = rows[rows["value"] > 0]  # a count of 0 is no interaction
         if rows.empty:
@@ -285,12 +268,12 @@ def _as_ratings(
         rows["item"].to_numpy(),
         values,
         np.floor(rows["time"].to_numpy()),
-        user_ids=np.arange(len(events.user_ids)),
-        item_ids=np.arange(len(events.item_ids)),
+        user_ids=users,
+        item_ids=items,
         scale=scale,
         positive_threshold=threshold,
     )
-    return replace(ratings, user_ids=events.user_ids, item_ids=events.item_ids)
+    return replace(ratings, user_ids=events.user_ids[users], item_ids=events.item_ids[items])
 
 
 def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: str | None) -> None:
@@ -301,3 +284,63 @@ def _announce(path: Path, ratings: Ratings, n_rows: int, feedback: str, time: st
         f"{scale}, positive from {ratings.positive_threshold:.3g}; {order}",
         file=sys.stderr,
     )
+
+
+def _with_titles(ratings: Ratings, table: Table, item: str, column: str | None) -> Ratings:
+    """The ratings with a title for each item, its id where the file has none, and its genres.
+
+    Ids are in the column `item`, else the first; genres, separated by |, in `genres` if there is
+    such a column. Of repeated ids the first counts; words for "missing" are no titles.
+    """
+    known = _titles_by_id(table, item, column)
+    ids = [str(item) for item in ratings.item_ids.tolist()]
+    titles = [known.get(item, ("", ""))[0] for item in ids]
+    n_missing, n = titles.count(""), len(ids)
+    if n_missing == n:
+        what = f"has a title for none of the {n} items, such as {quote(ids[0])}"
+        advice = "give the ids in the first column, or one of their name"
+        raise DataError(f"{table.path}: {what}; {advice}")
+    if n_missing:
+        print(f"{table.path}: no title for {n_missing:,} of {n:,} items", file=sys.stderr)
+    flags = _genre_flags(table.path, [known.get(item, ("", ""))[1] for item in ids])
+    return replace(
+        ratings,
+        titles=tuple(title or item for title, item in zip(titles, ids, strict=True)),
+        genres=flags.to_numpy(bool),
+        genre_names=tuple(flags.columns),
+    )
+
+
+def _titles_by_id(table: Table, item: str, column: str | None) -> dict[str, tuple[str, str]]:
+    """{id: (title, genres)}, "" where there is none."""
+    names, faults = table.columns, Faults(table.where)
+    if len(names) < 2:
+        raise DataError(f"{table.path}: one column; --csv.titles needs ids and titles")
+    key = item if item in names else names[0]
+    called = {name.lower(): name for name in names}
+    second = next(name for name in names if name != key)
+    column = column or called.get("title") or called.get("name") or second
+    check_column(table.path, names, column, "--csv.title-column")
+    genres = called.get("genres", column)
+    known: dict[str, tuple[str, str]] = {}
+    for block in table.blocks(list(dict.fromkeys([key, column, genres])), faults):
+        for row in zip(block[key], block[column], block[genres], strict=True):
+            title = "" if row[1].strip().lower() in MISSING else row[1].strip()
+            known.setdefault(as_id(row[0]), (title, row[2] if genres != column else ""))
+    faults.refuse("correct or remove the rows")
+    if table.note:
+        print(f"WARNING: {table.note}", file=sys.stderr)
+    return known
+
+
+def _genre_flags(path: Path, texts: list[str]) -> pd.DataFrame:
+    """ "Drama|Comedy", ... -> one column per genre, of 0 and 1: [I, G]."""
+    texts = ["|".join(part.strip() for part in text.split("|")) for text in texts]
+    names = {name for text in texts for name in text.split("|")}
+    if len(names) > MOST_GENRES:
+        raise DataError(
+            f"{path}: {len(names):,} different genres, {MOST_GENRES:,} at most; separate those of an "
+            "item by |, or rename the column `genres`"
+        )
+    none = [name for name in names if name.lower() in MISSING or name == "(no genres listed)"]
+    return pd.Series(texts).str.get_dummies("|").drop(columns=none, errors="ignore")

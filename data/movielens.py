@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import DataError, Faults, quote
+from data.errors import Faults
 from data.interactions import read_events
 from data.ratings import Ids, Ratings, check_usable
-from data.tables import DELIMITERS, GZIP, Table, as_id, open_table
+from data.tables import Table, as_id, open_table
 
 AGES = (1, 18, 25, 35, 45, 50, 56)  # lower ends; 1 is "under 18"
 GENDERS = ("F", "M")
@@ -37,11 +37,8 @@ class Source:
 
     def open(self, folder: Path) -> Table:
         """The file of this folder. DataError if it is missing or no such table."""
-        path = folder / self.file
-        if not path.exists():
-            raise DataError(f"{path}: missing; restore the file, or remove its folder")
         how = {"header": self.header, "quoted": self.quoted, "names": self.columns}
-        return open_table(path, delimiter=self.delimiter, **how)
+        return open_table(folder / self.file, delimiter=self.delimiter, **how)
 
 
 @dataclass(frozen=True)
@@ -88,11 +85,9 @@ def read_movielens(name: str, folder: Path, layout: Layout) -> Ratings:
     """The ratings in a folder of this layout. DataError counts every kind of fault in a file."""
     movie_ids, titles, genres = _read_movies(folder, layout.movies)
     user_ids, demographics = _read_users(folder, layout.users) if layout.users else (None, None)
-    path, source = folder / layout.ratings.file, layout.ratings
-    table = source.open(folder)
-    _check_last_number(path, DELIMITERS[source.delimiter].encode())
+    table = layout.ratings.open(folder)
     faults = Faults(table.where)
-    events = read_events(table, faults, Faults(table.where), *source.columns)
+    events = read_events(table, faults, *layout.ratings.columns)
     user = _ids(events.rows["user"], events.user_ids, user_ids, "user", faults)
     movie = _ids(events.rows["item"], events.item_ids, movie_ids, "movie", faults)
     values, times = events.rows["value"], events.rows["time"]
@@ -118,7 +113,7 @@ def read_movielens(name: str, folder: Path, layout: Layout) -> Ratings:
         scale=(layout.step, 5.0),
         **of_users,
     )
-    check_usable(path, ratings)
+    check_usable(table.path, ratings)
     return ratings
 
 
@@ -135,26 +130,6 @@ def _ids(
     ids = pd.Series(found[codes], codes.index)
     faults.add(f"unknown {what}", ids[~good.to_numpy()[codes]])
     return ids
-
-
-def _check_last_number(path: Path, delimiter: bytes) -> None:
-    """DataError if a file without a last end of line has a last number shorter than the one above.
-
-    Such a file was cut off in the middle of a number, and would be read as it stands.
-    """
-    with path.open("rb") as file:
-        if file.read(2) == GZIP:  # which notices by itself
-            return
-        file.seek(max(path.stat().st_size - 1024, 0))
-        tail = file.read()
-    if tail.endswith((b"\n", b"\r")) or b"\n" not in tail:
-        return
-    above, last = tail.rsplit(b"\n", 2)[-2:]
-    if len(last.rsplit(delimiter, 1)[-1]) < len(above.strip().rsplit(delimiter, 1)[-1]):
-        raise DataError(
-            f"{path}: looks cut off, last line {quote(last)}; restore the file, or end the line if "
-            "it is complete"
-        )
 
 
 def one_hot_demographics(people: pd.DataFrame, occupations: tuple[str, ...]) -> pd.DataFrame:

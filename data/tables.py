@@ -29,7 +29,7 @@ _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, as "surrog
 _LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 CHARACTERS_PER_BLOCK = 1 << 22  # bounds the memory taken by text
 _LONGEST_LINE = 1 << 26  # characters; a damaged or hostile gzip file can hold one without end
-_PARQUET, GZIP = b"PAR1", b"\x1f\x8b"
+_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _QUOTED_FIELD = re.compile(r'(^|\t)"[^"\t]*"(\t|$)', re.MULTILINE)
 LONGEST_ID = 256  # characters: NumPy gives every id the room of the longest
 # Words for "nothing there", as programs write them, in lower case.
@@ -144,7 +144,7 @@ class TextTable:
         how = ("utf-8", "surrogateescape") if self._encoding is None else (self._encoding, "strict")
         try:
             with self.path.open("rb") as plain:
-                packed = plain.read(2) == GZIP
+                packed = plain.read(2) == _GZIP
                 plain.seek(0)
                 file = io.TextIOWrapper(gzip.GzipFile(fileobj=plain) if packed else plain, *how)
                 while text := file.read(CHARACTERS_PER_BLOCK) + file.readline(_LONGEST_LINE):
@@ -282,7 +282,7 @@ def open_table(path: Path, **dialect: Any) -> Table:
             is_parquet = file.read(len(_PARQUET)) == _PARQUET
         return ParquetTable(path) if is_parquet else TextTable(path, **dialect)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check --csv.path and --csv.titles") from None
+        raise DataError(f"{path}: no such file; restore it, or give another path") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it") from None
 

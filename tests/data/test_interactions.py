@@ -223,7 +223,7 @@ def test_bad_rows_are_left_out_on_request(
     path = write(tmp_path / "x.csv", stars())
     plain = read_interactions(path).fingerprint()
     capsys.readouterr()
-    bad = ("n/a,5,3", "99,undefined,3", ",,x", "4,88,much", "-1,3,4", "5,2")
+    bad = ("n/a,5,3", "99,undefined,3", ",,x", "4,88,much", "NULL,3,4", "5,2")
     write(path, (*stars()[:9], *bad, *stars()[9:]))
     assert read_interactions(path, skip_bad=True).fingerprint() == plain
     said = capsys.readouterr().err

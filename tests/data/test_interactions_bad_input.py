@@ -27,7 +27,7 @@ BAD_LINES = {
     "nul": ("3,3\0,3,1", r"control character, value '\\x00'; not plain text: unpack or convert it"),
 }
 # Words for "nothing there", in any column of ids.
-NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-", "-1")
+NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-")
 
 
 def write(path: Path, lines: tuple[str, ...], header: str = "user,item,rating,timestamp") -> Path:
@@ -176,7 +176,7 @@ def test_bad_titles(tmp_path: Path, titles: str, expected: str) -> None:
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "absent.csv", "no such file; check path")
+    assert_refused(tmp_path / "absent.csv", "no such file; restore it, or give another path")
     assert_refused(tmp_path, r"cannot be read \(Is a directory\)")
 
 
