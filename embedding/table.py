@@ -1,7 +1,6 @@
 """EmbeddingTable: item vectors, optional user vectors and biases, and the fold-in of new users."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from config import DRRError
 from data.files import replacing
 from data.ratings import Ratings
-from embedding.hdf5 import HDF5Error, StoredTree, hdf5_size, read_hdf5
+from embedding.hdf5 import HDF5Error, StoredArray, StoredTree, hdf5_size, read_hdf5
 from embedding.least_squares import (
     FloatArray,
     IntArray,
@@ -50,7 +49,7 @@ class EmbeddingTable:
     genres: int = 0  # the last components of `items`, as `fit_with_genres` puts them
 
     def __post_init__(self) -> None:
-        """Check shapes against each other, then make the arrays read-only."""
+        """Check the fields against each other, then make the arrays read-only."""
         n_items, k = self.items.shape
         if not n_items * k:
             raise EmbeddingError(
@@ -64,17 +63,16 @@ class EmbeddingTable:
                 raise EmbeddingError(
                     f"field {name!r}: expected shape {expected}, found {array.shape}"
                 )
-        for name in ("regularisation", "bias_regularisation"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise EmbeddingError(f"field {name!r}: expected a positive number, found {value!r}")
-        if not self.per_rating >= 0:
-            found = f"found {self.per_rating!r}"
-            raise EmbeddingError(f"field 'per_rating': expected 0 or more, {found}")
-        for name in COUNTS:
-            count = getattr(self, name)
-            if not (type(count) is int and 0 <= count <= k):
-                raise EmbeddingError(f"field {name!r}: expected 0 to {k}, found {count!r}")
+        fits = {
+            "regularisation": self.regularisation > 0,
+            "per_rating": self.per_rating >= 0,
+            "bias_regularisation": self.bias_regularisation is None or self.bias_regularisation > 0,
+            "members": isinstance(self.members, int) and 0 <= self.members <= k,
+            "genres": isinstance(self.genres, int) and 0 <= self.genres <= k,
+        }
+        for name, fit in fits.items():
+            if not fit:
+                raise EmbeddingError(f"field {name!r}: out of range, found {getattr(self, name)!r}")
         for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
@@ -115,7 +113,9 @@ class EmbeddingTable:
         if self.users is None:
             raise LookupError(f"embedding of kind {self.kind!r} has no user vectors; use fold_in")
         predicted = np.empty(items.shape, np.float32)
-        for rows in _row_blocks(*items.shape):
+        size = max(1, BLOCK_ENTRIES // max(items.shape[1], 1))
+        for start in range(0, len(items), size):
+            rows = slice(start, start + size)
             vectors = self.users[users[rows]][:, :, None]
             predicted[rows] = (self.items[items[rows]] @ vectors)[..., 0]
         if self.user_bias is not None:
@@ -136,15 +136,17 @@ class EmbeddingTable:
         sweep. A model with a user bias solves it jointly and drops it. A history of padding alone
         gives zeros.
         """
-        items, ratings = np.asarray(items), np.asarray(ratings, np.float32)
-        if items.ndim != 2 or items.shape != ratings.shape:
-            raise ValueError(f"items {items.shape} and ratings {ratings.shape} must be one [B, n]")
-        if items.size and not -1 <= items.min() <= items.max() < self.n_items:
-            raise ValueError(f"items must be -1 (padding) or in 0..{self.n_items - 1}")
-        vectors = np.zeros((len(items), self.k), np.float32)
-        for rows in _row_blocks(*items.shape):
-            vectors[rows] = self._fold_in_block(items[rows], ratings[rows])
-        return vectors
+        if self.members:
+            parts = [table.fold_in(items, ratings) for table in self._split()]
+            ones = np.ones(len(items), np.float32)
+            vectors = joined_members([(part, ones) for part in parts])
+            return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])])
+        mask = items >= 0
+        targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
+        strength = self.regularisation + self.per_rating * mask.sum(axis=1)
+        targets, strength = targets.astype(np.float32), strength.astype(np.float32)
+        features = self.items[items]
+        return ridge_with_bias(features, targets, mask, strength, self.bias_regularisation)[0]
 
     def fold_in_rows(
         self, offsets: IntArray, items: IntArray, ratings: FloatArray
@@ -158,19 +160,6 @@ class EmbeddingTable:
                 np.where(mask, items[positions], -1), np.where(mask, ratings[positions], 0)
             )
         return vectors
-
-    def _fold_in_block(self, items: IntArray, ratings: FloatArray) -> FloatArray:
-        if self.members:
-            parts = [table._fold_in_block(items, ratings) for table in self._split()]
-            ones = np.ones(len(items), np.float32)
-            vectors = joined_members([(part, ones) for part in parts])
-            return np.pad(vectors, [(0, 0), (0, self.k - vectors.shape[1])])
-        mask = items >= 0
-        targets = np.where(mask, ratings - self.item_bias[items] - np.float32(self.mean), 0)
-        strength = self.regularisation + self.per_rating * mask.sum(axis=1)
-        targets, strength = targets.astype(np.float32), strength.astype(np.float32)
-        features = self.items[items]
-        return ridge_with_bias(features, targets, mask, strength, self.bias_regularisation)[0]
 
     def _split(self) -> list["EmbeddingTable"]:
         """The members' own tables, from their columns."""
@@ -189,19 +178,13 @@ class EmbeddingTable:
         room = hdf5_size(array for array in arrays if array is not None)
         # Room first: a disk that fills up inside the HDF5 library would end the process.
         with replacing(path, room) as temporary, h5py.File(temporary, "w") as file:
-            self._write(file)
-
-    def _write(self, file: h5py.File) -> None:
-        file.attrs["format"] = FORMAT
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is None:
-                continue
-            if field.name in ARRAYS:
-                # Without time stamps equal tables are equal files.
-                file.create_dataset(field.name, data=value, track_times=False)
-            else:
-                file.attrs[field.name] = value
+            file.attrs["format"] = FORMAT
+            for name, value in vars(self).items():
+                if name in ARRAYS and value is not None:
+                    # Without time stamps equal tables are equal files.
+                    file.create_dataset(name, data=value, track_times=False)
+                elif value is not None:
+                    file.attrs[name] = value
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -225,11 +208,6 @@ class EmbeddingTable:
 
 
 ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
-COUNTS = ("members", "genres")  # of components
-SCALARS = ("mean", "regularisation", "per_rating", "bias_regularisation", *COUNTS)
-OPTIONAL = {"users": None, "user_bias": None, "bias_regularisation": None} | dict.fromkeys(
-    COUNTS, 0
-)
 
 
 def _values(tree: StoredTree) -> dict[str, Any]:
@@ -237,38 +215,39 @@ def _values(tree: StoredTree) -> dict[str, Any]:
     attributes = tree.attributes[""]
     if (found := attributes.get("format")) != [FORMAT]:
         raise EmbeddingError(f"attribute 'format': expected {FORMAT!r}, found {found!r}")
-    values: dict[str, Any] = {"kind": str((attributes.get("kind") or ["unknown"])[0])}
-    for name in (*ARRAYS, *SCALARS):
-        if name in (tree.attributes if name in ARRAYS else attributes):
-            values[name] = _array(tree, name) if name in ARRAYS else _number(attributes[name], name)
-        elif name in OPTIONAL:
-            values[name] = OPTIONAL[name]
-        else:
+    values: dict[str, Any] = {"kind": "unknown", "users": None, "user_bias": None}
+    for field in fields(EmbeddingTable):
+        name = field.name
+        if name in tree.arrays and name in ARRAYS:
+            values[name] = _array(tree.arrays[name], name)
+        elif name in attributes:
+            values[name] = _plain(attributes[name], name)
+        elif name not in values and field.default is MISSING:
             raise EmbeddingError(f"field {name!r}: missing")
-    for name in COUNTS:
-        if values[name] == int(values[name]):  # else the table refuses it
-            values[name] = int(values[name])
     return values
 
 
-def _array(tree: StoredTree, name: str) -> NDArray[np.float32]:
-    array = tree.arrays.get(name)
-    values = None if array is None else array.values
+def _array(stored: StoredArray, name: str) -> NDArray[np.floating]:
+    values = stored.values
     if values is None or values.dtype != np.float32 or values.ndim != ARRAYS[name]:
-        found = f"{array.kind} {array.shape}" if array else "a group"
         raise EmbeddingError(
-            f"field {name!r}: expected float32 of {ARRAYS[name]} dimensions, found {found}"
+            f"field {name!r}: expected float32 of {ARRAYS[name]} dimensions, found {stored.kind} "
+            f"{stored.shape}"
         )
     if not np.isfinite(values).all():
         raise EmbeddingError(f"field {name!r}: holds values that are not finite")
-    return values.astype(np.float32)
+    return values
 
 
-def _number(found: Any, name: str) -> float:
+def _plain(found: Any, name: str) -> str | float:
+    """The kind, or a number."""
+    if name == "kind" and isinstance(found, list) and found:
+        return str(found[0])
     value = np.asarray(found)
     if value.shape != () or value.dtype.kind not in "fiu" or not np.isfinite(value):
         raise EmbeddingError(f"field {name!r}: expected a finite number, found {found!r}")
-    return float(value)
+    number: float = value.item()
+    return number
 
 
 def joined_members(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
@@ -276,10 +255,3 @@ def joined_members(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
     columns = [column for matrix, last in parts for column in (matrix, last[:, None])]
     joined: FloatArray = np.hstack(columns) / np.sqrt(len(parts), dtype=np.float32)
     return joined
-
-
-def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Slices of rows with at most BLOCK_ENTRIES entries together."""
-    size = max(1, BLOCK_ENTRIES // max(n_columns, 1))
-    for start in range(0, n_rows, size):
-        yield slice(start, start + size)
