@@ -1,7 +1,5 @@
 """Users who leave when they are bored: the rule of CIRS (2022), DORL (2023) and EasyRL4Rec (2024)."""
 
-import sys
-
 import numpy as np
 
 from config import Boredom
@@ -36,26 +34,3 @@ def check_categories(categories: BoolArray, name: str) -> None:
             f"{name}: the items have no categories, of which users could tire; use a data set with "
             "genres, or a titles file with a column `genres` (docs/own-data.md)"
         )
-
-
-def warn_of_short_sessions(categories: BoolArray, rule: Boredom, max_steps: int) -> None:
-    """On stderr, where the categories are too few for a session of `max_steps`."""
-    most = longest_session(categories, rule)
-    if most is not None and most < max_steps:
-        print(
-            f"WARNING: {int(categories.any(axis=0).sum())} categories are too few for --boredom "
-            f"{rule.window} {rule.most}: the best session has at most {most} steps",
-            file=sys.stderr,
-        )
-
-
-def longest_session(categories: BoolArray, rule: Boredom) -> int | None:
-    """The most items that anybody can be shown, the one that bores counted; None: no such limit.
-
-    An upper bound: among N + 1 items in a row each category may occur M + 1 times.
-    """
-    fewest = int(categories.sum(axis=1).min())
-    if fewest == 0:
-        return None  # such an item bores nobody
-    room = (rule.most + 1) * int(categories.any(axis=0).sum()) // fewest
-    return None if room > rule.window else room + 1

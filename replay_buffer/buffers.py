@@ -56,11 +56,6 @@ class UniformReplay:
         """Names of the fields."""
         return self._records.dtype.names or ()
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self._records.nbytes
-
     def add(self, batch: Mapping[str, NDArray[Any]]) -> IntArray:
         """Store E transitions, {field: [E, ...]}, over the oldest; returns their indices [E].
 
@@ -174,11 +169,6 @@ class PrioritizedReplay(UniformReplay):
         self._tree = SumTree(capacity)
         self._max_priority = 1.0  # of p, that is, alpha is already in it
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by transitions and tree."""
-        return super().nbytes + self._tree.nbytes
-
     def add(self, batch: Mapping[str, NDArray[Any]]) -> IntArray:
         """As `UniformReplay.add`; new transitions get the largest priority so far."""
         indices = super().add(batch)
@@ -213,8 +203,9 @@ class PrioritizedReplay(UniformReplay):
             raise ValueError(f"{index.size} indices but {magnitude.size} TD errors")
         if index.size == 0:
             return
-        if index.max() >= len(self):
-            raise IndexError(f"index {index.max()} is outside the {len(self)} stored transitions")
+        if index.min() < 0 or index.max() >= len(self):
+            wrong = index[(index < 0) | (index >= len(self))][0]
+            raise IndexError(f"index {wrong} is outside the {len(self)} stored transitions")
         if not magnitude.max() < np.inf:
             at = np.flatnonzero(~(magnitude < np.inf))[0]
             raise ValueError(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from config import Boredom, ConfigError
 from data import DataError
 from data.ratings import Ratings
-from envs.boredom import leaves, longest_session
+from envs.boredom import leaves
 from envs.offline import OfflineEnv
 from envs.vector import VectorOfflineEnv
 
@@ -62,15 +62,6 @@ def test_leaving_is_terminal_the_step_limit_is_not_and_the_last_reward_counts():
     env.reset(seed=0)
     env.step(1)
     assert env.step(4)[1:4] == (-0.5, True, True)
-
-
-def test_the_longest_session_follows_from_the_number_of_categories():
-    single, pairs = np.eye(4, dtype=bool), np.ones((5, 2), bool)
-    assert longest_session(single, Boredom(10, 0)) == 5  # four, and one that bores
-    assert longest_session(single, Boredom(10, 1)) == 9
-    assert longest_session(single, Boredom(3, 0)) is None  # each once in four, for ever
-    assert longest_session(pairs, Boredom(10, 0)) == 2
-    assert longest_session(np.vstack([single, np.zeros(4, bool)]), Boredom(10, 0)) is None
 
 
 def test_a_rule_that_cannot_be_is_refused():

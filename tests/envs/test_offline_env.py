@@ -107,14 +107,14 @@ def test_the_window_shifts_on_positive_reward_only():
 
 
 def test_no_item_twice_and_none_of_the_starting_window_even_once_it_has_left_the_window():
-    env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3, on_illegal="raise")
+    env = OfflineEnv(one_user([5, 4, 3, 5, 5, 5, 5, 5]), window=3)
     started(env)
     for item in (3, 4, 5, 6):
         _, _, _, _, info = env.step(item)
     assert info["action_mask"][:7].tolist() == [0] * 7
     for item in (6, 0, 2):
-        with pytest.raises(ValueError, match=f"item {item} is no candidate"):
-            env.step(item)
+        _, reward, *_, info = env.step(item)
+        assert reward == -1 and info["legal"].tolist() == [False]
     with pytest.raises(ValueError, match="action 18 is not in Discrete"):
         env.step(18)
 
@@ -135,15 +135,6 @@ def test_what_is_illegal_costs_one_and_is_not_shown():
     assert info["rewards"].tolist() == [1, -1, -1, 1] and reward == 0
     assert observation["items"].tolist() == [2, 4, 5] and "illegal  -1.0  item 0" in env.render()
     assert env.action_masks().tolist() == [*info["action_mask"]] * 4
-
-
-def test_what_is_illegal_is_an_error_where_that_is_asked_for():
-    env = OfflineEnv(one_user([5] * 8), window=3, top_k=2, on_illegal="raise")
-    started(env)
-    for pair, illegal in (([4, 2], 2), ([4, 4], 4)):
-        with pytest.raises(ValueError, match=f"item {illegal} is no candidate"):
-            env.step(np.array(pair))
-    assert env.action_masks()[3:].sum() == 15 + 15
 
 
 def test_a_list_that_cannot_be_filled_ends_the_episode():
@@ -224,7 +215,6 @@ def test_a_data_set_is_loaded_by_its_name(monkeypatch):
         ({"episode_length": -1}, "episode_length must be at least 1, got -1"),
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
         ({"candidates": "all"}, "candidates must be .* got 'all'"),
-        ({"on_illegal": "warn"}, "on_illegal must be .* got 'warn'"),
         ({"random_start": 2}, "random_start must lie in .* got 2"),
         ({"render_mode": "human"}, "render_mode must be .* got 'human'"),
     ],

@@ -143,6 +143,8 @@ def test_bad_td_errors_are_refused_and_change_nothing():
         replay.update_priorities([0, 3], [5.0])
     with pytest.raises(IndexError, match="7 is outside the 5 stored"):
         replay.update_priorities([7], [5.0])
+    with pytest.raises(IndexError, match="-1 is outside the 5 stored"):
+        replay.update_priorities([-1], [5.0])
     with pytest.raises(ValueError, match="progress must lie"):
         replay.sample(2, np.random.default_rng(0), progress=1.2)
     np.testing.assert_array_equal(replay._tree.leaves, before)
