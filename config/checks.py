@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import fields
-from typing import Annotated, Any, Literal, NamedTuple
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 # a flag that is not part of a command line
 _FLAG = re.compile(r"(?<!\.py )(?<![^\s(])--(?:[a-z]+\.)*(no-)?([a-z][a-z-]*)")
@@ -60,13 +61,21 @@ Share = Annotated[float, Range(0, 1)]
 Auto = Literal["auto"]  # to be chosen for the data: training.auto
 
 
-def check_ranges(settings: Any, group: str = "") -> None:
-    """ConfigError for a field outside its range; group: what its flag begins with, "agent."."""
-    for field in fields(settings):
-        for allowed in getattr(field.type, "__metadata__", ()):
-            value, name = getattr(settings, field.name), field.name.replace("_", "-")
-            allows = value == "auto" or allowed.allows(value)
-            require(allows, f"{group}{name}", value, str(allowed))
+class Settings:
+    """A group of settings: a frozen dataclass, whose fields are checked when it is made."""
+
+    group = ""  # what its flags begin with, "agent."
+
+    def __post_init__(self) -> None:
+        for field in fields(cast(Any, self)):
+            for allowed in getattr(field.type, "__metadata__", ()):
+                value = getattr(self, field.name)
+                self.require(value == "auto" or allowed.allows(value), field.name, str(allowed))
+
+    def require(self, condition: bool, names: str, expected: str) -> None:
+        """Refuse the values of the named fields, with ConfigError, unless the condition holds."""
+        flags = " and ".join(self.group + name.replace("_", "-") for name in names.split())
+        require(condition, flags, attrgetter(*names.split())(self), expected)
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:

@@ -10,23 +10,21 @@ from config.checks import ConfigError, require
 from config.settings import Config
 
 # Fields of earlier versions, and the only value that today's code stands for.
-RETIRED: dict[str, dict[str, Any]] = {
-    "AgentConfig": {
-        "positives_only": False,
-        "train_state": True,
-        "algorithm": "ddpg",
-        "actor_gradient": "policy",
-    }
+RETIRED: dict[str, Any] = {
+    "positives_only": False,
+    "train_state": True,
+    "algorithm": "ddpg",
+    "actor_gradient": "policy",
 }
-RENAMED: dict[str, dict[Any, Any]] = {"exploration": {"gumbel": "softmax"}}  # values of fields
+# fields by their new names, and their values
+RENAMED: dict[str, tuple[str, dict[Any, Any]]] = {
+    "exploration": ("exploration", {"gumbel": "softmax"}),
+    "refused": ("context", {True: "refused", False: "none"}),
+    "start_at_zero": ("start", {True: "zero", False: "random"}),
+}
 ADDED: dict[str, dict[str, Any]] = {  # where a file has no such field
     "AgentConfig": {"start": "zero", "low_rating": 0.3, "start_penalty": 0.01},
     "Config": {"known_items": True},
-}
-# fields by their new names, and their values
-REPLACED: dict[str, tuple[str, dict[Any, Any]]] = {
-    "refused": ("context", {True: "refused", False: "none"}),
-    "start_at_zero": ("start", {True: "zero", False: "random"}),
 }
 
 
@@ -105,24 +103,19 @@ def _build(cls: Any, values: Any, source: str) -> Any:
         raise ConfigError(f"{source}: {error}") from error
 
 
-def _of_today(name: str, values: dict[str, Any], source: str) -> dict[str, Any]:
-    """Without retired fields, values by their new names; ConfigError where a retired one was used."""
-    retired = RETIRED.get(name, {})
-    for field in retired.keys() & values.keys():
-        require(
-            values[field] == retired[field],
-            f"{source}: {field!r}",
-            values[field],
-            f"{retired[field]!r}: this setting is retired, load the run with an earlier version",
-        )
-    kept = {field: value for field, value in values.items() if field not in retired}
-    return dict(ADDED.get(name, {})) | dict(_renamed(*pair) for pair in kept.items())
-
-
-def _renamed(field: str, value: Any) -> tuple[str, Any]:
-    """A field and its value by today's names."""
-    today, values = REPLACED.get(field, (field, RENAMED.get(field, {})))
-    return today, values.get(value, value) if isinstance(value, str | bool) else value
+def _of_today(group: str, values: dict[str, Any], source: str) -> dict[str, Any]:
+    """By the names of today; ConfigError where a retired field was used."""
+    kept = dict(ADDED.get(group, {}))
+    for field, value in values.items():
+        if field in RETIRED:
+            expected = (
+                f"{RETIRED[field]!r}: this setting is retired, load the run with an earlier version"
+            )
+            require(value == RETIRED[field], f"{source}: {field!r}", value, expected)
+            continue
+        name, names = RENAMED.get(field, (field, {}))
+        kept[name] = names.get(value, value) if isinstance(value, str | bool) else value
+    return kept
 
 
 def _fits(value: Any, kind: Any) -> bool:

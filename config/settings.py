@@ -1,12 +1,20 @@
-"""The whole settings of a run, and what its groups must agree on."""
+"""The whole settings of a run, what its groups must agree on, and the presets."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from config.agent_config import AgentConfig
-from config.checks import Auto, Range, check_ranges, require
-from config.groups import Boredom, CsvConfig, EmbeddingConfig, EnvConfig, LoopConfig, ReplayConfig
+from config.checks import Auto, Range, Settings
+from config.groups import (
+    AgentConfig,
+    Boredom,
+    CsvConfig,
+    EmbeddingConfig,
+    EnvConfig,
+    LoopConfig,
+    ReplayConfig,
+)
 
 Dataset = Literal[
     "auto",
@@ -46,7 +54,7 @@ class Xla(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Train DRR (Liu et al., arXiv:1810.12027), a deep reinforcement learning recommender.
 
     Bare, this is the documented main experiment. Everything is written to
@@ -99,65 +107,54 @@ class Config:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        require(
+        super().__post_init__()
+        self.require(
             self.dataset == "csv" or self.csv == CsvConfig(),
             "dataset",
-            self.dataset,
             "csv, since there are --csv settings",
         )
-        require(
+        self.require(
             self.loop.warmup < self.most_steps,
             "loop.warmup",
-            self.loop.warmup,
             f"below --steps {self.most_steps}: nothing would be learned",
         )
         episode = self.loop.parallel_users * self.env.episode_length
-        require(
+        self.require(
             self.replay.capacity >= episode,
             "replay.capacity",
-            self.replay.capacity,
             f"at least loop.parallel-users x env.episode-length = {episode}",
         )
-        name = self.run_name
-        require(
-            name is None or _is_folder_name(name),
-            "run-name",
-            name,
+        self.require(
+            self.run_name is None or _is_folder_name(self.run_name),
+            "run_name",
             "the name of one folder; use --output-root to put it elsewhere",
         )
         self._check_sizes()
-        alone = len(self.protocol) == 1
-        require(
-            alone or set(self.protocol) == set(NEW_USERS),
+        self.require(
+            len(self.protocol) == 1 or set(self.protocol) == set(NEW_USERS),
             "protocol",
-            self.protocol,
             "catalog, session or both; engagement, rerank or simulator alone: they have other "
             "answers or split the data otherwise",
         )
-        require(
+        self.require(
             self.boredom is None or self.protocol == ("engagement",),
             "boredom",
-            self.boredom,
             "none, since users leave in --protocol engagement only",
         )
         Boredom(*(self.boredom or ()))
-        require(
+        self.require(
             self.split == "users" or set(self.protocol) <= set(NEW_USERS),
             "split",
-            self.split,
             "users: only catalog and session can be split by time",
         )
-        require(
+        self.require(
             self.agent.head == "items" or self.embedding.kind == "mf-genres",
             "embedding.kind",
-            self.embedding.kind,
             "mf-genres with --agent.head genres",
         )
-        require(
+        self.require(
             self.agent.user_vector != "pretrained" or not self.new_users,
-            "agent.user-vector",
-            self.agent.user_vector,
+            "agent.user_vector",
             "learned or fold-in with catalog, session and engagement: new users have no vector",
         )
 
@@ -168,18 +165,16 @@ class Config:
         k = self.embedding.k
         widest = max(agent.actor_hidden, agent.critic_hidden, k)
         weights = max(blocks * k, widest) * widest
-        require(
+        self.require(
             weights <= MOST_WEIGHTS,
-            "agent.state, agent.actor-hidden and agent.critic-hidden",
-            (agent.state, agent.actor_hidden, agent.critic_hidden),
+            "agent.state agent.actor_hidden agent.critic_hidden",
             f"layers of at most {MOST_WEIGHTS} weights, not {weights}: lower one of them, "
             "--env.window or --embedding.dim",
         )
         rows = self.loop.updates_per_rollout * agent.batch_size
-        require(
+        self.require(
             rows <= MOST_ROWS,
-            "agent.batch-size",
-            agent.batch_size,
+            "agent.batch_size",
             f"at most {MOST_ROWS} transitions with loop.updates-per-rollout together, not {rows}",
         )
 
@@ -201,3 +196,128 @@ class Config:
         agent = self.agent
         draws = agent.counterfactual or agent.imitation or agent.dropout or agent.item_dropout
         return Xla(updates=not draws, episodes=False)
+
+
+def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
+    """The complete settings of one preset for what the run is measured by."""
+    chosen = Config() if name == "best" else _PAPER
+    if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:
+        return chosen
+    if protocol[0] == "engagement":
+        if name == "best":
+            return _ENGAGEMENT
+        env = replace(chosen.env, episode_length=30)
+        return replace(chosen, protocol=("engagement",), env=env)
+    if name == "best":
+        return _RERANK if protocol[0] == "rerank" else _SIMULATOR
+    pretrained = replace(_PAPER.agent, user_vector="pretrained")
+    return replace(_PAPER, protocol=tuple(protocol), agent=pretrained)
+
+
+_PAPER = Config(
+    preset="paper",
+    known_items=True,
+    steps=50_000,
+    embedding=EmbeddingConfig(kind="pmf", dim=100),
+    env=EnvConfig(window=5, episode_length=10, random_start=0.0),
+    agent=AgentConfig(
+        user_vector="fold-in",
+        item_weights="position",
+        context="none",
+        demographics_dropout=0.0,
+        start="random",
+        separate_states=False,
+        actor_hidden=128,
+        actor_output="tanh",
+        critic="mlp",
+        critic_hidden=128,
+        critics=1,
+        critic_action="proto",
+        clip_target=False,
+        discount=0.9,
+        tau=0.001,
+        average_actor=False,
+        counterfactual=0,
+        imitation=0.0,
+        policy_gradient=1.0,
+        dropout=0.0,
+        item_dropout=0.0,
+        actor_lr=1e-4,
+        critic_lr=1e-3,
+        weight_decay=1e-4,
+        lr_schedule="constant",
+        clip_norm=0.0,
+        batch_size=32,
+        exploration="gaussian",
+        noise=0.1,
+        noise_end=0.1,
+        epsilon=1.0,
+        epsilon_end=0.05,
+        epsilon_decay=0.3,
+    ),
+    loop=LoopConfig(parallel_users=32, updates_per_rollout=320, keep="last"),
+)
+
+# rerank and simulator: the paper's n and T. The agent starts as a blend of factorisations and learns in
+# small steps; on held-out training time larger ones, dropout and imitation made the blend worse.
+_RERANK = Config(
+    protocol=("rerank",),
+    steps=30_000,
+    embedding=EmbeddingConfig(kind="mf", dim=200, members=10),
+    env=EnvConfig(window=5, episode_length=10),
+    agent=AgentConfig(
+        user_vector="pretrained",
+        context="refused",
+        start="zero",
+        demographics_dropout=0.0,
+        residual=True,
+        critics=2,
+        batch_size=256,
+        discount=0.0,
+        imitation=0.0,
+        policy_gradient=1.0,
+        dropout=0.0,
+        item_dropout=0.0,
+        actor_lr=1e-4,
+        critic_lr=1e-3,
+        noise=1.0,
+        noise_end=0.3,
+        epsilon=0.1,
+        epsilon_end=0.01,
+    ),
+    loop=LoopConfig(validation_share=0.1, updates_per_rollout=32),
+)
+_SIMULATOR = replace(
+    _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)
+)
+
+# The window has room for all that is known and liked in a session: the user's vector is solved from it.
+_ENGAGEMENT = Config(
+    protocol=("engagement",),
+    steps=92_160,
+    embedding=EmbeddingConfig(kind="mf-genres", dim=21),
+    env=EnvConfig(window=40, episode_length=30, random_start=0.0),
+    replay=ReplayConfig(kind="uniform", capacity=60_000),
+    agent=AgentConfig(
+        head="genres",
+        start="zero",
+        demographics_dropout=0.0,
+        actor_hidden=16,
+        critic_hidden=32,
+        discount=0.99,
+        tau=0.05,
+        counterfactual=15,
+        imitation=0.0,
+        entropy=0.05,
+        policy_gradient=1.0,
+        dropout=0.0,
+        item_dropout=0.0,
+        actor_lr=4e-3,
+        critic_lr=4e-3,
+        weight_decay=0.0,
+        clip_norm=0.0,
+        noise=0.05,
+        noise_end=0.05,
+    ),
+    loop=LoopConfig(parallel_users=64, updates_per_rollout=64, warmup=500),
+)
