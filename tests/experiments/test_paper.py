@@ -172,7 +172,7 @@ def test_a_trained_run_has_its_row_of_saturation(tiny_run, tiny_data, page, monk
     monkeypatch.setattr(paper, "load_dataset", lambda *_: tiny_data)
     paper.main(arguments(page, study=("saturation",), seeds=2, write_docs=True))
     rows = [line for line in page.read_text().splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == len({*paper.STATES, *paper.VARIANTS})
+    assert len(rows) == len({*paper.STATES, *paper.VARIANTS, *paper.CURES})
     name, *values = rows[0].strip("| ").split(" | ")
     assert name == "drr-n" and len(values) == 3
     assert all(float(value) >= 0 for value in values)
