@@ -12,7 +12,7 @@ users, for whom a beam search that knows every answer says how much could be ear
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,32 +20,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import evaluate
-from config import ConfigError, CsvConfig, in_flags
+from config import Boredom, ConfigError, in_flags
 from config.command_line import end_when_nobody_reads, read_arguments
 from data import DataError, Ratings, load_dataset
-from data.observation import FloatArray, IntArray, Observation
+from data.observation import FloatArray, IntArray, Observation, answer_rewards
 from data.policy import Policy, scores_at
+from envs.boredom import bored_of
 from evaluation import plots, probes
 from evaluation.intervals import over_users
 from evaluation.plots import save
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
 from evaluation.protocols.engagement import LEAVING, EngagementProtocol
 from evaluation.report import FIGURES, markdown_table, summarise, write_table
-from experiments.best_sessions import best_rewards
 from recommender.run_choice import Runs, load_run, run_settings
 from training.process import select_device
 
-SHARED = (
-    "protocol",
-    "boredom",
-    "weights",
-    "policies",
-    "dataset",
-    "data_root",
-    "csv",
-    "cache_dir",
-    "seed",
-)
+WIDTH = 300  # sessions that the beam search follows at once
 
 
 @dataclass(frozen=True)
@@ -67,11 +57,6 @@ class LongTermArguments:
     """auto (the data of the first run), or what train.py --dataset takes."""
     data_root: str | None = None
     """Folder that holds ml-1m/ratings.dat ...; default $DRR_DATA_ROOT, else data/."""
-    csv: CsvConfig = field(default_factory=CsvConfig)
-    cache_dir: str = ".cache/baselines"
-    """Where trained baselines are kept between calls."""
-    seed: int = 0
-    """Of the baselines."""
     output_root: Path = Path("runs/long-term-value")
     """Where the plot goes."""
     write_docs: bool = False
@@ -112,11 +97,16 @@ def prepare(
     arguments: LongTermArguments,
 ) -> tuple[Ratings, EvaluationProtocol, Runs, list[Policy]]:
     """The data, the protocol, the runs, and the other policies ready to play."""
-    shared = {name: getattr(arguments, name) for name in SHARED}
-    given = evaluate.EvaluateArguments(**shared)
+    given = evaluate.EvaluateArguments(
+        protocol=arguments.protocol,
+        boredom=arguments.boredom,
+        policies=arguments.policies,
+        weights=arguments.weights,
+        dataset=arguments.dataset,
+        data_root=arguments.data_root,
+    )
     runs = evaluate.chosen_runs(given)
-    if runs:
-        select_device("auto")
+    select_device("auto")
     asked = evaluate.with_settings_of(runs, given)
     ratings = load_dataset(asked.dataset, asked.data_root, csv=asdict(asked.csv))
     protocol = evaluate.build_protocol(asked, ratings)
@@ -191,6 +181,53 @@ def beside_the_best(
     return f"\n{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
         [["policy", "cumulative_reward"], *rows]
     )
+
+
+def best_rewards(protocol: EngagementProtocol, rows: IntArray) -> FloatArray:
+    """The best total reward found for evaluated users number `rows` [B]; see `beam_search`."""
+    users, everything = protocol.eval_users[rows], np.arange(protocol.visible.n_items)
+    items = np.tile(everything, (len(rows), 1))
+    ratings = protocol._answer(users, items)
+    rewards = answer_rewards(items, ratings, protocol.visible.scale)
+    known = protocol.start(rows).known_items
+    for row, seen in zip(rewards, known, strict=True):
+        row[seen[seen >= 0]] = -np.inf
+    genres, rule, steps = protocol.visible.genres, protocol.boredom, protocol.steps
+    return np.array([beam_search(row, genres, rule, steps) for row in rewards])
+
+
+def beam_search(rewards: FloatArray, categories: np.ndarray, rule: Boredom, steps: int) -> float:
+    """The best total of rewards [I] (-inf: no candidate) in a session of at most `steps` items.
+
+    Items with the same categories [I, G] differ in their reward only, so a session is a sequence of
+    kinds, and each kind gives its best items first. Of sessions with the same kinds in another
+    order one is kept, of all others the WIDTH best. A lower bound of the optimum, close to it.
+    """
+    kinds, kind_of = np.unique(categories, axis=0, return_inverse=True)
+    best = np.full((len(kinds), steps), -np.inf)
+    for kind in range(len(kinds)):
+        own = np.sort(rewards[kind_of.ravel() == kind])[::-1][:steps]
+        best[kind, : len(own)] = own
+    key = np.random.default_rng(0).integers(1, 2**62, len(kinds))  # of a multiset: their sum
+    history, totals = np.zeros((1, 0), int), np.zeros(1)
+    used, most, columns = np.zeros((1, len(kinds)), int), -np.inf, np.arange(len(kinds))
+    for _ in range(steps):
+        after = totals[:, None] + best[columns, used]  # [W, K]
+        most = max(most, float(after.max()))  # whoever leaves now has earned this
+        tired = bored_of(kinds, history, rule)
+        after[(tired @ kinds.T.astype(int)) > 0] = -np.inf
+        places = np.argsort(-after, axis=None)[: 4 * WIDTH]
+        places = places[np.isfinite(after.ravel()[places])]
+        rows, chosen = np.unravel_index(places, after.shape)
+        _, first = np.unique((used @ key)[rows] + key[chosen], return_index=True)
+        kept = np.sort(first)[:WIDTH]  # the best come first
+        rows, chosen = rows[kept], chosen[kept]
+        if not len(rows):
+            break
+        history = np.column_stack([history[rows], chosen])
+        totals, used = after[rows, chosen], used[rows]
+        used[np.arange(len(rows)), chosen] += 1
+    return most
 
 
 if __name__ == "__main__":

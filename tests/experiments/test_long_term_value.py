@@ -1,11 +1,13 @@
 """`python -m experiments.long_term_value`: what it plays, whom it shows, and what it puts where."""
 
+import itertools
 import json
 import re
 
 import numpy as np
 import pytest
 
+from config import Boredom
 from experiments import long_term_value
 
 
@@ -34,8 +36,8 @@ def flags(tiny_root, tmp_path, monkeypatch):
     monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     monkeypatch.setattr(long_term_value, "FIGURES", tmp_path / "figures")
     given = ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--policies", "popularity"]
-    given += ["--weights", str(folder), "--cache-dir", str(tmp_path / "cache")]
-    return [*given, "--output-root", str(tmp_path / "new")]
+    monkeypatch.chdir(tmp_path)
+    return [*given, "--weights", str(folder), "--output-root", str(tmp_path / "new")]
 
 
 def test_the_table_is_printed_and_the_figure_goes_where_asked_for(flags, tmp_path, capsys):
@@ -67,3 +69,28 @@ def test_engagement_sets_discounts_beside_others_and_the_best_sessions(flags, tm
     assert rewards[0]["drr, discount 0.5, told"] >= rewards[0]["drr, discount 0.5"]
     assert rewards[1]["beam search"] >= rewards[1]["oracle"] - 0.01
     assert (tmp_path / "new" / "engagement.png").read_bytes().startswith(b"\x89PNG")
+
+
+def best_by_trying(rewards, categories, rule, steps):
+    """Every sequence of items: the highest total until the user leaves."""
+    totals = []
+    for order in itertools.permutations(np.flatnonzero(np.isfinite(rewards)), steps):
+        total = 0.0
+        for place, item in enumerate(order):
+            total += rewards[item]
+            totals.append(total)
+            before = categories[list(order[max(place - rule.window, 0) : place])].sum(axis=0)
+            if (before[categories[item]] > rule.most).any():
+                break
+    return max(totals)
+
+
+@pytest.mark.parametrize("rule", [Boredom(10, 0), Boredom(2, 0), Boredom(3, 1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_beam_search_finds_the_best_order_of_a_small_catalogue(rule, seed):
+    rng = np.random.default_rng(seed)
+    categories = rng.random((8, 4)) < 0.4
+    rewards = rng.uniform(-0.2, 1, 8)
+    rewards[2] = -np.inf
+    found = long_term_value.beam_search(rewards, categories, rule, 4)
+    assert found == pytest.approx(best_by_trying(rewards, categories, rule, 4))
