@@ -1,33 +1,41 @@
 """`python -m demo`: it survives a kill, its answers train, it needs no data."""
 
+import contextlib
 import re
 import socket
-from functools import partial
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from serving import Caller
 
-from benchmarks.demo_load import running_demo
 from demo import runs
 from demo.__main__ import main
 from demo.app import PAGE
 
 
+@contextlib.contextmanager
+def running_demo(*flags):
+    """`python -m demo` with these flags, once it is ready; killed in the end."""
+    command = [sys.executable, "-m", "demo", "--port", "0", *flags]
+    with subprocess.Popen(command, cwd=runs.ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Caller(next(line.strip() for line in process.stdout if line.startswith("http")))
+        finally:
+            process.kill()
+
+
 @pytest.mark.slow
 def test_a_kill_loses_no_answer_and_the_answers_train(flags, train, tmp_path, capsys):
     database, file = ("--database", str(tmp_path / "demo.sqlite")), tmp_path / "answers.csv"
-    start = partial(running_demo, "--port", "0", *database, *flags)
-    with start() as demo:
-        caller = Caller(f"http://127.0.0.1:{demo.port}")
+    with running_demo(*database, *flags) as caller:
         sessions = [caller.begin() for _ in range(12)]
         for session in sessions:
             for place, item in enumerate(caller.best(session, 25)):
                 caller.rate(session, item, 1 + place % 5)
         caller.rate(session, caller.best(session, 1)[0], None)
-        demo.process.kill()
-    with start() as demo:
-        again = Caller(f"http://127.0.0.1:{demo.port}")
+    with running_demo(*database, *flags) as again:
         assert [len(again.get(each)["history"]) for each in sessions] == [25] * 11 + [26]
     assert main([*database, "--export", str(file)]) == 0
     assert "300 ratings" in capsys.readouterr().out
