@@ -114,8 +114,8 @@ class Ratings:
         it is whoever and whatever occurs. Titles, genres and demographics follow their order.
         Raises DataError on unknown ids, ratings off the scale and repeated (user, item) pairs.
         """
-        users, items = _whole("users", users), _whole("items", items)
-        timestamps, values = _whole("timestamps", timestamps), np.asarray(values, np.float32)
+        users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        timestamps, values = np.asarray(timestamps, np.int64), np.asarray(values, np.float32)
         shapes = [column.shape for column in (users, items, values, timestamps)]
         if any(shape != (users.size,) for shape in shapes):
             raise DataError(f"events: columns of shapes {shapes}")
@@ -183,11 +183,6 @@ class Ratings:
 
     def keep(self, mask: NDArray[np.bool_]) -> "Ratings":
         """The ratings where mask [N] is true; users and items keep their numbers."""
-        mask = np.asarray(mask)
-        if mask.dtype != bool or mask.shape != (self.n_ratings,):
-            raise DataError(
-                f"keep: mask is {mask.dtype} {mask.shape}, expected bool ({self.n_ratings},)"
-            )
         kept = np.bincount(self.users[mask], minlength=self.n_users)
         return replace(
             self,
@@ -260,20 +255,6 @@ def _refuse(bad: NDArray[np.bool_], message: Callable[[int], str]) -> None:
     if bad.any():
         event = int(np.argmax(bad))
         raise DataError(f"event {event}: {message(event)}")
-
-
-def _whole(name: str, given: ArrayLike) -> NDArray[np.int64]:
-    """Whole numbers that 64 bits hold, whatever their type; anything else would be cut silently."""
-    values = np.asarray(given)
-    if values.dtype.kind not in "iuf" and values.size:
-        raise DataError(f"events: {name} must be whole numbers, got {quote(given)}")
-    with np.errstate(invalid="ignore"):
-        whole: NDArray[np.int64] = values.astype(np.int64)
-    _refuse(
-        np.ravel(whole != values),
-        lambda event: f"{name} must be whole numbers, got {quote(values.ravel()[event].item())}",
-    )
-    return whole
 
 
 def _ids_and_places(

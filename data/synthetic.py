@@ -11,17 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.movielens import AGES, GENDERS, OCCUPATIONS_1M, one_hot_demographics
+from data.movielens import AGES, GENDERS, GENRES_100K, OCCUPATIONS_1M, one_hot_demographics
 from data.ratings import Ratings
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-GENRES = (
-    *("Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
-    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi"),
-    *("Thriller", "War", "Western"),
-)
+GENRES = GENRES_100K[1:]  # without "unknown"
 _ADJECTIVES = (
     *("Silent", "Crimson", "Golden", "Broken", "Distant", "Hidden", "Electric", "Frozen"),
     *("Wild", "Last", "Secret", "Burning", "Lonely", "Midnight", "Paper", "Velvet"),

@@ -165,10 +165,6 @@ def fit_with_genres(ratings: Ratings, k: int, seed: int = 0) -> EmbeddingTable:
 def _fit(
     kind: str, ratings: Ratings, k: int, penalty: Penalty, sweeps: int, seed: int
 ) -> EmbeddingTable:
-    if ratings.n_ratings == 0:
-        raise ValueError("cannot factorise an empty set of ratings")
-    if k < 1 or sweeps < 1:
-        raise ValueError(f"k and sweeps must be at least 1, got k={k}, sweeps={sweeps}")
     mean = float(ratings.values.mean(dtype=np.float64))
     by_user, by_item = both_sides(ratings, mean)
     rng = np.random.default_rng(seed)

@@ -41,28 +41,21 @@ def padded_positions(offsets: IntArray, rows: IntArray) -> tuple[IntArray, NDArr
     return np.where(mask, offsets[rows][:, None] + steps, 0), mask
 
 
-def ridge_primal(features: FloatArray, targets: FloatArray, strength: FloatArray) -> FloatArray:
-    """(F'F + s I)^-1 F't per row: features [B, n, k], targets [B, n], strength [B] -> [B, k]."""
-    transposed = features.transpose(0, 2, 1)
-    gram = transposed @ features + strength[:, None, None] * np.eye(features.shape[2], dtype="f4")
-    return np.linalg.solve(gram, transposed @ targets[..., None])[..., 0]
-
-
-def ridge_dual(features: FloatArray, targets: FloatArray, strength: FloatArray) -> FloatArray:
-    """F'(FF' + s I)^-1 t per row: the same solution by an n x n system, cheaper when n < k."""
-    transposed = features.transpose(0, 2, 1)
-    gram = features @ transposed + strength[:, None, None] * np.eye(features.shape[1], dtype="f4")
-    return (transposed @ np.linalg.solve(gram, targets[..., None]))[..., 0]
-
-
 def ridge(features: FloatArray, targets: FloatArray, strength: FloatArray) -> FloatArray:
-    """Minimise |t - F x|^2 + s |x|^2 per row, by the smaller of the two systems -> [B, k].
+    """Minimise |t - F x|^2 + s |x|^2 per row: features [B, n, k], targets [B, n] -> [B, k].
 
-    Padding entries must be zero in features and targets. strength [B] must be positive.
+    (F'F + s I)^-1 F't, or by the smaller system F'(FF' + s I)^-1 t where n < k. Padding entries
+    must be zero in features and targets. strength [B] must be positive.
     """
     n, k = features.shape[1:]
+    transposed = features.transpose(0, 2, 1)
+    penalty = strength[:, None, None] * np.eye(min(n, k), dtype="f4")
     with _BLAS.limit(limits=1, user_api="blas"):
-        return (ridge_dual if n < k else ridge_primal)(features, targets, strength)
+        if n < k:
+            dual = np.linalg.solve(features @ transposed + penalty, targets[..., None])
+            return (transposed @ dual)[..., 0]
+        gram = transposed @ features + penalty
+        return np.linalg.solve(gram, transposed @ targets[..., None])[..., 0]
 
 
 def ridge_with_bias(

@@ -89,5 +89,3 @@ def test_shapes_must_fit() -> None:
         Ratings.from_events("toy", [1, 2], [1, 2], [5, 5], [0, 0], titles=("one",))
     with pytest.raises(DataError, match="ascending"):
         Ratings.from_events("toy", [1], [1], [5], [0], user_ids=[1, 1])
-    with pytest.raises(DataError, match="expected bool"):
-        ratings_of(TOY).keep(np.ones(2, dtype=bool))
