@@ -11,11 +11,13 @@ already tuned; with --known 0, `prior` is the strength of popularity (`ColdStart
 
 import argparse
 import itertools
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from baselines import registry
+from baselines import fit_cache, registry
 from baselines.profile import History
 from config import NEW_USERS
 from config.command_line import end_when_nobody_reads
@@ -74,18 +76,6 @@ def settings(tuned: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def fit(name: str, tuned: dict[str, Any], seed: int, visible: Ratings, kept: dict[str, Any]) -> Any:
-    """A fitted baseline; `kept` holds the last one, used again where only the history changes."""
-    policy = registry.make(name, tuned, seed)
-    key = repr(sorted((k, repr(v)) for k, v in tuned.items() if k != "history"))
-    if key in kept and not getattr(policy, "fits_history", True):
-        kept[key].history = policy.history
-        return kept[key]
-    kept.clear()
-    kept[key] = policy.fit(visible)
-    return policy
-
-
 def _value(text: str) -> Any:
     for kind in (int, float):
         try:
@@ -112,18 +102,19 @@ def main() -> None:
     )
     keys = KEYS[args.protocol]
     print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
-    fitted: dict[str, Any] = {}
-    for chosen in grid(args.set):
-        began = time.perf_counter()
-        tuned = settings(registry.parameters(plain, args.protocol), chosen)
-        strength = tuned.pop("prior", None)
-        policy = fit(plain, tuned, args.seed, protocol.visible, fitted)
-        if args.known == 0:
-            policy = registry.with_prior(policy, plain, strength)
-            getattr(policy, "prior", policy).fit(protocol.visible)
-        measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
-        row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
-        print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)
+    with tempfile.TemporaryDirectory() as kept:  # what the rows of the grid can share
+        for chosen in grid(args.set):
+            began = time.perf_counter()
+            tuned = settings(registry.parameters(plain, args.protocol), chosen)
+            strength = tuned.pop("prior", None)
+            policy = registry.make(plain, tuned, args.seed)
+            policy = fit_cache.fit(policy, protocol.visible, Path(kept))
+            if args.known == 0:
+                policy = registry.with_prior(policy, plain, strength)
+                getattr(policy, "prior", policy).fit(protocol.visible)
+            measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
+            row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
+            print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)
 
 
 if __name__ == "__main__":
