@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request
+from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
+from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config import DRRError
 from demo.runs import OpenedRun
@@ -25,16 +25,13 @@ from demo.views import Film, Library, Scored
 
 PAGE = Path(__file__).parent / "page"
 LARGEST_BODY = 1 << 16  # bytes
-HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; object-src 'none'; base-uri 'none'; "
-        b"form-action 'none'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-)
+HEADERS = {
+    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 
 Text = Annotated[str, Field(max_length=256)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
@@ -74,7 +71,12 @@ def create_app(
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(Guard, hosts=hosts)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        reply = refusal(request.headers, hosts) or await call_next(request)
+        reply.headers.update(HEADERS)
+        return reply
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -193,27 +195,13 @@ def values_checked(status: int = 422) -> Iterator[None]:
         raise HTTPException(status, str(error)) from error
 
 
-class Guard:
-    """No foreign name that points here, no large body; a page that keeps to itself (ASGI)."""
-
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        self._app, self._hosts = app, hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
-            await send(message)
-
-        answer = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
-        await (answer or self._app)(scope, receive, send_with_headers)
-
-    def _refusal(self, asked: Headers) -> JSONResponse | None:
-        if self._hosts and re.sub(r":\d+$", "", asked.get("host", "")) not in self._hosts:
-            return problem(400, "this host name is not served here")
-        if "transfer-encoding" in asked or int(asked.get("content-length", 0)) > LARGEST_BODY:
-            return problem(413, f"a body has a length, and at most {LARGEST_BODY} bytes")
-        return None
+def refusal(asked: Headers, hosts: Collection[str]) -> Response | None:
+    """The reply to a foreign name that points here, or to a large body; None for other requests."""
+    if hosts and re.sub(r":\d+$", "", asked.get("host", "")) not in hosts:
+        return problem(400, "this host name is not served here")
+    if "transfer-encoding" in asked or int(asked.get("content-length", 0)) > LARGEST_BODY:
+        return problem(413, f"a body has a length, and at most {LARGEST_BODY} bytes")
+    return None
 
 
 def problem(status: int, detail: str) -> JSONResponse:
