@@ -37,12 +37,6 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _as_number(value: object) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.15g}" if isinstance(value, float) else ""
-
-
 class Faults:
     """Rows that are not as they should be: of each kind, how many, and the first of them."""
 
@@ -68,7 +62,8 @@ class Faults:
         """All kinds in one line, the first to occur first."""
         in_order = sorted(self._kinds.items(), key=lambda kind: kind[1][1])
         return "; ".join(
-            f"{self._where(line)}: {what}, value {_as_number(value) or quote(value)}"
+            f"{self._where(line)}: {what}, value "
+            + (f"{value:.15g}" if isinstance(value, float) else quote(value))
             + (f" ({count:,} rows)" if count > 1 else "")
             for what, (count, line, value) in in_order
         )

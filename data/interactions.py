@@ -104,12 +104,7 @@ def read_interactions(
 
 
 def read_events(
-    table: Table,
-    faults: Faults,
-    user: str,
-    item: str,
-    value: str | None,
-    time: str | None,
+    table: Table, faults: Faults, user: str, item: str, value: str | None, time: str | None
 ) -> Events:
     """All rows that can be read; the others go to `faults`.
 

@@ -136,14 +136,10 @@ def one_hot_demographics(people: pd.DataFrame, occupations: tuple[str, ...]) -> 
     """[U, D]: one column of 0 and 1 for each gender, age group and occupation, as "age=25"."""
     starts = np.array(AGES)
     groups = starts[np.searchsorted(starts, people["age"].clip(lower=1), side="right") - 1]
-    blocks = ((GENDERS, "gender"), (AGES, "age"), (occupations, "occupation"))
     found = people.assign(age=groups)
-    columns = {
-        f"{name}={value}": (found[name] == value).to_numpy(np.float32)
-        for values, name in blocks
-        for value in values
-    }
-    return pd.DataFrame(columns, index=people.index)
+    known = {"gender": GENDERS, "age": AGES, "occupation": occupations}
+    columns = {name: pd.Categorical(found[name], values) for name, values in known.items()}
+    return pd.get_dummies(pd.DataFrame(columns, people.index), prefix_sep="=", dtype=np.float32)
 
 
 def _read_frame(folder: Path, source: Source) -> tuple[pd.DataFrame, Faults]:

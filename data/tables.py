@@ -185,8 +185,7 @@ class TextTable:
         if self._quoted and '"' in text:
             return False
         text = text if text.endswith("\n") else f"{text}\n"
-        how, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
-        codes = np.frombuffer(text.encode(how), size)
+        codes = np.frombuffer(text.encode(), np.uint8)
         ends = codes[(codes == ord("\n")) | (codes == ord(self._character))]
         row = [*(ord(self._character) for _ in self.columns[1:]), ord("\n")]
         return not len(ends) % len(row) and bool(np.all(ends.reshape(-1, len(row)) == row))

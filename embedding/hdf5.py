@@ -66,7 +66,10 @@ def read_hdf5(path: Path) -> StoredTree:
     try:
         with h5py.File(path, "r") as file:
             nodes = _checked_nodes(file, path.stat().st_size)
-            attributes = {name: _attributes(node) for name, node in nodes.items()}
+            attributes = {
+                name: {key: _plain(node.attrs[key]) for key in ATTRIBUTES if key in node.attrs}
+                for name, node in nodes.items()
+            }
             sets = {name: node for name, node in nodes.items() if isinstance(node, h5py.Dataset)}
             arrays = {name: _array(name, dataset) for name, dataset in sets.items()}
     except HDF5Error:
@@ -96,20 +99,17 @@ def _checked_nodes(file: h5py.File, size: int) -> dict[str, h5py.Group | h5py.Da
         if isinstance(node, h5py.Dataset):
             size -= _checked_size(path, node)
         elif isinstance(node, h5py.Group):
-            pending += _members(path, node)
+            for name in node:
+                if not isinstance(node.get(name, getlink=True), h5py.HardLink):
+                    raise HDF5Error(
+                        f"/{path}: its member {name} is a link, perhaps to another file"
+                    )
+                pending.append((f"{path}/{name}".lstrip("/"), node[name]))
         else:
             raise HDF5Error(f"/{path}: neither a group nor an array")
         if size < 0:
             raise HDF5Error(f"/{path}: its values would not fit into the file")
     return dict(sorted(nodes.items()))
-
-
-def _members(path: str, group: h5py.Group) -> list[tuple[str, Any]]:
-    """(path, member) of a group that holds no links to elsewhere."""
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise HDF5Error(f"/{path}: its member {name} is a link, perhaps to another file")
-    return [(f"{path}/{name}".lstrip("/"), group[name]) for name in group]
 
 
 def _checked_size(path: str, dataset: h5py.Dataset) -> int:
@@ -129,11 +129,6 @@ def _array(name: str, dataset: h5py.Dataset) -> StoredArray:
     kind = "text" if h5py.check_string_dtype(dataset.dtype) else dataset.dtype.name
     values = dataset[()] if dataset.dtype.kind == "f" else None
     return StoredArray(f"/{name}", kind, dataset.shape or (), values)
-
-
-def _attributes(node: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """What it has of ATTRIBUTES."""
-    return {name: _plain(node.attrs[name]) for name in ATTRIBUTES if name in node.attrs}
 
 
 def _plain(value: Any) -> Any:
