@@ -191,7 +191,7 @@ class AgentConfig(Settings):
     output vector (the paper). With item, the target uses the best item left for the target actor."""
     clip_target: bool = True
     """Clip TD targets to what the rewards and the discount allow."""
-    discount: BelowOne = 0.5
+    discount: BelowOne = 0.0
     """gamma (paper: 0.9)."""
     tau: Rate = 0.01
     """Soft update: target <- tau * online + (1 - tau) * target (Algorithm 1)."""

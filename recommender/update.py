@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from config import AgentConfig
@@ -141,13 +142,13 @@ class Learner:
     def update(self, batch: Batch, seed: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update on a batch of fields [B, ...] -> TD errors [B], logged scalars."""
         observation = self._observation(batch, seed)
-        # y = r + gamma Q'(s', pi'(s'))
-        target, continuation = self._td_target(batch, observation)
         with tf.GradientTape() as tape:
             action, policy = self._act(observation, seed)
             with tape.stop_recording():
+                items, ratings = self._answered(batch, observation, policy, seed)
+                # y = r + gamma Q'(s', pi'(s'))
+                wanted = self._td_targets(batch, observation, items, ratings)
                 # Critic: equation (4), weighted by the replay's importance weights
-                items, wanted = self._wanted(batch, observation, policy, target, continuation, seed)
                 td_error, critic_loss, q = self._update_critics(
                     batch, observation, items, wanted, seed
                 )
@@ -174,10 +175,18 @@ class Learner:
         uniform = tf.random.stateless_uniform(batch["reward"].shape, seed + [0, 10])
         return without_demographics(observation, uniform >= self.config.demographics_dropout)
 
-    def _td_target(self, batch: Batch, observation: Observation) -> tuple[tf.Tensor, tf.Tensor]:
-        """Targets y of the recommended items, and the discounted value of the next states: [B] each."""
-        config, networks, reward = self.config, self.target, batch["reward"]
-        following = self.log.after(observation, batch["item"], batch["rating"], reward)
+    def _td_targets(
+        self, batch: Batch, observation: Observation, items: tf.Tensor, ratings: tf.Tensor
+    ) -> tf.Tensor:
+        """Targets y of items [B, 1 + C], the recommended one first; each has its own next state."""
+        config, networks = self.config, self.target
+        reward = tf.concat([batch["reward"][:, None], self.log.rewards(ratings[:, 1:])], axis=1)
+        if config.discount == 0.0:  # a next state would count for nothing
+            return reward
+        rows = np.repeat(np.arange(reward.shape[0]), reward.shape[1])  # [B (1 + C)]
+        each = Observation(*(tf.gather(field, rows) for field in observation))
+        answers = (tf.reshape(part, [-1]) for part in (items, ratings, reward))
+        following = self.log.after(each, *answers)
         action = networks.act(following)
         if config.critic_action == "item":  # the best item left for the target actor
             score = scorer(action, self.features.items, self._legal(following))
@@ -185,12 +194,19 @@ class Learner:
         state = networks.critic_state(following)
         values = [networks.value(critic, following, state, action) for critic in networks.critics]
         value = tf.reduce_min(tf.concat(values, axis=1), axis=1)  # twins: the smaller, against bias
-        continuation = config.discount * (1.0 - batch["terminated"]) * value
-        target = reward + continuation
+        ended = self._terminated(batch, observation, items)
+        target = reward + config.discount * (1.0 - ended) * tf.reshape(value, tf.shape(reward))
         if config.clip_target:  # rewards lie in [-1, 1]: no return is larger than this
             bound = 1.0 / (1.0 - config.discount)
             target = tf.clip_by_value(target, -bound, bound)
-        return tf.ensure_shape(target, reward.shape), continuation
+        return target
+
+    def _terminated(self, batch: Batch, observation: Observation, items: tf.Tensor) -> tf.Tensor:
+        """1 where the episode ends after items [B, 1 + C]: the user leaves, or no candidate is left,
+        which is so after each of them if it is after the recommended one."""
+        leaves = tf.cast(self.log.leaves(observation, items), tf.float32)
+        none_left = batch["terminated"] * (1.0 - leaves[:, 0])
+        return tf.maximum(leaves, none_left[:, None])
 
     def _act(self, observation: Observation, seed: tf.Tensor) -> tuple[tf.Tensor, SoftmaxPolicy]:
         """pi(s) [B, k] from perturbed states, and the softmax policy of its scores."""
@@ -201,25 +217,16 @@ class Learner:
         action = online.act(observation, state)
         return action, SoftmaxPolicy(action, self.features.items, self._legal(observation))
 
-    def _wanted(
-        self,
-        batch: Batch,
-        observation: Observation,
-        policy: SoftmaxPolicy,
-        target: tf.Tensor,
-        continuation: tf.Tensor,
-        seed: tf.Tensor,
+    def _answered(
+        self, batch: Batch, observation: Observation, policy: SoftmaxPolicy, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Items the critics learn from, the recommended one first, and their targets: [B, 1 + C]."""
-        items, wanted = batch["item"][:, None], target[:, None]
+        """Items the critics learn from, the recommended one first, and their ratings: [B, 1 + C]."""
+        items, ratings = batch["item"][:, None], batch["rating"][:, None]
         if not self.config.counterfactual:
-            return items, wanted
+            return items, ratings
         others = policy.sample(self.config.counterfactual, seed)
-        rewards = self.log.rewards(self.log.answers(observation.users, others))
-        return (
-            tf.concat([items, others], axis=1),
-            tf.concat([wanted, rewards + continuation[:, None]], axis=1),
-        )
+        answers = self.log.answers(observation.users, others)
+        return tf.concat([items, others], axis=1), tf.concat([ratings, answers], axis=1)
 
     def _update_critics(
         self,

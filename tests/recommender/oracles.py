@@ -52,8 +52,8 @@ def next_observation(learner, batch) -> Observation:
     return as_tensors(Observation(**rows))
 
 
-def td_target(learner, batch) -> tuple[np.ndarray, np.ndarray]:
-    """y = r + gamma (1 - terminated) min_j Q'_j(s', a') -> y [B], its second term [B]."""
+def td_target(learner, batch) -> np.ndarray:
+    """y = r + gamma (1 - terminated) min_j Q'_j(s', a') [B]."""
     config, networks, following = learner.config, learner.target, next_observation(learner, batch)
     action = networks.act(following).numpy()
     if config.critic_action == "item":
@@ -66,10 +66,9 @@ def td_target(learner, batch) -> tuple[np.ndarray, np.ndarray]:
     action = tf.constant(action)
     values = [networks.value(critic, following, state, action) for critic in networks.critics]
     value = np.min(values, axis=0)[:, 0]
-    continuation = config.discount * (1 - batch["terminated"].numpy()) * value
-    target = batch["reward"].numpy() + continuation
+    target = batch["reward"].numpy() + config.discount * (1 - batch["terminated"].numpy()) * value
     bound = 1 / (1 - config.discount) if config.clip_target else np.inf
-    return np.clip(target, -bound, bound), continuation
+    return np.clip(target, -bound, bound)
 
 
 def stored_action(learner, batch) -> np.ndarray:
