@@ -9,6 +9,8 @@ from data.policy import Adaptive
 from data.ratings import Ratings
 from evaluation.protocols.new_users import SessionProtocol
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 SMALL = {
     "two-tower": lambda **changes: TwoTower(**{"k": 8, "window": 4, "steps": 60} | changes),
     "sasrec": lambda **changes: SASRec(

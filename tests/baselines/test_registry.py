@@ -45,6 +45,17 @@ CACHED = [
     "linucb",
     "hlinucb",
 ]
+SECONDS = ("two-tower", "sasrec", "session-ridge")  # to fit each
+
+
+def cases(names):
+    """Parameters of a test; what takes seconds to fit is marked as slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name.startswith(SECONDS) else [])
+        for name in names
+    ]
+
+
 IN = {name: entry.only_in[0] for name, entry in registry.ENTRIES.items()}  # a protocol of each
 
 
@@ -61,7 +72,7 @@ def built(ratings):
     return cache(lambda name, protocol: registry.build(name, protocol, ratings))
 
 
-@pytest.mark.parametrize("name", registry.ENTRIES)
+@pytest.mark.parametrize("name", cases(registry.ENTRIES))
 def test_every_baseline_scores_the_catalogue_and_candidates(
     name, built, ratings, answered, candidates
 ):
@@ -74,7 +85,9 @@ def test_every_baseline_scores_the_catalogue_and_candidates(
     np.testing.assert_allclose(some[candidates >= 0], expected[candidates >= 0], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in registry.ENTRIES if name not in ROW_OF_USER])
+@pytest.mark.parametrize(
+    "name", cases(name for name in registry.ENTRIES if name not in ROW_OF_USER)
+)
 def test_scores_depend_on_nothing_but_what_is_observed(name, built, answered):
     """Not on the others in the batch, nor on who the users are, nor on how much is padding."""
     policy, chosen = built(name, IN[name]), np.array([6, 9])
@@ -88,7 +101,7 @@ def test_scores_depend_on_nothing_but_what_is_observed(name, built, answered):
     np.testing.assert_allclose(found, policy.scores(answered, None)[chosen], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", registry.ENTRIES)
+@pytest.mark.parametrize("name", cases(registry.ENTRIES))
 def test_hidden_ratings_change_nothing_and_two_builds_are_equal(name, everybody, ratings, answered):
     """Fitted on users 0..29, whatever users 30..39 think of films."""
     visible = hidden_scrambled(everybody).of_users(np.arange(30))
@@ -118,7 +131,7 @@ def hidden_scrambled(everybody):
     )
 
 
-@pytest.mark.parametrize("name", CACHED)
+@pytest.mark.parametrize("name", cases(CACHED))
 def test_cache_round_trip(name, ratings, answered, tmp_path, monkeypatch):
     protocol = registry.ENTRIES[name].only_in[-1]
     fresh = registry.build(name, protocol, ratings, cache_dir=tmp_path)
@@ -173,7 +186,7 @@ def test_a_table_has_the_forms_with_demographics_or_those_without():
     assert "popularity" in with_groups and "popularity" in without
 
 
-@pytest.mark.parametrize("name", registry.comparable(registry.names("session"), False))
+@pytest.mark.parametrize("name", cases(registry.comparable(registry.names("session"), False)))
 def test_who_is_unknown_is_shown_what_is_popular(name, built, new_users):
     """And answers make it personal; whoever is known gets what he got before."""
     if registry.ENTRIES[name.removesuffix("-adaptive")].prior is None:

@@ -83,6 +83,7 @@ def test_a_trend_is_a_burst_beyond_what_the_month_explains():
     np.testing.assert_allclose(shown, [[0, 60 / 400 / usual, 60 / 400 / usual, 0, 0]])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_that_needs_no_other_file(tiny_root, tmp_path, capsys):
     arguments = ["--dataset", "ml-1m", "--data-root", str(tiny_root), "--out", str(tmp_path / "r")]
     assert command.main(arguments) == 0

@@ -179,6 +179,7 @@ def test_the_server_keeps_to_itself(opened, store):
             assert ("access-control-allow-origin" in reply.headers) is allowed
 
 
+@pytest.mark.slow
 def test_no_request_that_can_be_described_breaks_the_server(caller):
     operations = schemathesis.openapi.from_url(f"{caller.url}/openapi.json").get_all_operations()
 

@@ -6,6 +6,8 @@ import pytest
 from data.ratings import Ratings
 from embedding.pair_network import PairNetwork, Pairs, fit_movie_genre, fit_user_movie
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 GROUPS = 3
 
 

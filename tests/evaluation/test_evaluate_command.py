@@ -105,6 +105,7 @@ def test_several_runs_of_a_policy_are_seeds(tmp_path, run_folder, fake_runs, cap
     assert "drr - popularity: precision@5" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_online_only_the_runs_learn_from_what_is_visible(
     tmp_path, run_folder, fake_runs, monkeypatch, capsys
 ):

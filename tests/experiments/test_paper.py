@@ -167,6 +167,7 @@ def test_an_actor_in_the_corners_is_saturated_and_one_that_moves_is_not():
     assert (saturated, spread) == (0.25, 0.125)
 
 
+@pytest.mark.slow
 def test_a_trained_run_has_its_row_of_saturation(tiny_run, tiny_data, page, monkeypatch):
     monkeypatch.setattr(paper, "train", lambda *_: tiny_run.folder)
     monkeypatch.setattr(paper, "load_dataset", lambda *_: tiny_data)

@@ -69,6 +69,7 @@ def check(folder: Path, files: dict[str, bytes], changed: str, content: bytes) -
         assert set(ratings.values.tolist()) <= {1, 2, 3, 4, 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [ML_1M, ML_100K], ids=["ml-1m", "ml-100k"])
 @given(st.data())
 @SEARCH

@@ -55,6 +55,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_contributions_are_those_of_the_definition_and_add_up(name):
     made = agent(CONFIGS[name])

@@ -12,6 +12,7 @@ from recommender.networks import SHARPNESS, Networks
 from recommender.update import soft_update
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separate", [True, False])
 @pytest.mark.parametrize("config", [PAPER, BEST], ids=["paper", "best"])
 def test_every_network_is_trained_the_state_module_included(config, separate):
@@ -54,6 +55,7 @@ def test_dropout_hides_and_rescales_while_learning_only():
     assert kept[clean != 0].mean() == pytest.approx(0.75, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_to_zero_over_the_run_or_stays():
     for schedule, expected in (("cosine", [2e-3, 1e-3, 0]), ("constant", [2e-3] * 3)):
         optimizer = toys.learner(replace(BEST, lr_schedule=schedule)).actor_optimizer
@@ -64,6 +66,7 @@ def test_the_learning_rate_falls_to_zero_over_the_run_or_stays():
         assert rates == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_many_updates_in_one_call_are_those_updates_one_by_one_and_traced_once():
     config = replace(toys.BEST, counterfactual=2)
     batches = [toys.batch(config, seed=seed) for seed in range(3)]
@@ -93,6 +96,7 @@ def test_a_residual_agent_starts_as_its_factorisation():
         np.testing.assert_allclose(of_one[:, 0], expected[:, 0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_computes_the_same_update():
     compiled, plain = toys.learner(PAPER, jit_compile=True), toys.learner(PAPER)
     batches = toys.stacked([toys.batch(PAPER, seed=seed) for seed in range(3)])

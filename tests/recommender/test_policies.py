@@ -88,6 +88,7 @@ def policy(eagerly) -> OnlinePolicy:
     return online()
 
 
+@pytest.mark.slow
 def test_learning_changes_the_weights_and_a_new_session_begins_with_the_trained_ones(policy):
     trained = arrays(agent().networks.variables)
     session, learned = play(policy), arrays(policy.learner.variables)
@@ -100,6 +101,7 @@ def test_learning_changes_the_weights_and_a_new_session_begins_with_the_trained_
     assert_equal(arrays(policy.learner.variables), learned)  # targets and Adam as well
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [PRETRAINED, toys.BEST], ids=["paper", "best"])
 def test_without_a_learning_rate_it_acts_as_the_frozen_agent(config):
     tiny = replace(config, actor_lr=1e-30, critic_lr=1e-30)  # lost in the rounding of any weight

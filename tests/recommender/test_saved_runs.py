@@ -43,6 +43,7 @@ SAVED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", SAVED.values(), ids=SAVED.keys())
 def test_a_saved_agent_comes_back_with_equal_scores(tmp_path: Path, config: AgentConfig) -> None:
     agent = write_run(tmp_path, config)

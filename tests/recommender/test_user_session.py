@@ -67,6 +67,7 @@ def check_protocols(agent: DRRAgent, ratings: Ratings, users: int, known: int) -
         assert total == pytest.approx(expected[f"reward@{steps}"].mean(), abs=5e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [0, 6])
 def test_the_api_plays_what_the_tables_show(tiny_run, tiny_data, known):
     check_protocols(DRRAgent.load(tiny_run.folder), tiny_data, users=12, known=known)
@@ -90,6 +91,7 @@ def test_the_released_run_needs_no_data_to_serve():
     assert found != DRRAgent.load(RELEASED).session(known[0]).recommend(10)
 
 
+@pytest.mark.slow
 def test_a_session_is_compiled_once(agent):
     session = agent.session()
     session.recommend(3)

@@ -149,6 +149,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "message"), FAULTS, ids=[fault.__name__ for fault, _ in FAULTS])
 def test_a_fault_is_named_at_once_and_the_checkpoint_before_is_whole(
     begun, monkeypatch, fault, message
@@ -223,6 +224,7 @@ def same(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
     return all(map(np.array_equal, left, right))
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_deployed_and_survive_a_stop(make, monkeypatch):
     last = make("last")
     last.run()

@@ -57,6 +57,7 @@ def test_before_the_first_checkpoint_nothing_is_left_that_refuses_the_next_run(
     assert run.err == "stopped by SIGTERM before the first checkpoint; nothing is left\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", STOPPING)
 def test_while_it_trains_the_iteration_is_finished_and_saved(begun, monkeypatch, number):
     collect = begun.training_agent.collect
@@ -73,6 +74,7 @@ def test_while_it_trains_the_iteration_is_finished_and_saved(begun, monkeypatch,
     assert load_newest(begun.folder.checkpoints)[0] == 3
 
 
+@pytest.mark.slow
 def test_what_is_printed_goes_on_with_the_run(train, tmp_path, monkeypatch):
     iterate = Training._iterate
 
