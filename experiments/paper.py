@@ -10,7 +10,7 @@ beside ours.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -30,14 +30,17 @@ from recommender.run_choice import load_run
 
 PaperStudy = Literal["variants", "cures", "saturation", "splits"]
 PaperData = Literal["ml-100k", "ml-1m"]
-STATES = ("drr-n", "drr-p", "drr-u", "drr-ave")
+Flags = tuple[str, ...]  # of train.py, beside those that every run has
+STATES: dict[str, Flags] = {
+    state: ("--agent.state", state) for state in ("drr-n", "drr-p", "drr-u", "drr-ave")
+}
 ONLINE = "-online"  # what learns on within a session
 LENGTHS = (5, 10, 20, 30)  # T in figure 7; the paper's on MovieLens is 10
 LENGTH = 10
 USERS_AT_ONCE = 32  # of the paper preset; each of their steps has its update
 ALIKE = "items that two lists share"
 # Changes of DRR-ave in table II, one at a time: which of our choices holds it back?
-VARIANTS: dict[str, tuple[str, ...]] = {
+VARIANTS: dict[str, Flags] = {
     "drr-ave": (),
     "discount-0": ("--agent.discount", "0"),
     "actor-rate-x10": ("--agent.actor-lr", "1e-3"),
@@ -47,9 +50,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 # With settings from held-out data, by which the critic learns more about actions, and a cure: it keeps
 # the actor out of the corners, where tanh has no slope.
-EASIER: tuple[str, ...] = ("--embedding.dim", "20", "--agent.discount", "0")
+EASIER: Flags = ("--embedding.dim", "20", "--agent.discount", "0")
 EASIER += ("--agent.noise", "1", "--agent.noise-end", "1")
-CURES: dict[str, tuple[str, ...]] = {
+CURES: dict[str, Flags] = {
     "drr-ave": (),
     "easier": EASIER,
     "easier-inverting": (*EASIER, "--agent.actor-output", "inverted"),
@@ -178,7 +181,7 @@ def show(arguments: PaperArguments, name: str, table: str, in_docs: str = "") ->
 
 def variants(arguments: PaperArguments) -> None:
     """DRR-ave of table 2 with one setting changed."""
-    report = evaluate.run(changed(arguments, TABLES[2][0], VARIANTS))
+    report = evaluate.run(question(arguments, TABLES[2][0], VARIANTS))
     print(replace(report, keys=("precision@5", "precision@10")).as_markdown())
 
 
@@ -188,8 +191,7 @@ def cures(arguments: PaperArguments) -> None:
     for dataset in arguments.datasets:
         for protocol, baselines in CURED_IN.items():
             table = PaperTable(dataset, protocol, ("precision@5",), baselines, {})
-            runs = changed(arguments, table, CURES)
-            report = evaluate.run(replace(runs, policies=baselines))
+            report = evaluate.run(question(arguments, table, CURES, baselines))
             columns[f"{dataset}, {protocol}"] = replace(report, keys=table.keys)
     names = dict.fromkeys((*itertools.chain(*CURED_IN.values()), *CURES))
     show(arguments, "cures", beside(columns, "precision@5", names))
@@ -201,16 +203,14 @@ def saturation(arguments: PaperArguments) -> None:
     Every run is asked for one list of ten for each user of `rerank`, from the whole catalogue; means
     over seeds.
     """
-    cells: dict[str, tuple[str, tuple[str, ...]]] = {state: (state, ()) for state in STATES}
-    cells |= {name: ("drr-ave", changes) for name, changes in (VARIANTS | CURES).items()}
     ratings = load_dataset("ml-100k", arguments.data_root)
     protocol = RerankProtocol(ratings)
     start = protocol.start(np.arange(protocol.n_users))
     rows = [["run", f"components beyond ±{SATURATED}", "standard deviation over users", ALIKE]]
-    for name, (state, changes) in cells.items():
+    for name, changes in (STATES | VARIANTS | CURES).items():
         means = []
         for seed in range(arguments.seeds):
-            folder = train(arguments, TABLES[2][0], state, seed, name, changes)
+            folder = train(arguments, TABLES[2][0], name, changes, seed)
             means.append(alikeness(load_run(name, folder, ratings), start))
         rows.append([name, *(f"{value:.3f}" for value in np.mean(means, axis=0))])
     show(arguments, "saturation", markdown_table(rows))
@@ -225,55 +225,41 @@ def splits(arguments: PaperArguments) -> None:
 
 
 def train(
-    arguments: PaperArguments,
-    table: PaperTable,
-    state: str,
-    seed: int,
-    name: str,
-    changes: Sequence[str],
+    arguments: PaperArguments, table: PaperTable, name: str, changes: Flags, seed: int
 ) -> Path:
     """The folder of one cell."""
     name = f"{table.dataset}-{table.protocol}-{name}-{arguments.steps}-seed{seed}"
     options = ["--preset", "paper", "--protocol", table.protocol, "--dataset", table.dataset]
-    options += ["--agent.state", state, "--steps", str(arguments.steps), "--seed", str(seed)]
+    options += ["--steps", str(arguments.steps), "--seed", str(seed)]
     options += ["--loop.evaluations", "2", "--loop.checkpoints", "0", *changes]
     return train_missing(arguments.output_root, name, options, arguments.data_root)
 
 
-def changed(
-    arguments: PaperArguments, table: PaperTable, variants: Mapping[str, Sequence[str]]
-) -> evaluate.EvaluateArguments:
-    """The question about DRR-ave with changed settings, {name: flags}, every seed trained."""
-    weights = [
-        f"{name}={train(arguments, table, 'drr-ave', seed, name, changes)}"
-        for seed in range(arguments.seeds)
-        for name, changes in variants.items()
-    ]
-    return question(arguments, table, (), weights)
-
-
 def measure(arguments: PaperArguments, table: PaperTable) -> Report:
     """Every baseline, and every state with all its seeds; learning within sessions as well."""
-    runs = [
-        (state, seed, train(arguments, table, state, seed, state, ()))
-        for seed in range(arguments.seeds)
-        for state in STATES
-    ]
-    weights = [f"{state}={folder}" for state, _, folder in runs]
     bound = (BOUND,) if table.protocol == "simulator" else ()
-    report = evaluate.run(question(arguments, table, (*table.baselines, *bound), weights))
-    few = [run for run in runs if run[1] < arguments.online_seeds]
-    if table.protocol != "simulator" or not few:
+    report = evaluate.run(question(arguments, table, STATES, (*table.baselines, *bound)))
+    few = replace(arguments, seeds=min(arguments.seeds, arguments.online_seeds))
+    if table.protocol != "simulator" or not few.seeds:
         return report
-    weights = [f"{state}{ONLINE}={folder}" for state, _, folder in few]
-    online = replace(question(arguments, table, (), weights), agent_mode="online")
-    return replace(report, rows=(*report.rows, *evaluate.run(online).rows))
+    online = question(few, table, STATES, suffix=ONLINE)
+    rows = evaluate.run(replace(online, agent_mode="online")).rows
+    return replace(report, rows=(*report.rows, *rows))
 
 
 def question(
-    arguments: PaperArguments, table: PaperTable, baselines: Iterable[str], weights: Iterable[str]
+    arguments: PaperArguments,
+    table: PaperTable,
+    runs: Mapping[str, Flags],
+    baselines: Sequence[str] = (),
+    suffix: str = "",
 ) -> evaluate.EvaluateArguments:
-    """What `evaluate.py` is asked about a table."""
+    """What `evaluate.py` is asked about the runs {name: flags}, every seed of which is trained."""
+    weights = [
+        f"{name}{suffix}={train(arguments, table, name, changes, seed)}"
+        for seed in range(arguments.seeds)
+        for name, changes in runs.items()
+    ]
     return evaluate.EvaluateArguments(
         protocol=table.protocol,
         policies=tuple(baselines),
@@ -324,7 +310,7 @@ def lengths(arguments: PaperArguments) -> None:
         )
         for length in LENGTHS
     }
-    report = evaluate.run(replace(changed(arguments, TABLES[6][0], variants), ks=LENGTHS))
+    report = evaluate.run(replace(question(arguments, TABLES[6][0], variants), ks=LENGTHS))
     rows = {row.name: row for row in report.rows}
     keys = tuple(f"reward@{length}" for length in LENGTHS)
     print(replace(report, rows=tuple(rows[name] for name in variants), keys=keys).as_markdown())
