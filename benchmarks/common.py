@@ -21,7 +21,7 @@ import tyro
 from config import Config
 from data import Ratings, load_dataset
 from evaluation.report import markdown_table, write_table
-from recommender.exploration import schedule
+from recommender.collector import schedule
 from training.loop import Training
 from training.process import select_device
 from training.run_folder import RunFolder

@@ -13,8 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow when it
 
 _HOMES = {
     "DRRAgent": "recommender.agent",
-    "Actor": "recommender.actor",
-    "Critic": "recommender.critic",
+    "Actor": "recommender.networks",
+    "Critic": "recommender.networks",
     "load_weights": "recommender.weights",
     "save_weights": "recommender.weights",
 }

@@ -17,7 +17,7 @@ from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.explain import Contribution, Explanation, Value, shapley
 from recommender.networks import Networks
-from recommender.planning import NETWORKS
+from recommender.planning import LEARNERS
 from recommender.ranking import ILLEGAL
 from recommender.retrieval import Retrieval
 from recommender.saved_run import SavedRun, save_run
@@ -55,7 +55,7 @@ class DRRAgent:
         self.window = window
         if networks is None:
             features = Features(table, catalogue.scale, catalogue.demographics.shape[1])
-            networks = NETWORKS[config.head](config, window, features, seed)
+            networks = LEARNERS[config.head].networks(config, window, features, seed)
         self.networks, self.features = networks, networks.features
         self._scores = tf.function(self._score_items, reduce_retracing=True)
         self._actions = tf.function(self.act, reduce_retracing=True)

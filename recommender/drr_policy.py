@@ -8,7 +8,7 @@ import tensorflow as tf
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from recommender.agent import DRRAgent, as_tensors
-from recommender.planning_update import LEARNERS
+from recommender.planning import LEARNERS
 from recommender.state import Features, user_vectors
 from recommender.update import Log
 

@@ -2,7 +2,8 @@
 
 Equation 2 on items [v, b, g] of `embedding.factorise.fit_with_genres`: the action is [u, 1, w], with u
 what the user's answers say in closed form and w(s) from one small network that all genres share.
-Shapes: B batch, I items, m components of v and the user's level, G genres, P places.
+Shapes: B batch, I items, m components of v and the user's level, G genres, P places, C items that the
+critic learns from.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from config import AgentConfig
 from data.observation import Observation, rating_to_reward
 from data.ratings import Ratings
 from recommender.networks import Networks
+from recommender.ranking import ILLEGAL, draw
 from recommender.state import Features, placeholder, solve
+from recommender.update import Batch, Learner, logged, soft_update
 
 PLACES = 10  # items shown last whose genres are told apart by when they were shown
 # Variances of ratings about what the factorisation predicts, of those known at the start and of those
@@ -25,6 +28,7 @@ KNOWN_NOISE, HEARD_NOISE, RIDGE = 0.8, 0.1, 30.0
 PER_ITEM, IN_ALL = 3.0, 10.0
 LAST = 1.0 - 1e-3  # step from which nothing follows
 LOGIT = 10.0  # scale of the logit of leaving, which learns faster for it
+FLATTER = 0.5  # power of the policy from which half of the counterfactual items are drawn
 
 
 class Planned(NamedTuple):
@@ -56,14 +60,12 @@ class PlannedState(keras.Model):
             "mean": (m,),
             "precision": (m, m),
             "horizon": (),
+            "spread": (m,),
         }
         for weight, shape in shapes.items():
             made = self.add_weight(shape=shape, initializer="ones", trainable=False, name=weight)
             setattr(self, weight, made)
         self.precision.assign(np.eye(m))
-        self.spread = self.add_weight(
-            shape=(m,), initializer="ones", trainable=False, name="spread"
-        )
         self.built = True
 
     def fit(self, ratings: Ratings, horizon: int) -> None:
@@ -106,10 +108,8 @@ class PlannedState(keras.Model):
             (window, observation.window_ratings, tf.cast(before, tf.float32) / KNOWN_NOISE),
             (shown, heard, tf.cast(shown >= 0, tf.float32) / HEARD_NOISE),
         ]
-        precision, right = (
-            self.precision[None],
-            self.precision @ self._prior(observation)[..., None],
-        )
+        precision = self.precision[None]
+        right = self.precision @ self._prior(observation)[..., None]
         for items, ratings, weights in parts:
             vectors = self.features.vectors(items)
             bias, one = vectors[:, :, -self.genres - 1], tf.ones_like(vectors[:, :, :1])
@@ -259,9 +259,87 @@ class PlanningNetworks(Networks):
         staying = self.config.discount * tf.sigmoid(-self.leaving(state, module.kinds))
         return module.rewards(state.user) + tf.gather(staying * follows, module.kind_of, axis=1)
 
-    def state_value(self, state: Planned) -> tf.Tensor:
-        """V(s) [B]."""
-        return self.critic.expected(self.actor_state.of_user(state))
+
+class PlanningLearner(Learner):
+    """`Learner` for the planner; the log's users make the prior, its episodes' length the horizon."""
+
+    networks = PlanningNetworks
+    online: PlanningNetworks
+    target: PlanningNetworks
+
+    def _prepare(self) -> None:
+        self.online.actor_state.fit(self.log.ratings, self.log.episode_length)
+        self._genres = self.features.items[:, -self.features.table.genres :]  # [I, G]
+
+    def update(self, batch: Batch, seed: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One update on a batch of fields [B, ...] -> errors of V [B], logged scalars."""
+        observation = self._observation(batch, seed)
+        state = self.online.actor_state(observation)
+        legal = self.log.legal(observation, 0, self.features.n_items)
+        scores = self._scores(observation, state, legal)
+        items = self._items(batch, scores, seed)
+        values = self.target.item_values(state)  # for critic and actor: they cost most of an update
+        expected = self._expected(scores, values)
+        error, critic_loss = self._update_critic(batch, observation, state, items, expected)
+        actor_loss, q = self._update_actor(observation, state, legal, values)
+        soft_update(self.target.variables, self.online.variables, self.config.tau)
+        return error, logged(critic_loss, actor_loss, q, self.online.act(observation, state))
+
+    def _scores(self, observation: Observation, state: Planned, legal: tf.Tensor) -> tf.Tensor:
+        """Logits of the policy that explores [B, I]."""
+        action = self.online.act(observation, state) / self.config.entropy
+        scores = tf.matmul(action, self.features.items, transpose_b=True)
+        return tf.where(legal, scores, ILLEGAL)
+
+    @staticmethod
+    def _expected(scores: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        """Mean of values [B, I] under the policy [B]."""
+        return tf.reduce_sum(tf.nn.softmax(scores) * values, axis=1)
+
+    def _items(self, batch: Batch, scores: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The item that was shown, uniform ones, and ones of a flattened policy: [B, 1 + C]."""
+        count, size = self.config.counterfactual, tf.shape(scores)[0]
+        uniform = tf.random.stateless_uniform(
+            [size, count - count // 2], seed, 0, self.features.n_items, tf.int32
+        )
+        weights = tf.exp(FLATTER * (scores - tf.reduce_max(scores, axis=1, keepdims=True)))
+        drawn = draw(weights, count // 2, seed + [0, 1])[0]
+        return tf.concat([batch["item"][:, None], uniform, drawn], axis=1)
+
+    def _update_critic(
+        self,
+        batch: Batch,
+        observation: Observation,
+        state: Planned,
+        items: tf.Tensor,
+        value: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Leaving by cross-entropy, V by `value` [B]."""
+        genres = tf.gather(self._genres, items)  # [B, C, G]
+        left = tf.cast(self.log.leaves(observation, items), tf.float32)
+        with tf.GradientTape() as tape:
+            leave = self.online.leaving(state, genres)
+            entropy = tf.nn.sigmoid_cross_entropy_with_logits(left, leave)
+            error = value - self.online.critic.expected(self.online.actor_state.of_user(state))
+            loss = tf.reduce_mean(entropy)
+            loss += tf.reduce_mean(batch["weights"] * tf.square(error))
+        gradients = self.mean(tape.gradient(loss, self._critic_variables))
+        self.critic_optimizer.apply(gradients, self._critic_variables)
+        return error, loss
+
+    def _update_actor(
+        self, observation: Observation, state: Planned, legal: tf.Tensor, q: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Expected Q [B, I] plus entropy, over all items -> loss, expected Q [B]."""
+        with tf.GradientTape() as tape:
+            scores = self._scores(observation, state, legal)
+            expected = self._expected(scores, q)
+            log_policy = tf.nn.log_softmax(scores)
+            gain = expected - self.config.entropy * self._expected(scores, log_policy)
+            loss = -self.config.policy_gradient * tf.reduce_mean(gain)
+        gradients = self.mean(tape.gradient(loss, self._actor_variables))
+        self.actor_optimizer.apply(gradients, self._actor_variables)
+        return loss, expected
 
 
-NETWORKS: dict[str, type[Networks]] = {"items": Networks, "genres": PlanningNetworks}  # by head
+LEARNERS: dict[str, type[Learner]] = {"items": Learner, "genres": PlanningLearner}  # by head

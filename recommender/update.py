@@ -15,9 +15,8 @@ import tensorflow as tf
 from config import AgentConfig
 from data.observation import Observation
 from data.ratings import Ratings
-from recommender.planning import NETWORKS
-from recommender.ranking import Block, Legal, best_item, scorer
-from recommender.softmax_policy import SoftmaxPolicy
+from recommender.networks import Networks
+from recommender.ranking import Block, Legal, SoftmaxPolicy, best_item, scorer
 from recommender.state import Features, StateRepresentation, without_demographics
 
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
@@ -62,6 +61,8 @@ class Learner:
         jit_compile: compile the loop with XLA.
     """
 
+    networks: type[Networks] = Networks
+
     def __init__(
         self,
         config: AgentConfig,
@@ -75,9 +76,8 @@ class Learner:
         jit_compile: bool = False,
     ) -> None:
         self.config, self.features, self.log, self.mean = config, features, log, mean
-        networks = NETWORKS[config.head]
-        self.online = networks(config, window, features, seed)
-        self.target = networks(config, window, features, seed)
+        self.online = self.networks(config, window, features, seed)
+        self.target = self.networks(config, window, features, seed)
         self._prepare()
         self.target.copy_from(self.online)
         self._actor_variables, self._critic_variables = self._trainable()
@@ -129,9 +129,8 @@ class Learner:
         """
         updates, size = batches["reward"].shape[:2]
         errors = tf.TensorArray(tf.float32, updates, element_shape=[size])
-        sums = {
-            name: tf.zeros([]) for name in ("critic_loss", "actor_loss", "q", "q_max", "action")
-        }
+        names = ("critic_loss", "actor_loss", "q", "q_max", "action")
+        sums = {name: tf.zeros([]) for name in names}
         for index in tf.range(updates):
             batch = {name: tf.gather(value, index) for name, value in batches.items()}
             td_error, scalars = self.update(batch, seed + tf.stack([0, 16 * index]))
@@ -158,14 +157,7 @@ class Learner:
         self.actor_optimizer.apply(gradients, self._actor_variables)
         # theta' <- tau theta + (1 - tau) theta'
         soft_update(self.target.variables, self.online.variables, self.config.tau)
-        scalars = {
-            "critic_loss": critic_loss,
-            "actor_loss": actor_loss,
-            "q": tf.reduce_mean(q),
-            "q_max": tf.reduce_max(tf.abs(q)),
-            "action": tf.reduce_mean(action),
-        }
-        return td_error, scalars
+        return td_error, logged(critic_loss, actor_loss, q, action)
 
     def _observation(self, batch: Batch, seed: tf.Tensor) -> Observation:
         """What is known in the batch, of some users without their demographics."""
@@ -299,6 +291,19 @@ class Learner:
             uniform = tf.random.stateless_uniform(tf.shape(state), seed + [0, 3])
             state = tf.where(uniform >= config.dropout, state / (1.0 - config.dropout), 0.0)
         return state
+
+
+def logged(
+    critic_loss: tf.Tensor, actor_loss: tf.Tensor, q: tf.Tensor, action: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """The scalars of one update."""
+    return {
+        "critic_loss": critic_loss,
+        "actor_loss": actor_loss,
+        "q": tf.reduce_mean(q),
+        "q_max": tf.reduce_max(tf.abs(q)),
+        "action": tf.reduce_mean(action),
+    }
 
 
 def soft_update(target: list[Any], online: list[Any], tau: float) -> None:

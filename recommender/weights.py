@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from config import DRRError
 from data.files import WEIGHTS_SUFFIX, replacing
 from embedding.hdf5 import HDF5Error, StoredArray, StoredTree, hdf5_size, read_hdf5
-from recommender.actor import Actor
-from recommender.critic import BilinearCritic, Critic
+from recommender.networks import Actor, BilinearCritic, Critic
 
 KERAS_3_ACTOR = ("fc/layers/dense", "fc/layers/dense_1", "fc/layers/dense_2")
 KERAS_3_CRITIC = ("fc1", "fc2", "fc3", "layers/dense_3")

@@ -17,9 +17,8 @@ from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol
 from recommender.agent import DRRAgent
-from recommender.collector import Collector, transition_spec
+from recommender.collector import Collector, schedule, transition_spec
 from recommender.drr_policy import DRRPolicy
-from recommender.exploration import schedule
 from replay_buffer.buffers import PrioritizedReplay, ReplayError, UniformReplay
 from training import checkpoint, monitor
 from training.monitor import Best, Progress, Row

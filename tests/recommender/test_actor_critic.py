@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recommender.actor import Actor
-from recommender.critic import BilinearCritic, Critic
+from recommender.networks import Actor, BilinearCritic, Critic
 
 K, H, S = 4, 8, 10
 

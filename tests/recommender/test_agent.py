@@ -91,7 +91,7 @@ def test_of_an_item_given_twice_the_latest_rating_counts(seller):
 
 
 def test_the_package_offers_its_names_and_no_others():
-    homes = {"Actor": "actor", "Critic": "critic", "DRRAgent": "agent"}
+    homes = {"Actor": "networks", "Critic": "networks", "DRRAgent": "agent"}
     homes |= {"load_weights": "weights", "save_weights": "weights"}
     assert set(recommender.__all__) == set(dir(recommender)) == set(homes)
     for name, home in homes.items():

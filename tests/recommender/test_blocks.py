@@ -9,8 +9,7 @@ import toys
 
 from envs.vector import VectorOfflineEnv
 from recommender import ranking
-from recommender.collector import Collector, transition_spec
-from recommender.exploration import Exploration
+from recommender.collector import Collector, Exploration, transition_spec
 from recommender.update import Learner
 from replay_buffer.buffers import UniformReplay
 

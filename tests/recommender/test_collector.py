@@ -14,8 +14,7 @@ from embedding.table import EmbeddingTable
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent
-from recommender.collector import Collector, transition_spec
-from recommender.exploration import Exploration, schedule
+from recommender.collector import Collector, Exploration, schedule, transition_spec
 from replay_buffer.buffers import PrioritizedReplay
 
 WINDOW, T, USERS = 3, 5, 40

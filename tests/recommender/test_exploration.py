@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 
 from config import AgentConfig
 from recommender import ranking
-from recommender.exploration import Exploration, explore, schedule
+from recommender.collector import Exploration, explore, schedule
 
 ITEMS = tf.constant(np.eye(5, dtype=np.float32))  # so that an action is the items' scores
 SCORES = np.array([0.5, 2.0, -1.0, 1.0, 0.0], np.float32)

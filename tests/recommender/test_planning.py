@@ -14,8 +14,7 @@ from embedding.table import EmbeddingError, EmbeddingTable
 from envs.simulator import Simulator
 from envs.vector import VectorOfflineEnv
 from recommender import DRRAgent, export
-from recommender.collector import Collector, transition_spec
-from recommender.exploration import Exploration
+from recommender.collector import Collector, Exploration, transition_spec
 from recommender.planning import HEARD_NOISE, KNOWN_NOISE, RIDGE
 from replay_buffer.buffers import UniformReplay
 

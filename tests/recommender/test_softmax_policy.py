@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.stats import chisquare
 
 from recommender import ranking
-from recommender.softmax_policy import SoftmaxPolicy, draw
+from recommender.ranking import SoftmaxPolicy, draw
 
 B, N_ITEMS, K, P = 5, 23, 4, 3
 RNG = np.random.default_rng(0)

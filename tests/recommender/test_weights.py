@@ -33,8 +33,7 @@ from weight_files import (
     write_keras3,
 )
 
-from recommender.actor import Actor
-from recommender.critic import BilinearCritic, Critic
+from recommender.networks import Actor, BilinearCritic, Critic
 from recommender.saved_run import Bundle
 from recommender.weights import load_weights, save_weights
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from recommender.actor import Actor
-from recommender.critic import Critic
+from recommender.networks import Actor, Critic
 
 K, H, S = 4, 8, 8
 ACTOR_SHAPES = [(S, H), (H, H), (H, K)]
