@@ -7,6 +7,7 @@ Prints to stdout; exits with 2 and one message on stderr when it is asked for th
 """
 
 import difflib
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,6 @@ from config.command_line import OF_TRAINING, end_when_nobody_reads, read_argumen
 from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
-from evaluation.activity import by_activity
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.engagement import MAX_STEPS, EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
@@ -96,8 +96,6 @@ class EvaluateArguments:
     """off: nobody's are known, not to trained runs either, and all takes the rows without them."""
     known_items: bool = False
     """For simulator. What a user rated before the session may be recommended, as in the paper."""
-    by_activity: bool = False
-    """Add the means over users with more than 50, 100 and 150 ratings."""
     policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
     weights: tuple[str, ...] = ()
     """Folders of runs, DIR or NAME=DIR; several with one name (default: drr) are its seeds."""
@@ -182,15 +180,14 @@ def run(arguments: EvaluateArguments) -> Report:
                     raise ConfigError(f"policy {name!r}: {error}") from error
                 print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
     report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
-    if arguments.by_activity:
-        report = replace(report, activity=by_activity(protocol, results, ratings, arguments.seed))
-    shown = results[next(iter(runs), report.best_policy)][0]
+    shown = results[next(iter(runs), report.rows[0].name)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
-    texts = {arguments.json: report.as_json_text(), arguments.markdown: report.as_markdown()}
-    for path, text in texts.items():
-        if path is not None:
-            write_text(path, text)
+    if arguments.json:
+        content = json.dumps(report.as_json(), indent=1, allow_nan=False)
+        write_text(arguments.json, content + "\n")
+    if arguments.markdown:
+        write_text(arguments.markdown, report.as_markdown())
     return report
 
 
@@ -338,9 +335,6 @@ def refuse_contradictions(arguments: EvaluateArguments) -> None:
     for path in (arguments.json, arguments.markdown):
         if path is not None:
             check_writable(path)
-    cache = Path(arguments.cache_dir)
-    if not next(place for place in (cache, *cache.absolute().parents) if place.exists()).is_dir():
-        raise ConfigError(f"--cache-dir {cache}: is, or lies below, a file; choose another folder")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from typing import Self
 
 import numpy as np
 
-from baselines.factors import Factorised, gather
+from baselines.factors import MF, gather
 from baselines.fit_cache import Keepable
 from baselines.profile import as_matrix
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.factorise import fit_mf
+from embedding.table import EmbeddingTable
 
 
 @dataclass(kw_only=True, eq=False)
@@ -66,7 +67,7 @@ class LinUCB(Keepable):
 
 
 @dataclass(kw_only=True, eq=False)
-class HLinUCB(Factorised):
+class HLinUCB(MF):
     """A bandit over learned hidden item features (Wang et al., 2016).
 
     score = predicted rating + alpha_user sqrt(x' A_u^-1 x) + alpha_item sqrt(p' C_i^-1 p).
@@ -77,45 +78,31 @@ class HLinUCB(Factorised):
 
     name = "hlinucb"
     adaptive = True
+    fitted = (*MF.fitted, "item_inverse")
 
-    k: int = 12
     alpha_user: float = 0.1
     alpha_item: float = 0.0
-    regularisation: float = 8.0
-    seed: int = 0
 
-    def fit(self, ratings: Ratings) -> Self:
+    def factorise(self, ratings: Ratings) -> EmbeddingTable:
         """Bias + ALS, and the items' normal matrices."""
-        table = fit_mf(ratings, self.k, regularisation=self.regularisation, seed=self.seed)
-        self.use(table)
-        if table.users is None:
-            raise LookupError("bias + ALS without user vectors")
-        equations = gather(table.users, as_matrix(ratings, ratings.values).T.tocsr())
-        strength = table.regularisation + table.per_rating * equations.count
+        table = super().factorise(ratings)
+        users = np.asarray(table.users)  # [U, k]
+        equations = gather(users, as_matrix(ratings, ratings.values).T.tocsr())
+        strength = self.regularisation + self.per_rating * equations.count
         inverse = np.linalg.inv(equations.gram + strength[:, None, None] * np.eye(table.k))
-        self._item_inverse = inverse.reshape(ratings.n_items, -1).astype(np.float32)  # [I, k k]
-        return self
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """See Factorised."""
-        return super().arrays() | {"item_inverse": self._item_inverse}
-
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """See Factorised."""
-        self._item_inverse = arrays["item_inverse"]
-        return super().restore(arrays, ratings)
+        self.item_inverse = inverse.reshape(ratings.n_items, -1).astype(np.float32)  # [I, k k]
+        return table
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores. Quadratic forms are one matrix product over flattened squares."""
         equations = self.equations(observation)
-        inverse = np.linalg.inv(equations.penalised(*self.penalties()))  # A_u^-1, [B, f, f]
+        inverse = np.linalg.inv(equations.penalised(*self.penalties))  # A_u^-1, [B, f, f]
         users = (inverse @ equations.moment[..., None])[..., 0]
-        features = self._features
+        features = self.features
         squares = (features[:, :, None] * features[:, None, :]).reshape(len(features), -1)
         by_user = inverse.reshape(len(inverse), -1) @ squares.T  # x' A_u^-1 x, [B, I]
-        vectors = users[:, : self.table.k].astype(np.float32)
+        vectors = users[:, : self.k].astype(np.float32)
         doubles = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(vectors), -1)
-        by_item = doubles @ self._item_inverse.T  # p' C_i^-1 p, [B, I]
-        scores = self.table.scores(vectors)
-        scores = scores + self.alpha_user * np.sqrt(np.maximum(by_user, 0))
+        by_item = doubles @ self.item_inverse.T  # p' C_i^-1 p, [B, I]
+        scores = self.predicted(vectors) + self.alpha_user * np.sqrt(np.maximum(by_user, 0))
         return scores_at(scores + self.alpha_item * np.sqrt(np.maximum(by_item, 0)), candidates)

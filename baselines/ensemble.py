@@ -1,7 +1,8 @@
 """Weighted sums of several baselines' scores; and what those show who know nothing of somebody."""
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -10,17 +11,9 @@ from data.policy import scores_at
 from data.ratings import Ratings
 
 
-class Member(Protocol):
-    """A baseline."""
-
-    name: str
-
-    def fit(self, ratings: Ratings) -> object: ...
-    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray: ...
-
-
+@dataclass(eq=False)
 class Ensemble:
-    """Weighted sum of the members' scores; `standardise`: of each user's z-scores.
+    """Weighted sum of the scores of members, baselines; `standardise`: of each user's z-scores.
 
     weights: one for each member; None: their mean. Predicted ratings need no standardising, scores
     without a unit do.
@@ -29,18 +22,9 @@ class Ensemble:
     name = "ensemble"
     adaptive = False
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        *,
-        weights: Sequence[float] | None = None,
-        standardise: bool = True,
-    ) -> None:
-        if not members:
-            raise ValueError("an ensemble needs at least one member")
-        self.members = list(members)
-        self.weights = weights or (1 / len(members),) * len(members)
-        self.standardise = standardise
+    members: Sequence[Any]
+    weights: Sequence[float] | None = None
+    standardise: bool = True
 
     def fit(self, ratings: Ratings) -> Self:
         """Fit every member."""
@@ -50,8 +34,8 @@ class Ensemble:
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        total = np.zeros((), np.float32)
-        for member, weight in zip(self.members, self.weights, strict=True):
+        total, n = np.zeros((), np.float32), len(self.members)
+        for member, weight in zip(self.members, self.weights or (1 / n,) * n, strict=True):
             scores = member.scores(observation, None)
             total = total + weight * (z_scores(scores) if self.standardise else scores)
         return scores_at(total, candidates)
@@ -72,15 +56,11 @@ class ColdStart:
 
     adaptive = False
 
-    def __init__(self, policy: Member, prior: Member, strength: float) -> None:
+    def __init__(self, policy: Any, prior: Any, strength: float) -> None:
         self.policy, self.prior, self.strength = policy, prior, strength
+        self.members = policy, prior  # what is fitted
         self.name: str = policy.name
         self.min_window: int = getattr(policy, "min_window", 0)
-
-    @property
-    def members(self) -> tuple[Member, Member]:
-        """What is fitted."""
-        return self.policy, self.prior
 
     def fit(self, ratings: Ratings) -> Self:
         """Fit both."""

@@ -5,23 +5,26 @@ is read once and an answer only adds to it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from baselines.fit_cache import Keepable
 from baselines.profile import as_matrix
+from config import Boredom
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.factorise import fit_mf, fit_pmf
 from embedding.table import EmbeddingTable
+from envs.boredom import bored_of, leaves
 
 USERS_PER_STEP = 256  # of SVD++
 ADAM = (0.9, 0.999, 1e-8)
+LEAVING = 100.0  # stars that leaving costs: an item that keeps the user always comes first
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,58 +68,63 @@ def gather(features: FloatArray, targets: csr_matrix) -> NormalEquations:
     return NormalEquations(gram, moment, np.diff(targets.indptr).astype(np.float32))
 
 
-class Factorised:
-    """Predicted ratings mean + item bias + user . item, the user solved from what is known.
+@dataclass(kw_only=True, eq=False)
+class PMF(Keepable):
+    """Probabilistic matrix factorisation: ratings ~ mean + user . item, by ALS.
 
-    Without answers the vectors equal those of training, so seen and unseen users are one case.
-    `refused`: the rating that stands for "recommended, not rated"; None: such items are ignored.
+    The user is solved from what is known. Without answers the vectors equal those of training, so
+    seen and unseen users are one case.
     """
 
-    name: str
+    name = "pmf"
     adaptive = False
-    refused: float | None = None
+    fitted: ClassVar[tuple[str, ...]] = ("items", "item_bias", "mean")
 
-    def use(self, table: EmbeddingTable) -> Self:
-        """Take the fitted factors; with a user bias, a constant joins the features."""
-        self.table = table
-        self._kept: tuple[tuple[IntArray, FloatArray], NormalEquations] | None = None
-        ones = np.ones((table.n_items, int(table.bias_regularisation is not None)), np.float32)
-        self._features = np.hstack([table.items, ones])  # [I, k] or [I, k + 1]
+    k: int = 20
+    regularisation: float = 8.0
+    per_rating: float = 0.02
+    sweeps: int = 8
+    bias_regularisation: float | None = None  # None: users have no bias
+    seed: int = 0
+    _kept: tuple[tuple[IntArray, FloatArray], NormalEquations] | None = field(
+        default=None, init=False
+    )
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Alternate ridge regressions of users and items."""
+        table = self.factorise(ratings)
+        self.items, self.item_bias, self.mean = table.items, table.item_bias, table.mean
+        self._kept = None
         return self
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything fitted, for the cache."""
-        table = self.table
-        bias = np.nan if table.bias_regularisation is None else table.bias_regularisation
-        scalars = np.array([table.mean, table.regularisation, table.per_rating, bias])
-        return {"items": table.items, "item_bias": table.item_bias, "scalars": scalars}
+    def factorise(self, ratings: Ratings) -> EmbeddingTable:
+        """The factors of items and users."""
+        return fit_pmf(ratings, **self._settings())
 
-    def restore(self, arrays: dict[str, np.ndarray], ratings: Ratings) -> Self:
-        """What `arrays` gave after fitting the same ratings."""
-        mean, regularisation, per_rating, bias = (float(value) for value in arrays["scalars"])
-        return self.use(
-            EmbeddingTable(
-                kind=self.name,
-                items=arrays["items"],
-                users=None,
-                item_bias=arrays["item_bias"],
-                user_bias=None,
-                mean=mean,
-                regularisation=regularisation,
-                per_rating=per_rating,
-                bias_regularisation=None if np.isnan(bias) else bias,
-            )
-        )
+    def _settings(self) -> dict[str, Any]:
+        names = ("k", "regularisation", "per_rating", "sweeps", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def features(self) -> FloatArray:
+        """Item vectors; with a user bias a constant joins them: [I, k] or [I, k + 1]."""
+        ones = np.ones((len(self.items), int(self.bias_regularisation is not None)), np.float32)
+        return np.hstack([self.items, ones])
+
+    @property
+    def penalties(self) -> tuple[float, float, float | None]:
+        """Of a user: base, per rating, bias."""
+        return self.regularisation, self.per_rating, self.bias_regularisation
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        solution = self.equations(observation).solve(*self.penalties())
-        return scores_at(self.table.scores(solution[:, : self.table.k]), candidates)
+        solution = self.equations(observation).solve(*self.penalties)
+        return scores_at(self.predicted(solution), candidates)
 
-    def penalties(self) -> tuple[float, float, float | None]:
-        """Of a user: base, per rating, bias."""
-        table = self.table
-        return table.regularisation, table.per_rating, table.bias_regularisation
+    def predicted(self, users: FloatArray) -> FloatArray:
+        """Ratings of all items by users [B, k] or [B, k + 1], less the bias of the user: [B, I]."""
+        vectors = users[:, : self.items.shape[1]]
+        return vectors @ self.items.T + (self.item_bias + np.float32(self.mean))
 
     def equations(self, observation: Observation) -> NormalEquations:
         """Of all that is known; the start's part is kept, since every answer asks for it again."""
@@ -127,38 +135,14 @@ class Factorised:
             self._kept = (origin, self._gather(*origin))
         if observation.shown_items.shape[1] == 0:
             return self._kept[1]
-        ratings = observation.shown_ratings
-        if self.refused is not None:
-            ratings = np.where(np.isnan(ratings), np.float32(self.refused), ratings)
-        return self._kept[1] + self._gather(observation.shown_items, ratings)
+        answers = self._gather(observation.shown_items, observation.shown_ratings)
+        return self._kept[1] + answers
 
     def _gather(self, items: IntArray, ratings: FloatArray) -> NormalEquations:
         """items [B, m], -1 = none; ratings [B, m], NaN = not rated."""
-        targets = ratings - self.table.item_bias[items] - np.float32(self.table.mean)
+        targets = ratings - self.item_bias[items] - np.float32(self.mean)
         rated = np.isfinite(ratings)
-        return gather(self._features, sparse_rows(targets, items, self.table.n_items, rated))
-
-
-@dataclass(kw_only=True, eq=False)
-class PMF(Factorised):
-    """Probabilistic matrix factorisation: ratings ~ mean + user . item, by ALS."""
-
-    name = "pmf"
-
-    k: int = 20
-    regularisation: float = 8.0
-    per_rating: float = 0.02
-    sweeps: int = 8
-    refused: float | None = None
-    seed: int = 0
-
-    def fit(self, ratings: Ratings) -> Self:
-        """Alternate ridge regressions of users and items."""
-        return self.use(fit_pmf(ratings, **self._settings()))
-
-    def _settings(self) -> dict[str, Any]:
-        names = ("k", "regularisation", "per_rating", "sweeps", "seed")
-        return {name: getattr(self, name) for name in names}
+        return gather(self.features, sparse_rows(targets, items, len(self.items), rated))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -171,10 +155,55 @@ class MF(PMF):
     sweeps: int = 10
     bias_regularisation: float = 5.0
 
-    def fit(self, ratings: Ratings) -> Self:
+    def factorise(self, ratings: Ratings) -> EmbeddingTable:
         """See PMF."""
         strength = self.bias_regularisation
-        return self.use(fit_mf(ratings, **self._settings(), bias_regularisation=strength))
+        return fit_mf(ratings, **self._settings(), bias_regularisation=strength)
+
+
+@dataclass(kw_only=True, eq=False)
+class GenreMMR(MF):
+    """`mf` less `weight` stars for every genre of an item that the last `window` items had, too
+    (maximal marginal relevance), and less `price` stars for every genre at all."""
+
+    name, adaptive = "mf-mmr", True
+    fitted = (*MF.fitted, "genres")
+
+    weight: float = 2.0
+    window: int = 10
+    price: float = 0.0
+
+    def fit(self, ratings: Ratings) -> Self:
+        """Fit `mf`; keep the genres."""
+        self.genres = ratings.genres
+        return super().fit(ratings)
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        met = bored_of(self.genres, observation.shown_items, Boredom(self.window, 0))
+        costs = self.weight * met.astype(np.float32) + self.price  # of a genre, [B, G]
+        penalty = costs @ self.genres.T.astype(np.float32)
+        return scores_at(super().scores(observation, None) - penalty, candidates)
+
+
+@dataclass(kw_only=True, eq=False)
+class Foresight(MF):
+    """`mf`, told the rule: never an item that makes the user leave while another is left."""
+
+    name, adaptive = "mf-foresight", True
+    fitted = (*MF.fitted, "genres")
+
+    boredom: Boredom = Boredom()  # noqa: RUF009
+
+    def fit(self, ratings: Ratings) -> Self:
+        """See GenreMMR."""
+        self.genres = ratings.genres
+        return super().fit(ratings)
+
+    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
+        """See Policy.scores."""
+        leaving = leaves(self.genres, observation.shown_items, None, self.boredom)
+        return scores_at(super().scores(observation, None) - LEAVING * leaving, candidates)
 
 
 @dataclass(kw_only=True, eq=False)

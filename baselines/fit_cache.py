@@ -1,23 +1,22 @@
 """Fitted baselines on disk, so that the second evaluation need not fit them again."""
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from data.files import replacing
 from data.ratings import Ratings
 
-CACHE_FORMAT = "3"  # raise it when what a baseline fits changes, so that old files are not read
+CACHE_FORMAT = "4"  # raise it when what a baseline fits changes, so that old files are not read
 
 
 class Keepable:
     """A baseline whose fit is the arrays and numbers in the attributes named by `fitted`."""
 
-    fitted: tuple[str, ...]
+    fitted: ClassVar[tuple[str, ...]]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything fitted, for the cache."""
@@ -45,7 +44,17 @@ def fit(policy: Any, visible: Ratings, folder: Path | None) -> Any:
         return policy
     if not hasattr(policy, "arrays"):
         return policy.fit(visible)
-    return _fit_kept(policy, visible, _file(folder, policy, visible))
+    key = "\n".join([CACHE_FORMAT, settings_of(policy), visible.fingerprint()])
+    path = folder / f"{policy.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return policy.restore(dict(file), visible)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):  # none, or damaged
+        policy.fit(visible)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as written:
+        np.savez(written, **policy.arrays())
+    return policy
 
 
 def settings_of(unfitted: Any) -> str:
@@ -55,27 +64,3 @@ def settings_of(unfitted: Any) -> str:
         parameters.pop("history")
     chosen = ", ".join(f"{name}={value!r}" for name, value in sorted(parameters.items()))
     return f"{type(unfitted).__name__}({chosen})"
-
-
-def _file(folder: Path, unfitted: Any, visible: Ratings) -> Path:
-    key = "\n".join([CACHE_FORMAT, settings_of(unfitted), visible.fingerprint()])
-    return folder / f"{unfitted.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-
-
-def _fit_kept(policy: Any, visible: Ratings, path: Path) -> Any:
-    """Read the fitted arrays; if there are none, or they are damaged, fit and write them."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return policy.restore(dict(file), visible)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        policy.fit(visible)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **policy.arrays())
-        os.replace(temporary, path)  # a crash leaves no half-written file behind
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return policy

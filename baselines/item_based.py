@@ -1,7 +1,7 @@
 """Linear scores of what a user's items are: item-item weights, and ridge regression on vectors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -42,11 +42,7 @@ class ItemItem(Keepable):
 
     values: str = "positives"
     history: History = PLAIN
-
-    def __post_init__(self) -> None:
-        if self.values not in ("positives", "residuals"):
-            raise ValueError(f"values: got {self.values!r}, choose 'positives' or 'residuals'")
-        self._kept: tuple[tuple[object, ...], FloatArray] | None = None
+    _kept: tuple[tuple[object, ...], FloatArray] | None = field(default=None, init=False)
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """Item-by-item weights float32 [I, I] learned from the training matrix [U, I].

@@ -181,8 +181,6 @@ class TwoTower(SupervisedNetwork):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.among not in ("catalogue", "rated"):
-            raise ValueError(f"among: got {self.among!r}, choose 'catalogue' or 'rated'")
         self.known = min(self.window, self.known)
         self.config = AgentConfig(
             dropout=self.dropout, item_dropout=self.item_dropout, context="none"

@@ -20,16 +20,13 @@ from data.ratings import Ratings
 class History:
     """Weights of the interactions that make up a profile.
 
-    liked: rated at least the positive threshold. other: rated below it. refused: recommended, not
-    rated. accepted: what a liked recommendation weighs, since it was chosen by the policy and says
-    less about taste than an item the user came upon alone. decay: factor per later interaction
-    within the start (1: order does not matter).
+    One that was rated at least the positive threshold weighs 1. other: rated below it. refused:
+    recommended, not rated. decay: factor per later interaction within the start (1: order does not
+    matter).
     """
 
-    liked: float = 1.0
     other: float = 0.0
     refused: float = 0.0
-    accepted: float = 1.0
     decay: float = 1.0
 
     def known(self, observation: Observation, threshold: float, n_items: int) -> csr_matrix:
@@ -40,7 +37,7 @@ class History:
     def answers(self, observation: Observation, threshold: float, n_items: int) -> csr_matrix:
         """Profile of the answers since the start, float32 [B, I]; empty before the first one."""
         ratings = observation.shown_ratings  # [B, t], NaN: refused
-        weights = np.where(ratings >= threshold, self.accepted, self.other)
+        weights = np.where(ratings >= threshold, 1.0, self.other)
         weights = np.where(np.isnan(ratings), self.refused, weights)
         return _without_zeros(sparse_rows(weights, observation.shown_items, n_items))
 
@@ -52,7 +49,7 @@ class History:
     def weights(self, liked: np.ndarray) -> FloatArray:
         """Weights of interactions bool [B, m], oldest first: [B, m]."""
         age = np.arange(liked.shape[1] - 1, -1, -1)
-        return np.where(liked, self.liked, self.other) * self.decay**age
+        return np.where(liked, 1.0, self.other) * self.decay**age
 
 
 PLAIN = History()

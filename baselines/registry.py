@@ -22,20 +22,18 @@ DEMOGRAPHICS = "-demographics"
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a baseline's class lives, and in which protocols its adaptive form exists.
+    """Where a baseline's class lives, and in which protocols it and its adaptive form exist.
 
     The module is imported when the baseline is built, so that those on TensorFlow cost nothing
-    until then. seeded: takes `seed`. told: takes `boredom`, the rule by which users leave. A form
-    with demographics is an entry of its own.
+    until then. prior: whose order is shown to those of whom nothing is known. A form with
+    demographics is an entry of its own.
     """
 
     module: str
     cls: str
     adaptive_in: tuple[str, ...] = ()
     only_in: tuple[str, ...] = RATED
-    seeded: bool = False
-    told: bool = False
-    prior: str | None = "popularity"  # whose order is shown to those of whom nothing is known
+    prior: str | None = "popularity"
 
 
 NEW = ("catalog", "session")  # users met for the first time
@@ -44,47 +42,37 @@ LEAVING = ("engagement",)
 BLENDED = ("rerank", "simulator", *LEAVING)
 BY_GROUP = "popularity-demographics"
 ENTRIES = {
-    "random": Entry("popularity", "RandomOrder", only_in=PROTOCOLS, seeded=True, prior=None),
-    "popularity": Entry("popularity", "Popularity", only_in=PROTOCOLS, prior=None),
-    "popularity-demographics": Entry("popularity", "PopularityByGroup", (), NEW, prior=None),
-    "popularity-mean": Entry("popularity", "PopularityMean", only_in=PROTOCOLS, prior=None),
-    "trending": Entry("popularity", "Trending", (), NEW, prior=None),
-    "trending-demographics": Entry("popularity", "Trending", (), NEW, prior=None),
+    "random": Entry("popularity", "RandomOrder", (), PROTOCOLS, None),
+    "popularity": Entry("popularity", "Popularity", (), PROTOCOLS, None),
+    "popularity-demographics": Entry("popularity", "PopularityByGroup", (), NEW, None),
+    "popularity-mean": Entry("popularity", "PopularityMean", (), PROTOCOLS, None),
+    "trending": Entry("popularity", "Trending", (), NEW, None),
+    "trending-demographics": Entry("popularity", "Trending", (), NEW, None),
     "item-knn": Entry("item_based", "ItemKNN", SEQUENTIAL),
     "user-knn": Entry("user_knn", "UserKNN", ("session",)),
     "ease": Entry("item_based", "EASE", SEQUENTIAL),
     "pure-svd": Entry("item_based", "PureSVD", ("session",)),
-    "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS, seeded=True),
-    "ridge-demographics": Entry(
-        "item_based", "Ridge", ("session",), NEW, seeded=True, prior=BY_GROUP
-    ),
-    "pmf": Entry("factors", "PMF", ("rerank", "simulator"), seeded=True),
-    "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS, seeded=True),
-    "svd++": Entry("factors", "SVDpp", ("rerank", "simulator"), seeded=True),
-    "blend": Entry("ensemble", "Ensemble", BLENDED, BLENDED, seeded=True),
-    "ensemble": Entry("ensemble", "Ensemble", ("session",), NEW, seeded=True),
-    "ensemble-demographics": Entry(
-        "ensemble", "Ensemble", ("session",), NEW, seeded=True, prior=BY_GROUP
-    ),
-    "session-ridge": Entry("session_ridge", "SessionRidge", ("session",), NEW, True, prior=None),
-    "session-ridge-demographics": Entry(
-        "session_ridge", "SessionRidge", ("session",), NEW, True, prior=None
-    ),
-    "session-ridge-knn": Entry("ensemble", "Ensemble", ("session",), NEW, True, prior=None),
-    "session-ridge-knn-demographics": Entry(
-        "ensemble", "Ensemble", ("session",), NEW, True, prior=None
-    ),
-    "ials": Entry("ials", "IALS", ("session",), seeded=True),
-    "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL, seeded=True),
-    "two-tower-demographics": Entry(
-        "network_baselines", "TwoTower", SEQUENTIAL, seeded=True, prior=BY_GROUP
-    ),
-    "sasrec": Entry("sasrec", "SASRec", ("session",), NEW, seeded=True),
-    "mf-mmr": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
-    "mf-mmr-price": Entry("diversity", "GenreMMR", only_in=LEAVING, seeded=True),
-    "mf-foresight": Entry("diversity", "Foresight", only_in=LEAVING, seeded=True, told=True),
-    "linucb": Entry("bandits", "LinUCB", only_in=("simulator",), seeded=True),
-    "hlinucb": Entry("bandits", "HLinUCB", only_in=("simulator",), seeded=True),
+    "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS),
+    "ridge-demographics": Entry("item_based", "Ridge", ("session",), NEW, BY_GROUP),
+    "pmf": Entry("factors", "PMF", ("rerank", "simulator")),
+    "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS),
+    "svd++": Entry("factors", "SVDpp", ("rerank", "simulator")),
+    "blend": Entry("ensemble", "Ensemble", BLENDED, BLENDED),
+    "ensemble": Entry("ensemble", "Ensemble", ("session",), NEW),
+    "ensemble-demographics": Entry("ensemble", "Ensemble", ("session",), NEW, BY_GROUP),
+    "session-ridge": Entry("session_ridge", "SessionRidge", ("session",), NEW, None),
+    "session-ridge-demographics": Entry("session_ridge", "SessionRidge", ("session",), NEW, None),
+    "session-ridge-knn": Entry("ensemble", "Ensemble", ("session",), NEW, None),
+    "session-ridge-knn-demographics": Entry("ensemble", "Ensemble", ("session",), NEW, None),
+    "ials": Entry("ials", "IALS", ("session",)),
+    "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL),
+    "two-tower-demographics": Entry("network_baselines", "TwoTower", SEQUENTIAL, RATED, BY_GROUP),
+    "sasrec": Entry("sasrec", "SASRec", ("session",), NEW),
+    "mf-mmr": Entry("factors", "GenreMMR", (), LEAVING),
+    "mf-mmr-price": Entry("factors", "GenreMMR", (), LEAVING),
+    "mf-foresight": Entry("factors", "Foresight", (), LEAVING),
+    "linucb": Entry("bandits", "LinUCB", (), ("simulator",)),
+    "hlinucb": Entry("bandits", "HLinUCB", (), ("simulator",)),
 }
 
 # Tuned hyper-parameters by protocol, found by `experiments.tune_baselines`; docs/evaluation.md says how
@@ -92,15 +80,11 @@ ENTRIES = {
 # on held-out training time; the part a protocol tests on played no role. What is not listed is the
 # class's own default.
 IALS: Parameters = {"k": 64, "alpha": 5.0, "regularisation": 100.0}
-RERANK_MF: Parameters = {"k": 12, "per_rating": 0.02, "sweeps": 20}
 RERANK_BLEND: Parameters = {
     "members": tuple(("svd++", {"k": k}) for k in (20, 20, 12, 30, 30)),
     "standardise": False,
 }
-CATALOG_RIDGE: Parameters = {
-    "regularisation": 300.0,
-    "history": History(decay=0.9, other=0.3),
-}
+CATALOG_RIDGE: Parameters = {"regularisation": 300.0, "history": History(decay=0.9, other=0.3)}
 SESSION_HISTORY = History(decay=0.9, other=0.3, refused=-0.6)
 REFUSING = History(decay=0.9, refused=-0.4)
 WITH_GROUPS: Parameters = {"demographics": 0.5}
@@ -144,8 +128,8 @@ ENSEMBLE_WITH_GROUPS: dict[str, Parameters] = {
         "weights": (0.7, 1.0, 0.4, 0.4, 0.2, 1.0),
     },
     "session": {
+        **ENSEMBLE["session"],
         "members": (("ridge", SESSION_RIDGE | WITH_GROUPS), *SESSION_MEMBERS),
-        "weights": (0.5, 1.0, 1.0, 0.5),
     },
 }
 ENGAGEMENT_BLEND: Parameters = {
@@ -199,7 +183,7 @@ TUNED: dict[str, dict[str, Parameters]] = {
     },
     "mf": {
         "engagement": {"k": 20},
-        "rerank": RERANK_MF,
+        "rerank": {"k": 12, "per_rating": 0.02, "sweeps": 20},
         "simulator": {"k": 20, "per_rating": 0.02},
     },
     "pmf": {"rerank": {"k": 20, "regularisation": 8.0, "per_rating": 0.06}},
@@ -232,7 +216,8 @@ TUNED["two-tower-demographics"] = {
 
 def names(protocol: str) -> list[str]:
     """Every baseline defined for a protocol, an adaptive form after its static one."""
-    _check_protocol(protocol)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol: got {protocol!r}, choose from {', '.join(PROTOCOLS)}")
     found = []
     for name, entry in ENTRIES.items():
         if protocol in entry.only_in:
@@ -275,8 +260,9 @@ def build(
     if name not in names(protocol):
         raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
     plain = name.removesuffix(SUFFIX)
-    told = {"boredom": boredom} if ENTRIES[plain].told and boredom else {}
-    policy = make(plain, parameters(plain, protocol) | told, seed)
+    policy = make(plain, parameters(plain, protocol), seed)
+    if boredom and hasattr(policy, "boredom"):
+        policy.boredom = boredom
     if protocol in NEW:
         policy = with_prior(policy, plain)
     policy = fit_cache.fit(policy, visible, cache_dir)
@@ -301,13 +287,13 @@ def make(name: str, settings: Parameters, seed: int = 0) -> Any:
     """An unfitted baseline; an ensemble's members, given as (name, settings), are made too."""
     entry = ENTRIES[name]
     cls = getattr(importlib.import_module(f"baselines.{entry.module}"), entry.cls)
-    settings = dict(settings)
     if "members" in settings:
-        members = enumerate(settings.pop("members"))
+        members = enumerate(settings["members"])
         made = [make(member, chosen, seed + number) for number, (member, chosen) in members]
-        policy = cls(made, **settings)
-    else:
-        policy = cls(**settings, seed=seed) if entry.seeded else cls(**settings)
+        settings = settings | {"members": made}
+    policy = cls(**settings)
+    if hasattr(policy, "seed"):
+        policy.seed = seed
     policy.name = name
     return policy
 
@@ -316,8 +302,3 @@ def _with_groups(name: str) -> str:
     """The name of the form with demographics."""
     plain = name.removesuffix(SUFFIX)
     return plain + DEMOGRAPHICS + name[len(plain) :]
-
-
-def _check_protocol(protocol: str) -> None:
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol: got {protocol!r}, choose from {', '.join(PROTOCOLS)}")

@@ -17,9 +17,8 @@ class UserKNN:
     """score(u, i) = sum over the nearest v of similarity(u, v) [v liked i].
 
     similarity = p . x_v / (|p| |x_v| + shrink) between the profile p and the positives x_v; the
-    user asked about is not his own neighbour. `damping` divides each item's column by
-    count^damping first, so that shared rare items say more. `values` "gains": neighbours say their
-    reward + .5 instead of whether they liked it.
+    user asked about is not his own neighbour. `values` "gains": neighbours say their reward + .5
+    instead of whether they liked it.
     """
 
     name = "user-knn"
@@ -27,30 +26,22 @@ class UserKNN:
 
     neighbours: int = 200
     shrink: float = 10.0
-    damping: float = 0.0
     values: str = "positives"
     history: History = PLAIN
-
-    def __post_init__(self) -> None:
-        if self.values not in ("positives", "gains"):
-            raise ValueError(f"values: got {self.values!r}, choose 'positives' or 'gains'")
 
     def fit(self, ratings: Ratings) -> Self:
         """Keep the positives; the similarities wait for the profiles."""
         self.threshold = ratings.positive_threshold
-        liked = positives(ratings)  # [U, I]
-        self.said = liked if self.values == "positives" else gains(ratings)
-        counts = np.maximum(liked.getnnz(axis=0), 1)
-        self.item_scale = (counts**-self.damping).astype(np.float32)
-        self.scaled = liked.multiply(self.item_scale).tocsr()
-        self.norms = _row_norms(self.scaled)  # [U]
+        self.liked = positives(ratings)  # [U, I]
+        self.said = self.liked if self.values == "positives" else gains(ratings)
+        self.norms = _row_norms(self.liked)  # [U]
         return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        profile = self.history.profile(observation, self.threshold, len(self.item_scale))
-        profile = profile.multiply(self.item_scale).tocsr()
-        similarity = (profile @ self.scaled.T).toarray()  # [B, U]
+        profile = self.history.profile(observation, self.threshold, self.liked.shape[1])
+        profile.sort_indices()  # one order of the sum, whenever an item was met
+        similarity = (profile @ self.liked.T).toarray()  # [B, U]
         norms = _row_norms(profile)
         similarity /= np.maximum(np.outer(norms, self.norms) + self.shrink, 1e-12)
         rows = np.flatnonzero(observation.users >= 0)

@@ -25,19 +25,15 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class SeedEstimate:
+class SeedEstimate(Estimate):
     """Mean over n independently trained runs, its interval, and the interquartile mean."""
 
-    mean: float
-    low: float
-    high: float
     interquartile_mean: float
     n: int
 
     def as_json(self) -> dict[str, object]:
         """{"mean", "ci95", "n", "iqm"}."""
-        ci95 = [self.low, self.high]
-        return {"mean": self.mean, "ci95": ci95, "n": self.n, "iqm": self.interquartile_mean}
+        return super().as_json() | {"n": self.n, "iqm": self.interquartile_mean}
 
 
 def bootstrap_means(

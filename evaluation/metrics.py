@@ -125,40 +125,9 @@ def novelty_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayLike, tot
     chose the item; information = -log2((count + 1) / (total + 1)). No item in the list: 0.
     """
     information = -np.log2((np.asarray(counts, np.float64) + 1.0) / (total + 1.0))
-    return _list_mean(lists, k, information)
-
-
-def mean_popularity_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayLike) -> Values:
-    """Mean of counts [I] (how often each item was chosen) over the first k items: [U].
-
-    lists [U, >= k] of item ids, -1 = not filled. No item in the list: 0.
-    """
-    return _list_mean(lists, k, np.asarray(counts, np.float64))
-
-
-def coverage_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
-    """Share of the n_items that at least one user's first k contain; one number for all users."""
-    return float((exposure(lists, k, n_items) > 0).mean())
-
-
-def gini_at_k(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> float:
-    """Gini coefficient of how often each of the n_items is among users' first k.
-
-    0 = every item equally often, (n_items - 1) / n_items = always the same one; never shown
-    items count. Nothing shown at all: 0. One number for all users.
-    """
-    shown = np.sort(exposure(lists, k, n_items))
-    total = shown.sum()
-    if total == 0:
-        return 0.0
-    weights = 2 * np.arange(1, n_items + 1) - n_items - 1
-    return float((weights * shown).sum() / (n_items * total))
-
-
-def exposure(lists: NDArray[np.integer[Any]], k: int, n_items: int) -> NDArray[np.int64]:
-    """How many users see each item among their first k: [I]."""
-    listed = lists[:, :k]
-    return np.bincount(listed[listed >= 0], minlength=n_items)
+    filled = _first_columns(lists, k) >= 0
+    items = np.where(filled, lists[:, :k], 0)
+    return _ratio((information[items] * filled).sum(axis=1), filled.sum(axis=1))
 
 
 def _best_columns(scores: FloatArray, k: int) -> NDArray[np.int64]:
@@ -190,10 +159,3 @@ def _ratio(part: Values, whole: NDArray[Any]) -> Values:
         raise ValueError(f"need one value per user: {whole.shape} for {part.shape} lists")
     safe = np.where(whole > 0, whole, 1)
     return np.asarray(np.where(whole > 0, part / safe, 0.0))
-
-
-def _list_mean(lists: NDArray[np.integer[Any]], k: int, values: Values) -> Values:
-    """Mean of values [I] over each list's filled places among the first k: [U]."""
-    filled = _first_columns(lists, k) >= 0
-    items = np.where(filled, lists[:, :k], 0)
-    return _ratio((values[items] * filled).sum(axis=1), filled.sum(axis=1))

@@ -1,6 +1,5 @@
 """Results as a terminal table, JSON, Markdown, and sample episodes with titles."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -17,14 +16,7 @@ from data.errors import printable
 from data.files import write_text
 from data.observation import FloatArray
 from data.ratings import Ratings
-from evaluation.activity import Activity
-from evaluation.intervals import (
-    Estimate,
-    SeedEstimate,
-    over_seeds,
-    over_users,
-    paired_difference,
-)
+from evaluation.intervals import Estimate, SeedEstimate, over_seeds, over_users, paired_difference
 from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.protocols.base import EvaluationProtocol, Result
 
@@ -40,7 +32,6 @@ class Row:
     name: str
     users: dict[str, Estimate]
     seeds: dict[str, SeedEstimate]
-    overall: dict[str, float]
     seconds: float
     told: bool = False  # knows more than a policy may
 
@@ -49,6 +40,13 @@ class Row:
         """The name in tables, which says what no policy could know: the bound, or who was told."""
         mark = " (told)" if self.told else " (bound)" if self.name == BOUND else ""
         return self.name + mark
+
+    def as_json(self) -> dict[str, Any]:
+        """{KEY: {"mean", "ci95"}}, with "seeds" where there are several runs."""
+        found = {key: estimate.as_json() for key, estimate in self.users.items()}
+        for key, over_runs in self.seeds.items():
+            found[key]["seeds"] = over_runs.as_json()
+        return found
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,6 @@ class Report:
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
     rule: dict[str, Any] = field(default_factory=dict)  # what else the protocol's results depend on
-    activity: Activity | None = None  # the same by how much users rate
-
-    @property
-    def best_policy(self) -> str:
-        """The first row, which is the upper bound only where it is alone."""
-        return self.rows[0].name
 
     def best(self, key: str) -> float:
         """The highest mean, those aside who know more than a policy may; NaN without any."""
@@ -79,25 +71,20 @@ class Report:
         return max(means, default=float("nan"))
 
     def as_json(self) -> dict[str, Any]:
-        """The documented keys, and for all users together `overall` and `differences`."""
+        """The documented keys, and `differences`."""
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
             "mode": self.mode,
             "n_users": self.n_users,
             **self.rule,
-            "policies": {row.name: _row_json(row) for row in self.rows},
-            "overall": {row.name: row.overall for row in self.rows},
+            "policies": {row.name: row.as_json() for row in self.rows},
             "differences": {
                 name: {"baseline": baseline}
                 | {key: estimate.as_json() for key, estimate in estimates.items()}
                 for name, (baseline, estimates) in self.differences.items()
             },
-        } | ({} if self.activity is None else {"by_activity": self.activity.as_json()})
-
-    def as_json_text(self) -> str:
-        """`as_json` as the content of a file, without the NaN that JSON does not have."""
-        return json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
+        }
 
     def as_table(self) -> Table:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
@@ -175,8 +162,6 @@ def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
     console.print(report.as_table())
     for line in report.difference_lines():
         console.print(line)
-    if report.activity is not None:
-        console.print(report.activity.as_table([row.name for row in report.rows]))
     for text in episodes:
         console.print(f"\n{text}", markup=False)
 
@@ -212,11 +197,17 @@ def summarise(
     `trained` names the policies that are compared with the best of the others. Several runs of a
     policy count for a user with their mean.
     """
-    averaged = {name: _average(runs) for name, runs in results.items()}
-    rows = [
-        _row(name, runs, averaged[name], seed, name in protocol.told)
-        for name, runs in results.items()
-    ]
+    averaged: dict[str, dict[str, FloatArray]] = {}
+    rows = []
+    for name, runs in results.items():
+        measured = [run.per_user for run in runs]
+        averaged[name] = {key: np.mean([m[key] for m in measured], axis=0) for key in measured[0]}
+        seeds = {
+            key: over_seeds([m[key].mean() for m in measured])
+            for key in (averaged[name] if len(runs) > 1 else ())
+        }
+        users, seconds = over_users(averaged[name], seed), sum(run.seconds for run in runs)
+        rows.append(Row(name, users, seeds, seconds, name in protocol.told))
     keys = protocol.headline_keys
     rows.sort(key=lambda row: (row.name == BOUND, -row.users[keys[0]].mean, row.name))
     fair = [row.name for row in rows if not row.told and row.name != BOUND]
@@ -283,31 +274,6 @@ def _episode_measures(
         f"precision@{k} {precision_at_k(hits, k)[0]:.2f}   DCG {dcg_at_k(hits, k)[0]:.3f}   "
         f"IDCG {discounts(k)[:best].sum():.3f}   reward {result.rewards[user].sum():+.1f}"
     )
-
-
-def _average(runs: Sequence[Result]) -> dict[str, FloatArray]:
-    """Per-user metrics [U], averaged over runs."""
-    return {key: np.mean([run.per_user[key] for run in runs], axis=0) for key in runs[0].per_user}
-
-
-def _row(
-    name: str, runs: Sequence[Result], averaged: dict[str, FloatArray], seed: int, told: bool
-) -> Row:
-    several = len(runs) > 1
-    seeds = {
-        key: over_seeds([run.per_user[key].mean() for run in runs])
-        for key in (averaged if several else ())
-    }
-    overall = {key: float(np.mean([run.overall[key] for run in runs])) for key in runs[0].overall}
-    seconds = sum(run.seconds for run in runs)
-    return Row(name, over_users(averaged, seed), seeds, overall, seconds, told)
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    return {
-        key: estimate.as_json() | ({"seeds": row.seeds[key].as_json()} if key in row.seeds else {})
-        for key, estimate in row.users.items()
-    }
 
 
 def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) -> str:

@@ -43,8 +43,7 @@ class Result:
 
     items [U, T] best or first first, -1 = nothing left; ratings [U, T] the answers, NaN = not
     rated; rewards [U, T]; n_relevant [U] hidden relevant items, None where every item has an
-    answer; per_user {key: [U]}; overall {key: number} for what only exists over all users;
-    seconds of wall time.
+    answer; per_user {key: [U]}; seconds of wall time.
     """
 
     policy: str
@@ -53,7 +52,6 @@ class Result:
     rewards: FloatArray
     n_relevant: IntArray | None
     per_user: dict[str, FloatArray]
-    overall: dict[str, float]
     seconds: float
 
 
@@ -133,11 +131,8 @@ class EvaluationProtocol(ABC):
             items[rows], ratings[rows] = self._play(policy, rows)
         rewards = answer_rewards(items, ratings, self._scale)
         measured = self._measure(items, ratings, rewards)
-        overall = self._measure_lists(items)
         seconds = time.perf_counter() - began
-        return Result(
-            policy.name, items, ratings, rewards, self._n_relevant, measured, overall, seconds
-        )
+        return Result(policy.name, items, ratings, rewards, self._n_relevant, measured, seconds)
 
     def oracle(self) -> Policy:
         """A policy that knows every answer, as the upper bound in tables."""
@@ -237,7 +232,6 @@ class EvaluationProtocol(ABC):
                 f"mrr@{k}": metrics.reciprocal_rank_at_k(hits, k),
                 f"map@{k}": metrics.average_precision_at_k(hits, k, n_relevant),
                 f"novelty@{k}": metrics.novelty_at_k(items, k, counts, known_users),
-                f"popularity@{k}": metrics.mean_popularity_at_k(items, k, counts),
             }
         return measured
 
@@ -250,12 +244,6 @@ class EvaluationProtocol(ABC):
             | {f"hit_rate@{k}": metrics.hit_rate_at_k(hits, k) for k in self.ks}
             | {f"precision@{k}": metrics.precision_at_k(hits, k) for k in self.ks}
         )
-
-    def _measure_lists(self, items: IntArray) -> dict[str, float]:
-        """Coverage and Gini of what was shown, for every k."""
-        n_items = self.visible.n_items
-        coverage = {f"coverage@{k}": metrics.coverage_at_k(items, k, n_items) for k in self.ks}
-        return coverage | {f"gini@{k}": metrics.gini_at_k(items, k, n_items) for k in self.ks}
 
 
 class Oracle:

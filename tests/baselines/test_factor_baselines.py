@@ -25,33 +25,24 @@ def ridge(features, targets, penalties):
 
 def test_mf_folds_in_by_ridge_regression(ratings, answered):
     model = MF(k=3, regularisation=2.0, per_rating=0.5, bias_regularisation=4.0).fit(ratings)
-    table, scores = model.table, model.scores(answered, None)
+    scores = model.scores(answered, None)
     for b in range(answered.n_users):
         items, values = known_ratings(answered, b)
-        features = np.column_stack([table.items[items], np.ones(len(items))])
+        features = np.column_stack([model.items[items], np.ones(len(items))])
         strength = 2.0 + 0.5 * len(items)
-        targets = values - table.item_bias[items] - table.mean
+        targets = values - model.item_bias[items] - model.mean
         solution = ridge(features, targets, np.array([strength] * 3 + [4.0]))
-        expected = table.mean + table.item_bias + table.items @ solution[:3]
+        expected = model.mean + model.item_bias + model.items @ solution[:3]
         np.testing.assert_allclose(scores[b], expected, atol=1e-4)
 
 
 def test_pmf_has_no_bias(ratings, new_users):
     model = PMF(k=3, regularisation=2.0, per_rating=0.0).fit(ratings)
     items, values = known_ratings(new_users, 0)
-    vectors = model.table.items
-    solution = ridge(vectors[items], values - model.table.mean, np.full(3, 2.0))
-    expected = model.table.mean + vectors @ solution
+    vectors = model.items
+    solution = ridge(vectors[items], values - model.mean, np.full(3, 2.0))
+    expected = model.mean + vectors @ solution
     np.testing.assert_allclose(model.scores(new_users, None)[0], expected, atol=1e-4)
-
-
-def test_refused_items_may_stand_for_a_low_rating(ratings, answered):
-    ignoring = MF(k=3).fit(ratings)
-    counting = MF(k=3, refused=1.0).fit(ratings)
-    before, after = ignoring.scores(answered, None), counting.scores(answered, None)
-    np.testing.assert_array_equal(before[0], after[0])  # user 0 refused nothing
-    refused = answered.shown_items[1, 1]
-    assert after[1, refused] < before[1, refused]
 
 
 def test_ials_solves_the_weighted_regression(ratings, answered):
@@ -149,18 +140,18 @@ def test_linucb_learns_from_all_answers(ratings, answered):
 
 def test_hlinucb_adds_two_confidence_widths(ratings, answered):
     model = HLinUCB(k=3, alpha_user=0.5, alpha_item=0.25).fit(ratings)
-    table, b, item = model.table, 2, 7
+    table, b, item = model.factorise(ratings), 2, 7
     items, values = known_ratings(answered, b)
-    features = np.column_stack([table.items, np.ones(ratings.n_items)])
+    features = np.column_stack([model.items, np.ones(ratings.n_items)])
     penalties = np.array([8.0 + 0.02 * len(items)] * 3 + [5.0])
     gram = features[items].T @ features[items] + np.diag(penalties)
     solution = np.linalg.solve(
-        gram, features[items].T @ (values - table.item_bias[items] - table.mean)
+        gram, features[items].T @ (values - model.item_bias[items] - model.mean)
     )
     raters = table.users[ratings.users[ratings.items == item]]
     normal = raters.T @ raters + (8.0 + 0.02 * len(raters)) * np.eye(3)
     width_user = np.sqrt(features[item] @ np.linalg.solve(gram, features[item]))
     width_item = np.sqrt(solution[:3] @ np.linalg.solve(normal, solution[:3]))
-    expected = table.mean + table.item_bias[item] + table.items[item] @ solution[:3]
+    expected = model.mean + model.item_bias[item] + model.items[item] @ solution[:3]
     expected += 0.5 * width_user + 0.25 * width_item
     assert model.scores(answered, None)[b, item] == pytest.approx(expected, abs=1e-4)

@@ -36,7 +36,7 @@ def dense_profile(observation, history):
         known = observation.known_items[b] >= 0
         items, ratings = observation.known_items[b][known], observation.known_ratings[b][known]
         for age, item, rating in zip(range(len(items))[::-1], items, ratings, strict=True):
-            weight = history.liked if rating >= 4 else history.other
+            weight = 1.0 if rating >= 4 else history.other
             profile[b, item] += weight * history.decay**age
         for item, rating in zip(
             observation.shown_items[b], observation.shown_ratings[b], strict=True
@@ -44,11 +44,11 @@ def dense_profile(observation, history):
             if np.isnan(rating):
                 profile[b, item] += history.refused
             else:
-                profile[b, item] += history.accepted if rating >= 4 else history.other
+                profile[b, item] += 1.0 if rating >= 4 else history.other
     return profile
 
 
-HISTORY = History(other=-0.25, refused=-0.5, accepted=0.75, decay=0.9)
+HISTORY = History(other=-0.25, refused=-0.5, decay=0.9)
 
 
 def test_popularity_counts_positives(ratings, new_users):

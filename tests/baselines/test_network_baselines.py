@@ -72,8 +72,6 @@ def test_same_seed_same_network(make, fitted, ratings, new_users):
 def test_two_tower_orders_within_the_rated(ratings, new_users):
     model = SMALL["two-tower"](among="rated", positive_window=True).fit(ratings)
     assert np.isfinite(model.scores(new_users, None)).all()
-    with pytest.raises(ValueError, match="'catalogue' or 'rated'"):
-        TwoTower(among="shown")
 
 
 def test_a_two_tower_with_a_longer_window_is_shown_what_was_liked_since():

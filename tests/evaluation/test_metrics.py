@@ -86,23 +86,10 @@ def test_the_others_agree_with_loops(lists):
     np.testing.assert_allclose(np.transpose(ours), expected)
 
 
-def test_coverage_and_gini_by_counting():
-    lists = np.array([[0, 1, 2], [0, 3, -1], [0, 1, 3]])
-    assert metrics.exposure(lists, 2, 5).tolist() == [3, 2, 0, 1, 0]
-    assert metrics.coverage_at_k(lists, 2, 5) == 3 / 5
-    shown = [3, 2, 0, 1, 0]
-    differences = sum(abs(a - b) for a in shown for b in shown)
-    assert metrics.gini_at_k(lists, 2, 5) == pytest.approx(differences / (2 * 5 * sum(shown)))
-    assert metrics.gini_at_k(np.array([[0], [0]]), 1, 4) == pytest.approx(3 / 4)
-    assert metrics.gini_at_k(np.array([[0], [1]]), 1, 2) == 0
-    assert metrics.gini_at_k(np.array([[-1]]), 1, 2) == 0
-
-
-def test_novelty_and_popularity_by_hand():
+def test_novelty_by_hand():
     lists, counts = np.array([[0, 1], [2, -1], [-1, -1]]), [7, 1, 0]
     bits = [-(math.log2(8 / 8) + math.log2(2 / 8)) / 2, -math.log2(1 / 8), 0]
     np.testing.assert_allclose(metrics.novelty_at_k(lists, 2, counts, 7), bits)
-    np.testing.assert_allclose(metrics.mean_popularity_at_k(lists, 2, counts), [4, 0, 0])
 
 
 @pytest.mark.parametrize("hits", [np.zeros((2, 3)), np.zeros(5)])

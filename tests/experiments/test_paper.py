@@ -43,7 +43,7 @@ def report(question: evaluate.EvaluateArguments) -> Report:
         users = {key: Estimate(mean, mean - 0.01, mean + 0.01) for key in keys}
         several = sum(run.startswith(f"{name}=") for run in question.weights) > 1
         seeds = {key: SeedEstimate(mean, 0.0, 1.0, mean, 2) for key in keys if several}
-        rows.append(Row(name, users, seeds, {}, 0.0))
+        rows.append(Row(name, users, seeds, 0.0))
     mode = question.agent_mode
     return Report("toy", question.protocol, mode, "label", 9, 0, (), tuple(rows), {})
 
