@@ -36,9 +36,8 @@ from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
-from evaluation.protocols.engagement import MAX_STEPS, EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from evaluation.protocols.new_users import MAX_STEPS, NEW_USER_PROTOCOLS, EngagementProtocol
 from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
 from recommender.run_choice import (
     DRR,
@@ -256,8 +255,7 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
     ks = arguments.ks or None
     window = Config().known if arguments.known is None else arguments.known
     if arguments.protocol in NEW_USERS:
-        kind = CatalogProtocol if arguments.protocol == "catalog" else SessionProtocol
-        split = arguments.split or "users"
+        kind, split = NEW_USER_PROTOCOLS[arguments.protocol], arguments.split or "users"
         return kind(ratings, mode=arguments.mode, ks=ks, window=window, split=split)
     if arguments.protocol == "rerank":
         return RerankProtocol(ratings, ks=ks)

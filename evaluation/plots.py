@@ -13,19 +13,24 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from data.observation import IntArray
+from evaluation.intervals import Estimate
 from evaluation.report import BOUND, Report
 
 ACCENT, PLAIN, FAINT = "#c8385a", "#4a6fa5", "#c9ced6"
 CYCLE = ("#4a6fa5", "#e09f3e", "#5b8e7d", "#8d6a9f", "#7f7f7f", "#2a9d8f")
 CurveRow = Mapping[str, float]
-PANELS = (  # title, scalars
-    ("Precision and NDCG, held-out users", ("precision@5", "precision@10", "ndcg@5", "ndcg@10")),
-    ("Reward of a session", ("session_reward@10", "session_reward@20", "reward@10", "reward")),
-    ("Losses", ("critic_loss", "actor_loss")),
-    ("Mean action", ("action",)),
-    ("Mean Q", ("q",)),
-    ("Exploration", ("epsilon", "noise")),
-)
+PANELS = {  # title, and what its axis shows: scalars
+    ("Precision and NDCG, held-out users", "mean over users"): (
+        *("precision@5", "precision@10", "ndcg@5", "ndcg@10"),
+    ),
+    ("Reward of a session", "sum over the episode"): (
+        *("session_reward@10", "session_reward@20", "reward@10", "reward"),
+    ),
+    ("Losses", "mean of the updates"): ("critic_loss", "actor_loss"),
+    ("Mean action", "mean component"): ("action",),
+    ("Mean Q", "mean of the updates"): ("q",),
+    ("Exploration", "probability; noise"): ("epsilon", "noise"),
+}
 
 
 def leaderboard(
@@ -34,7 +39,6 @@ def leaderboard(
     *,
     hide: Sequence[str] = (BOUND,),
     title: str = "",
-    highlight: str = "drr",
 ) -> Figure:
     """One panel for each key: every policy's mean and 95% interval over users, best on top.
 
@@ -47,7 +51,7 @@ def leaderboard(
     figure, panels = new_figure(1, len(keys), size, sharey=True)
     for axes, key in zip(panels, keys, strict=True):
         for place, row in enumerate(rows):
-            estimate, colour = row.users[key], ACCENT if row.name.startswith(highlight) else PLAIN
+            estimate, colour = row.users[key], ACCENT if row.name.startswith("drr") else PLAIN
             ends = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
             axes.errorbar(estimate.mean, place, xerr=ends, fmt="o", color=colour)
             text = f"{estimate.mean:,.{3 if abs(estimate.mean) < 1000 else 0}f}"
@@ -76,9 +80,7 @@ def against_discount(
         for place, row in enumerate(others):
             colour = CYCLE[place % len(CYCLE)]
             axes.axhline(row.users[key].mean, color=colour, lw=1.2, ls="--", label=row.label)
-        mean, low, high = np.array(
-            [(e.mean, e.low, e.high) for e in (row.users[key] for _, row in mine)]
-        ).T
+        mean, low, high = bounds([row.users[key] for _, row in mine])
         axes.errorbar(places, mean, [mean - low, high - mean], fmt="o-", color=ACCENT, label="DRR")
         axes.set_xticks(places, [f"{discount:g}" for discount, _ in mine])
         axes.set(xlabel="discount", ylabel=key.replace("_", " "), ylim=(0, None))
@@ -87,7 +89,7 @@ def against_discount(
     return figure
 
 
-def by_length(report: Report, highlight: str = "drr") -> Figure:
+def by_length(report: Report) -> Figure:
     """Metrics against the length of the list k, for every k of the report; bands: 95% intervals."""
     metrics = ("precision", "ndcg")
     figure, panels = new_figure(1, len(metrics), (4.6 * len(metrics), 3.6))
@@ -95,10 +97,9 @@ def by_length(report: Report, highlight: str = "drr") -> Figure:
     for axes, metric in zip(panels, metrics, strict=True):
         found = [key for key in report.keys if key.startswith(f"{metric}@")]
         lengths = sorted(int(key.split("@")[1]) for key in found)
-        for row, colour in coloured(names, highlight):
+        for row, colour in coloured(names):
             estimates = [report.rows[row].users[f"{metric}@{k}"] for k in lengths]
-            mean, low, high = np.array([(e.mean, e.low, e.high) for e in estimates]).T
-            draw_band(axes, lengths, mean, low, high, colour, names[row])
+            draw_band(axes, lengths, estimates, colour, names[row])
         axes.set(xlabel="length of the list k", ylabel=f"{metric}@k")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(panels[0])
@@ -185,8 +186,8 @@ def contributions(values: Mapping[str, float], base: float, score: float, name: 
 def learning_curves(curve: Sequence[CurveRow]) -> Figure:
     """The scalars of a run against environment transitions."""
     figure, panels = new_figure(2, 3, (12.5, 6.4))
-    for axes, (title, keys) in zip(panels, PANELS, strict=True):
-        axes.set(title=title, xlabel="transitions")
+    for axes, ((title, label), keys) in zip(panels, PANELS.items(), strict=True):
+        axes.set(title=title, xlabel="recommendations in training (k: thousand)", ylabel=label)
         for key, colour in zip(keys, CYCLE, strict=False):
             points = [(row["step"], row[key]) for row in curve if key in row]
             if points:
@@ -228,16 +229,16 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
+def bounds(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
+    """Means, lower and upper ends of intervals: [3, M]."""
+    return np.array([(each.mean, each.low, each.high) for each in estimates]).T
+
+
 def draw_band(
-    axes: Axes,
-    x: ArrayLike,
-    mean: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    colour: str,
-    label: str,
+    axes: Axes, x: ArrayLike, estimates: Sequence[Estimate], colour: str, label: str
 ) -> None:
-    """A line with a band around it."""
+    """A line of means [M] with a band of their intervals."""
+    mean, low, high = bounds(estimates)
     axes.plot(x, mean, color=colour, label=label, lw=1.8)
     axes.fill_between(x, low, high, color=colour, alpha=0.14, lw=0)
 
@@ -247,7 +248,7 @@ def add_legend(axes: Axes) -> None:
         axes.legend(frameon=False, fontsize=8)
 
 
-def coloured(names: Sequence[str], highlight: str) -> list[tuple[int, str]]:
+def coloured(names: Sequence[str], highlight: str = "drr") -> list[tuple[int, str]]:
     """Rows with their colours, the highlighted one last, so that it lies on top."""
     others = [row for row, name in enumerate(names) if name != highlight]
     coloured = [(row, CYCLE[place % len(CYCLE)]) for place, row in enumerate(others)]

@@ -50,13 +50,7 @@ def leave_one_out(observation: Observation) -> Observation:
     """One user before any answer, and the same without each known item in turn.
 
     B = 1 with H known items -> B = 1 + H: row 0 is unchanged, row 1 + j lacks item j.
-    ValueError for several users, or after a recommendation.
     """
-    if observation.n_users != 1 or observation.shown_items.shape[1]:
-        raise ValueError(
-            f"need one user before any answer, got {observation.n_users} users after "
-            f"{observation.shown_items.shape[1]} recommendations"
-        )
     size = int((observation.known_items >= 0).sum())
     kept = np.vstack([np.ones((1, size), bool), ~np.eye(size, dtype=bool)])  # [1 + H, H]
     same = observation.rows(np.zeros(size + 1, np.int64))
@@ -115,9 +109,8 @@ def by_step(results: Sequence[Result], reference: Result, highlight: str = "drr"
         so_far = np.cumsum(rewards, axis=1)
         for axes, values in zip(panels, (rewards, so_far, so_far - others), strict=True):
             estimates = over_users({str(step): column for step, column in enumerate(values.T, 1)})
-            mean, low, high = np.array([(e.mean, e.low, e.high) for e in estimates.values()]).T
-            steps = range(1, 1 + len(mean))
-            draw_band(axes, steps, mean, low, high, colour, results[row].policy)
+            steps = range(1, 1 + len(estimates))
+            draw_band(axes, steps, [*estimates.values()], colour, results[row].policy)
     for axes, title in zip(panels, titles, strict=True):
         axes.set(title=title, xlabel="step t")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

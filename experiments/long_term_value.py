@@ -30,7 +30,7 @@ from evaluation import plots, probes
 from evaluation.intervals import over_users
 from evaluation.plots import save
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
-from evaluation.protocols.engagement import LEAVING, EngagementProtocol
+from evaluation.protocols.new_users import LEAVING, EngagementProtocol
 from evaluation.report import FIGURES, markdown_table, summarise, write_table
 from recommender.run_choice import Runs, load_run, run_settings
 from training.process import select_device

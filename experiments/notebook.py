@@ -24,7 +24,7 @@ from envs.simulator import Simulator
 from evaluation.plots import CurveRow
 from evaluation.probes import compare
 from evaluation.protocols.base import EvaluationProtocol
-from evaluation.protocols.engagement import EngagementProtocol
+from evaluation.protocols.new_users import EngagementProtocol
 from evaluation.report import Report, describe
 from recommender.run_choice import load_run
 from training.process import select_device

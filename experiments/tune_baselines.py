@@ -27,9 +27,8 @@ from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.base import EvaluationProtocol
-from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from evaluation.protocols.new_users import CatalogProtocol, EngagementProtocol, SessionProtocol
 
 VALIDATION_USERS = 960
 KEYS = {

@@ -15,7 +15,7 @@ from data.errors import DataError
 from data.files import write_text
 from data.ratings import Ratings
 from evaluation.protocols.base import EvaluationProtocol
-from evaluation.report import Report, make_console, summarise
+from evaluation.report import Report, print_report, summarise
 from recommender.drr_policy import DRRPolicy
 from training import run_folder
 from training.loop import Training, curve_key
@@ -37,10 +37,10 @@ def compare_with_origin(folder: RunFolder, ratings: Ratings, workers: Workers, d
         RunFolderError: where it has other data or settings.
         ClusterError: where another worker has other data.
     """
-    found = run_folder.origin_of(folder, ratings)
+    found = run_folder.origin_of(folder, ratings, device)
     workers.require_equal("the data set", str(found["data"]).encode())
     if workers.chief:
-        for change in run_folder.record_origin(folder, found | {"device": device}):
+        for change in run_folder.record_origin(folder, found):
             print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
 
 
@@ -60,16 +60,14 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
 
     Its checkpoints go, since nothing goes on from them, unless `--loop.keep-checkpoints`.
     """
-    folder, console = training.folder.path, make_console()
+    folder = training.folder.path
     training.agent.save(folder)
     print("evaluating DRR and quick baselines, some seconds each ...", flush=True)
     quick, rivals = find_rivals(training)
     reports = [evaluate(training, name, quick) for name in training.config.protocol]
     for report in reports:
-        console.print(report.as_table())
-        for line in report.difference_lines():
-            console.print(line)
-        console.print(verdict(report))
+        print_report(report)
+        print(verdict(report))
     training.plot(rivals)
     curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
@@ -133,9 +131,10 @@ def find_rivals(training: Training) -> tuple[dict[str, str], dict[str, Row]]:
     found, scores = dict[str, str](), dict[str, Row]()
     for protocol in training.protocols:
         if best := best_quick(protocol, training.config.seed):
-            name = found[protocol.name] = best[0]
-            means = {curve_key(protocol, key): value for key, value in best[1].items()}
-            scores[name] = scores.get(name, {}) | means
+            name, means = best
+            found[protocol.name] = name
+            row = {curve_key(protocol, key): value for key, value in means.items()}
+            scores[name] = scores.get(name, {}) | row
     return found, scores
 
 

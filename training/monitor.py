@@ -31,10 +31,6 @@ TAGS = {
     "noise": "exploration/noise",
 }
 SHOWN = {"reward": "reward", "precision@5": "P@5", "critic_loss": "loss", "q": "Q"}
-Y_LABELS = (
-    *("mean over users", "sum over the episode", "mean of the updates"),
-    *("mean component", "mean of the updates", "probability; noise"),
-)
 BASELINES = (("precision@5",), ("session_reward@10", "reward@10"))  # lines in the first panels
 LINES = ("--", ":", "-.")
 
@@ -121,8 +117,6 @@ def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str,
     """
     figure = learning_curves(history)
     figure.suptitle(title)
-    for axes, label in zip(figure.axes, Y_LABELS, strict=True):
-        axes.set(xlabel="recommendations in training (k: thousand)", ylabel=label)
     for axes, names in zip(figure.axes, BASELINES, strict=False):
         for (baseline, row), style in zip(baselines.items(), LINES, strict=False):
             for name in names:

@@ -167,13 +167,14 @@ def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def origin_of(folder: RunFolder, ratings: Ratings) -> Origin:
-    """Everything that decides the numbers of a run, the device aside; no TensorFlow needed."""
+def origin_of(folder: RunFolder, ratings: Ratings, device: str) -> Origin:
+    """Everything that decides the numbers of a run."""
     return {
         "data": ratings.fingerprint(),
         "settings": hashlib.sha256(folder.config_file.read_bytes()).hexdigest(),
         "git_commit": git_commit(),
         **versions(),
+        "device": device,
     }
 
 
@@ -205,17 +206,15 @@ def record_origin(folder: RunFolder, found: Origin) -> list[str]:
     saved = read_origin(folder)
     known: Origin = saved["facts"]
     for name, reason in REFUSED.items():
-        if name in found and name in known and found[name] != known[name]:
+        if found[name] != known.get(name, found[name]):
             raise RunFolderError(f"{folder.path}: cannot resume: {reason}")
     changed = [
         f"{name} is {value}, was {known[name]}"
         for name, value in found.items()
-        if name in known and known[name] != value
+        if value != known.get(name, value)
     ]
-    saved = {
-        "facts": found | known,
-        "changed": list(dict.fromkeys([*saved["changed"], *changed])),
-    }
+    said = [*saved["changed"], *changed]
+    saved = {"facts": found | known, "changed": list(dict.fromkeys(said))}
     write_text(folder.path / "origin.json", json.dumps(saved, indent=1) + "\n")
     return changed
 
@@ -223,12 +222,7 @@ def record_origin(folder: RunFolder, found: Origin) -> list[str]:
 def read_origin(folder: RunFolder) -> dict[str, Any]:
     """The run's first origin, and what was different in later resumptions."""
     path = folder.path / "origin.json"
-    if not path.exists():  # the run was killed before, or begun by an earlier version
-        return {"facts": {}, "changed": []}
-    try:
-        saved: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return {"facts": dict(saved["facts"]), "changed": list(saved["changed"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{path}: damaged ({error}); restore it, or start a new run"
-        ) from error
+    saved: dict[str, Any] = {"facts": {}, "changed": []}
+    if path.exists():  # else the run was killed before, or begun by an earlier version
+        saved = json.loads(path.read_text("utf-8"))
+    return saved

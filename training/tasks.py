@@ -7,6 +7,7 @@ everybody's last ratings are held out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,8 @@ from envs.episodes import draw_starts
 from envs.simulator import Simulator as RatingModel
 from envs.vector import VectorOfflineEnv
 from evaluation.protocols.base import EvaluationProtocol, check_answerable
-from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from evaluation.protocols.new_users import NEW_USER_PROTOCOLS, CatalogProtocol, EngagementProtocol
 from recommender.drr_policy import DRRPolicy, OnlinePolicy
 from recommender.run_choice import Runs, run_settings
 from recommender.state import user_vectors
@@ -95,12 +95,6 @@ class NewUserTask:
         return NEW_USER_PROTOCOLS[name](self._ratings, window=config.known, split=config.split)
 
 
-NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
-    "catalog": CatalogProtocol,
-    "session": SessionProtocol,
-}
-
-
 class EngagementTask(NewUserTask):
     """`engagement`: as NewUserTask, but users leave when bored and answer about every item.
 
@@ -162,18 +156,16 @@ class KnownUserTask:
     def _environment(self) -> VectorOfflineEnv:
         """Sessions as users; their later ratings, or all of them and a rating model, answer."""
         env = self._config.env
+        played = partial(VectorOfflineEnv, window=env.window, episode_length=env.episode_length)
         if self._config.protocol == ("rerank",):
-            return VectorOfflineEnv(
-                self._later,
-                window=env.window,
-                episode_length=env.episode_length,
-                candidates="rated",
-            )
-        return VectorOfflineEnv(
-            self.visible.repeated(len(CUTS)),
-            window=env.window,
-            episode_length=env.episode_length,
-            simulator=_for_sessions(RatingModel(self.visible).table),
+            return played(self._later, candidates="rated")
+        table, cuts = RatingModel(self.visible).table, len(CUTS)  # a session: a user and a cut
+        users, bias = np.asarray(table.users), np.asarray(table.user_bias)
+        return played(
+            self.visible.repeated(cuts),
+            simulator=replace(
+                table, users=np.tile(users, (cuts, 1)), user_bias=np.tile(bias, cuts)
+            ),
             known=None if self._config.known_items else self._known,
         )
 
@@ -229,14 +221,6 @@ def check_test_part(config: Config, ratings: Ratings) -> None:
 def held_out_users(share: float, n_users: int) -> int:
     """How many of the training users validate: their share, within limits."""
     return min(max(1, round(share * n_users)), MOST_HELD_OUT)
-
-
-def _for_sessions(table: EmbeddingTable) -> EmbeddingTable:
-    """Users repeated once per cut, as `training_sessions` numbers them."""
-    if table.users is None or table.user_bias is None:
-        raise LookupError("a simulator answers for users it knows: it needs their vectors")
-    repeated = np.arange(len(CUTS) * len(table.users)) % len(table.users)
-    return replace(table, users=table.users[repeated], user_bias=table.user_bias[repeated])
 
 
 def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:

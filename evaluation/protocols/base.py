@@ -162,10 +162,6 @@ class EvaluationProtocol(ABC):
 
     # What they share.
 
-    def _answer(self, users: IntArray, items: IntArray) -> FloatArray:
-        """The ratings [B, T] that users [B] give to items [B, T], NaN = none."""
-        return self._log(users, items)
-
     def _play(self, policy: Policy, rows: IntArray) -> tuple[IntArray, FloatArray]:
         """Recommended items and the answers, both [B, T]."""
         candidates = self._candidates(rows)
@@ -174,7 +170,7 @@ class EvaluationProtocol(ABC):
         if policy.adaptive and self.sequential:
             return self._play_adaptive(policy, observation, candidates, blocked)
         items = self._best(policy, observation, candidates, blocked, self.steps)[1]
-        return items, self._answer(observation.users, items)
+        return items, self._log(observation.users, items)
 
     def _play_adaptive(
         self,
@@ -186,7 +182,7 @@ class EvaluationProtocol(ABC):
         """One item at a time, asking again after every answer."""
         for _ in range(self.steps):
             columns, items = self._best(policy, observation, candidates, blocked, 1)
-            ratings = self._answer(observation.users, items)
+            ratings = self._log(observation.users, items)
             rewards = answer_rewards(items, ratings, self._scale)
             observation = observation.after(items[:, 0], ratings[:, 0], rewards[:, 0])
             shown = np.flatnonzero(columns[:, 0] >= 0)
@@ -210,15 +206,11 @@ class EvaluationProtocol(ABC):
         items = np.take_along_axis(candidates, np.maximum(columns, 0), axis=1)
         return columns, np.where(columns >= 0, items, PADDING)
 
-    def _hits(self, ratings: FloatArray) -> BoolArray:
-        """Relevant places of [U, T]; NaN is none."""
-        return ratings >= self._threshold
-
     def _ranking_metrics(
         self, items: IntArray, ratings: FloatArray, n_relevant: IntArray
     ) -> dict[str, FloatArray]:
         """The list metrics for every k; per-user arrays [U]."""
-        hits = self._hits(ratings)
+        hits = ratings >= self._threshold  # NaN is none
         counts = np.bincount(self.visible.items, minlength=self.visible.n_items)
         known_users = int((self.visible.lengths > 0).sum())
         measured: dict[str, FloatArray] = {}
@@ -237,7 +229,7 @@ class EvaluationProtocol(ABC):
 
     def _reward_metrics(self, ratings: FloatArray, rewards: FloatArray) -> dict[str, FloatArray]:
         """Of the first k recommendations: total reward, number, presence and share of hits: [U]."""
-        hits, totals = self._hits(ratings), np.cumsum(rewards, axis=1)
+        hits, totals = ratings >= self._threshold, np.cumsum(rewards, axis=1)
         return (
             {f"reward@{k}": totals[:, k - 1] for k in self.ks}
             | {f"hits@{k}": hits[:, :k].sum(axis=1, dtype=np.float64) for k in self.ks}
@@ -265,7 +257,7 @@ class Oracle:
         scores = np.empty(candidates.shape, np.float32)
         for begin in range(0, candidates.shape[1], self._BLOCK):
             items = candidates[:, begin : begin + self._BLOCK]
-            answers = protocol._answer(observation.users, items)
+            answers = protocol._log(observation.users, items)
             rewards = answer_rewards(items, answers, protocol._scale)
             scores[:, begin : begin + self._BLOCK] = rewards
         return scores

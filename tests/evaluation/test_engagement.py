@@ -10,7 +10,7 @@ import evaluate
 from baselines import registry
 from config import Boredom
 from data.errors import DataError
-from evaluation.protocols.engagement import EngagementProtocol
+from evaluation.protocols.new_users import EngagementProtocol
 
 WINDOW, T = 4, 6
 

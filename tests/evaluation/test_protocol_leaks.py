@@ -2,14 +2,13 @@
 
 import gc
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from data.ratings import Ratings
-from evaluation.protocols.engagement import EngagementProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, SessionProtocol
+from evaluation.protocols.new_users import CatalogProtocol, EngagementProtocol, SessionProtocol
 
 WINDOW = 4
 CODE = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
@@ -62,19 +61,7 @@ def rewritten(ratings, name):
             free = np.setdiff1d(np.arange(ratings.n_items), ratings.items[row])
             places = np.arange(row.start, row.stop)[hidden[row]][: len(free)]
             items[places] = free[: len(places)]
-    return Ratings(
-        name=ratings.name,
-        offsets=ratings.offsets,
-        items=items,
-        values=values.astype(np.float32),
-        timestamps=ratings.timestamps,
-        user_ids=ratings.user_ids,
-        item_ids=ratings.item_ids,
-        genres=ratings.genres,
-        genre_names=ratings.genre_names,
-        demographics=ratings.demographics,
-        demographic_names=ratings.demographic_names,
-    )
+    return replace(ratings, items=items, values=values.astype(np.float32))
 
 
 def reachable_arrays(*roots):
@@ -120,17 +107,8 @@ def test_hidden_ratings_change_nothing_that_a_policy_is_given(toy, name):
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_no_array_within_reach_holds_the_truth(toy, name, adaptive):
     # Each rating gets its own value, so that an array that contains hidden ones is recognised.
-    unique = Ratings(
-        name="unique",
-        offsets=toy.offsets,
-        items=toy.items,
-        values=np.linspace(1.0, 2.9, toy.n_ratings, dtype=np.float32),
-        timestamps=toy.timestamps,
-        user_ids=toy.user_ids,
-        item_ids=toy.item_ids,
-        genres=toy.genres,
-        genre_names=toy.genre_names,
-    )
+    values = np.linspace(1.0, 2.9, toy.n_ratings, dtype=np.float32)
+    unique = replace(toy.without_demographics(), values=values)
     protocol, spy = PROTOCOLS[name](unique), Spy(adaptive)
     heard = protocol.run(spy).ratings
     secret = np.setdiff1d(unique.values[hidden_rows(unique, name)], heard)

@@ -168,6 +168,6 @@ def test_training_answers_come_from_the_training_users_alone(tiny):
     hidden = ~np.isin(tiny.users, np.append(first.users, first.validation_users))
     unseen = replace(tiny, values=np.where(hidden, 6 - tiny.values, tiny.values))
     (again,) = EngagementTask(config, unseen, seed=0).validation()
-    mine, theirs = (p._answer(p.eval_users, items[: p.n_users]) for p in (validation, again))
+    mine, theirs = (p._log(p.eval_users, items[: p.n_users]) for p in (validation, again))
     np.testing.assert_array_equal(mine, theirs)
     assert (test.boredom.window, test.boredom.most, test.steps) == (10, 0, 30)
