@@ -62,7 +62,7 @@ class Report:
     keys: tuple[str, ...]  # what the table shows; the first one ranks
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
-    rule: dict[str, Any] = field(default_factory=dict)  # what else the protocol's results depend on
+    rule: Mapping[str, Any] = field(default_factory=dict)  # see EvaluationProtocol
 
     def best(self, key: str) -> float:
         """The highest mean, those aside who know more than a policy may; NaN without any."""

@@ -6,9 +6,9 @@ only; what it may be fitted on is `visible`.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from data.policy import Policy
 from data.ratings import Ratings
 from evaluation import metrics
 from evaluation.metrics import top_k
-from evaluation.protocols.answers import RatingLog
 
 USERS_PER_BATCH = 1024
 SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catalogue is large
@@ -35,6 +34,47 @@ SCORES_PER_BATCH = 1 << 24  # bounds memory: fewer users at once where the catal
 
 class PolicyError(DRRError):
     """A policy answered something that cannot be ranked."""
+
+
+class AnswerModel(Protocol):
+    """Predicts what users would say; it may know everything, the policies do not."""
+
+    def rating(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Ratings of items [B, C] by users [B], on the rating scale: [B, C]."""
+        ...
+
+
+class RatingLog:
+    """Looks up what a user said about an item; memory grows with the ratings, not with U * I."""
+
+    def __init__(self, ratings: Ratings) -> None:
+        keys = ratings.users.astype(np.int64) * ratings.n_items + ratings.items
+        order = np.argsort(keys)
+        self._n_items = ratings.n_items
+        self._keys = np.append(keys[order], np.iinfo(np.int64).max)
+        self._values = np.append(ratings.values[order], np.float32(np.nan))
+
+    def __call__(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Ratings of items [B, C] (-1 = none) by users [B]; NaN where there is none: [B, C]."""
+        wanted = users.astype(np.int64)[:, None] * self._n_items + items
+        places = np.searchsorted(self._keys, wanted)
+        found = (self._keys[places] == wanted) & (items >= 0)
+        return np.where(found, self._values[places], np.float32(np.nan))
+
+
+class CompletedLog(RatingLog):
+    """The user's rating where there is one, else the model's, clipped to the scale."""
+
+    def __init__(self, ratings: Ratings, model: AnswerModel) -> None:
+        super().__init__(ratings)
+        self._model, self._scale = model, ratings.scale
+
+    def __call__(self, users: IntArray, items: IntArray) -> FloatArray:
+        """See RatingLog; NaN only where there is no item."""
+        logged = super().__call__(users, items)
+        guess = np.clip(self._model.rating(users, np.maximum(items, 0)), *self._scale)
+        answers = np.where(np.isnan(logged), guess, logged)
+        return np.where(items >= 0, answers, np.nan).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +99,9 @@ class EvaluationProtocol(ABC):
     """One way of judging a policy over `eval_users`; subclasses say what is known and asked."""
 
     name: str
+    label: str  # for headings: the name, and the mode where there are several
     mode: str = "inductive"
+    rule: Mapping[str, Any] = {}  # what else the results depend on, for the JSON
     headline: tuple[str, ...]  # the metrics a table shows, for every k; the first one ranks
     visible: Ratings
     eval_users: IntArray
@@ -89,16 +131,6 @@ class EvaluationProtocol(ABC):
     def steps(self) -> int:
         """T, the number of recommendations played to each user."""
         return self.ks[-1]
-
-    @property
-    def label(self) -> str:
-        """For headings: the protocol, and its mode where it has several."""
-        return self.name
-
-    @property
-    def rule(self) -> dict[str, Any]:
-        """What the results depend on beside policy and users, for the JSON."""
-        return {}
 
     @property
     def headline_keys(self) -> tuple[str, ...]:
@@ -258,8 +290,7 @@ class Oracle:
         for begin in range(0, candidates.shape[1], self._BLOCK):
             items = candidates[:, begin : begin + self._BLOCK]
             answers = protocol._log(observation.users, items)
-            rewards = answer_rewards(items, answers, protocol._scale)
-            scores[:, begin : begin + self._BLOCK] = rewards
+            scores[:, begin : begin + self._BLOCK] = answer_rewards(items, answers, protocol._scale)
         return scores
 
 

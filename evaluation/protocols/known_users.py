@@ -9,8 +9,14 @@ from data.observation import PADDING, BoolArray, FloatArray, IntArray, Observati
 from data.ratings import Ratings
 from data.splits import split_by_time
 from evaluation.metrics import ndcg_self_at_k
-from evaluation.protocols.answers import AnswerModel, CompletedLog, RatingLog
-from evaluation.protocols.base import EvaluationProtocol, check_ks, without_known
+from evaluation.protocols.base import (
+    AnswerModel,
+    CompletedLog,
+    EvaluationProtocol,
+    RatingLog,
+    check_ks,
+    without_known,
+)
 
 
 class KnownUsersProtocol(EvaluationProtocol):
@@ -30,7 +36,7 @@ class KnownUsersProtocol(EvaluationProtocol):
         window: int = 5,
         ks: Sequence[int] | None = None,
     ) -> None:
-        self.ks = check_ks(ks or self.default_ks)
+        self.label, self.ks = self.name, check_ks(ks or self.default_ks)
         self.eval_users = np.flatnonzero(ratings.lengths > 0) if eval_users is None else eval_users
         self.visible, self._hidden = split_by_time(ratings)
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
@@ -116,18 +122,10 @@ class SimulatorProtocol(KnownUsersProtocol):
     ) -> None:
         super().__init__(ratings, eval_users, **settings)
         self.mode, self.known_items = "online" if online else "inductive", known_items
+        self.rule = {"known_items": known_items}
+        notes = ["online"] * online + ["with known items"] * known_items
+        self.label += f" ({', '.join(notes)})" if notes else ""
         self._log = CompletedLog(ratings, model)
-
-    @property
-    def label(self) -> str:
-        """See EvaluationProtocol.label."""
-        parts = [self.mode] * (self.mode == "online") + ["with known items"] * self.known_items
-        return f"{self.name} ({', '.join(parts)})" if parts else self.name
-
-    @property
-    def rule(self) -> dict[str, Any]:
-        """See EvaluationProtocol.rule."""
-        return {"known_items": self.known_items}
 
     @property
     def headline_keys(self) -> tuple[str, ...]:

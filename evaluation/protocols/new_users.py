@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,8 +12,15 @@ from data.policy import Policy, scores_at
 from data.ratings import Ratings
 from data.splits import split_new_users
 from envs.boredom import check_categories, leaves
-from evaluation.protocols.answers import AnswerModel, CompletedLog, RatingLog
-from evaluation.protocols.base import EvaluationProtocol, Oracle, check_ks, without_known
+from evaluation.protocols.base import (
+    AnswerModel,
+    CompletedLog,
+    EvaluationProtocol,
+    Oracle,
+    RatingLog,
+    check_ks,
+    without_known,
+)
 
 Mode = Literal["inductive", "transductive"]
 MAX_STEPS = 30
@@ -54,21 +61,16 @@ class NewUsersProtocol(EvaluationProtocol):
             raise ValueError(f"{len(both)} users both train and are evaluated, first {both[0]}")
         self.mode, self.ks = mode, check_ks(ks or self.default_ks)
         self.visible = ratings if mode == "transductive" else visible
-        self.split = split
+        notes = [mode, *(["LEAKY"] if mode == "transductive" else [])]
+        notes += ["split by time"] if split == "time" else []
+        notes += ["nothing known"] if window == 0 else []
+        self.label = f"{self.name} ({', '.join(notes)})"
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._window = window
         self._known, hidden = self._split(ratings)
         self._log = RatingLog(hidden)
         relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)
         self._n_relevant = relevant[self.eval_users]
-
-    @property
-    def label(self) -> str:
-        """The protocol and its mode, with a warning where the mode leaks, and what is not usual."""
-        notes = [self.mode, *(["LEAKY"] if self.mode == "transductive" else [])]
-        notes += ["split by time"] if self.split == "time" else []
-        notes += ["nothing known"] if self._window == 0 else []
-        return f"{self.name} ({', '.join(notes)})"
 
     def _split(self, ratings: Ratings) -> tuple[Ratings, Ratings]:
         """The evaluated users' first ratings, and their others."""
@@ -131,6 +133,7 @@ class EngagementProtocol(NewUsersProtocol):
     name = "engagement"
     default_ks = (MAX_STEPS,)
     told = ("mf-foresight", "oracle")
+    headline_keys = ("cumulative_reward", "length", "mean_reward", "full_session")
 
     def __init__(
         self,
@@ -146,22 +149,9 @@ class EngagementProtocol(NewUsersProtocol):
         check_categories(ratings.genres, ratings.name)
         super().__init__(ratings, train_users, eval_users, window=window, ks=(max_steps,))
         self.boredom, self._n_relevant = boredom, None
+        self.label = f"{self.name}, boredom {boredom.window} {boredom.most}"
+        self.rule = {"boredom": asdict(boredom), "max_steps": max_steps}
         self._log = CompletedLog(ratings, model)
-
-    @property
-    def rule(self) -> dict[str, Any]:
-        """See EvaluationProtocol.rule."""
-        return {"boredom": asdict(self.boredom), "max_steps": self.steps}
-
-    @property
-    def label(self) -> str:
-        """See EvaluationProtocol.label."""
-        return f"{self.name}, boredom {self.boredom.window} {self.boredom.most}"
-
-    @property
-    def headline_keys(self) -> tuple[str, ...]:
-        """See EvaluationProtocol.headline_keys."""
-        return ("cumulative_reward", "length", "mean_reward", "full_session")
 
     def oracle(self) -> Policy:
         """The best next reward among the items that keep the user: told the rewards and the rule."""

@@ -97,7 +97,7 @@ def test_the_command_writes_the_rule(toy, tmp_path, capsys):
     assert evaluate.main([*flags, "--boredom", "50", "0"]) == 0
     found, printed = json.loads(file.read_text()), capsys.readouterr()
     assert found["boredom"] == {"window": 50, "most": 0} and found["max_steps"] == 20
-    assert set(found["policies"]["popularity"]) == set(EngagementProtocol.headline_keys.fget(None))
+    assert set(found["policies"]["popularity"]) == set(EngagementProtocol.headline_keys)
     assert "oracle (told)" in printed.out
     bare = replace(toy, genres=np.zeros((40, 0), bool), genre_names=())
     with pytest.raises(DataError, match="toy: the items have no categories"):
