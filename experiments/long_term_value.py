@@ -187,7 +187,7 @@ def best_rewards(protocol: EngagementProtocol, rows: IntArray) -> FloatArray:
     """The best total reward found for evaluated users number `rows` [B]; see `beam_search`."""
     users, everything = protocol.eval_users[rows], np.arange(protocol.visible.n_items)
     items = np.tile(everything, (len(rows), 1))
-    ratings = protocol._answer(users, items)
+    ratings = protocol._log(users, items)
     rewards = answer_rewards(items, ratings, protocol.visible.scale)
     known = protocol.start(rows).known_items
     for row, seen in zip(rewards, known, strict=True):
