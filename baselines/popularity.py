@@ -22,9 +22,7 @@ class SameForAll:
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        if candidates is None:
-            return np.tile(self.item_scores, (observation.n_users, 1))
-        return np.where(candidates >= 0, self.item_scores[candidates], -np.inf)
+        return scores_at(np.tile(self.item_scores, (observation.n_users, 1)), candidates)
 
 
 class Popularity(SameForAll):

@@ -26,14 +26,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SeedEstimate(Estimate):
-    """Mean over n independently trained runs, its interval, and the interquartile mean."""
+    """Mean over n independently trained runs, and its interval."""
 
-    interquartile_mean: float
     n: int
 
     def as_json(self) -> dict[str, object]:
-        """{"mean", "ci95", "n", "iqm"}."""
-        return super().as_json() | {"n": self.n, "iqm": self.interquartile_mean}
+        """{"mean", "ci95", "n"}."""
+        return super().as_json() | {"n": self.n}
 
 
 def bootstrap_means(
@@ -60,11 +59,7 @@ def bootstrap_means(
 
 def over_users(values: Mapping[str, ArrayLike], seed: int = 0) -> dict[str, Estimate]:
     """Each metric's mean over users [U] with its 95% bootstrap percentile interval."""
-    if not values:
-        return {}
     table = np.stack([np.asarray(column, np.float64) for column in values.values()], axis=1)
-    if len(table) == 0:
-        raise ValueError("no users to average over")
     low, high = np.percentile(bootstrap_means(table, seed), [2.5, 97.5], axis=0)
     means = table.mean(axis=0)
     rows = zip(means.tolist(), low.tolist(), high.tolist(), strict=True)
@@ -72,23 +67,16 @@ def over_users(values: Mapping[str, ArrayLike], seed: int = 0) -> dict[str, Esti
 
 
 def over_seeds(values: ArrayLike) -> SeedEstimate:
-    """Mean of one value per run [n], its 95% Student-t interval, and its interquartile mean.
-
-    The interquartile mean drops the lowest and the highest quarter (int(n / 4) runs each). One
-    run has no interval: an error.
-    """
+    """Mean of one value per run [n] and its 95% Student-t interval; ValueError for one run alone."""
     runs = np.asarray(values, np.float64)
-    if runs.ndim != 1 or len(runs) < 2:
-        raise ValueError(f"an interval over seeds needs at least 2 runs, got shape {runs.shape}")
+    if len(runs) < 2:
+        raise ValueError(f"an interval over seeds needs at least 2 runs, got {len(runs)}")
     mean = float(runs.mean())
     half = float(stats.t.ppf(0.975, len(runs) - 1) * runs.std(ddof=1) / np.sqrt(len(runs)))
-    middle = float(stats.trim_mean(runs, 0.25))
-    return SeedEstimate(mean, mean - half, mean + half, middle, len(runs))
+    return SeedEstimate(mean, mean - half, mean + half, len(runs))
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Estimate:
     """Mean of first - second over the same users [U], with its 95% bootstrap interval."""
-    left, right = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if left.shape != right.shape:
-        raise ValueError(f"not the same users: {left.shape} and {right.shape}")
-    return over_users({"difference": left - right}, seed)["difference"]
+    difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    return over_users({"": difference}, seed)[""]

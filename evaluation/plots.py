@@ -5,6 +5,7 @@ The highlighted policy (by default `drr`) has the same colour everywhere.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,19 +34,12 @@ PANELS = {  # title, and what its axis shows: scalars
 }
 
 
-def leaderboard(
-    report: Report,
-    keys: Sequence[str] = (),
-    *,
-    hide: Sequence[str] = (BOUND,),
-    title: str = "",
-) -> Figure:
+def leaderboard(report: Report, *, hide: Sequence[str] = (BOUND,), title: str = "") -> Figure:
     """One panel for each key: every policy's mean and 95% interval over users, best on top.
 
-    keys, title: the report's own when empty. hide: policies left out, because they stretch the
-    axis.
+    title: the report's own when empty. hide: policies left out, because they stretch the axis.
     """
-    keys = tuple(keys) or report.keys
+    keys = report.keys
     rows = [row for row in report.rows if row.name not in hide]
     size = (2.0 + 2.4 * len(keys), 1.3 + 0.34 * len(rows))
     figure, panels = new_figure(1, len(keys), size, sharey=True)
@@ -64,13 +58,12 @@ def leaderboard(
     return figure
 
 
-def against_discount(
-    report: Report, keys: Sequence[str] = ("cumulative_reward", "length")
-) -> Figure:
-    """One panel for each key: rows named "... discount D" against D, the others as lines.
+def against_discount(report: Report) -> Figure:
+    """Reward and length: rows named "... discount D" against D, the others as lines.
 
     Bars: 95% intervals over users.
     """
+    keys = ("cumulative_reward", "length")
     found = {row.name.split("discount ")[-1]: row for row in report.rows if "discount" in row.name}
     others = [row for row in report.rows if "discount" not in row.name]
     mine = sorted(((float(d), row) for d, row in found.items() if "," not in d), key=lambda x: x[0])
@@ -206,16 +199,14 @@ def shorten(text: str, length: int) -> str:
 
 
 def new_figure(
-    rows: int,
-    columns: int,
-    size: tuple[float, float],
-    *,
-    sharex: bool = False,
-    sharey: bool = False,
+    rows: int, columns: int, size: tuple[float, float], **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `size` inches and its axes, row by row, with a light grid and half a frame."""
+    """A figure of `size` inches and its axes, row by row, with a light grid and half a frame.
+
+    shared: sharex, sharey, as matplotlib has them.
+    """
     figure = Figure(figsize=size, dpi=100, layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)

@@ -136,7 +136,6 @@ def plot(history: Sequence[Row], path: Path, title: str, baselines: Mapping[str,
 ROOM = 10.0  # bounds within which |Q| may always be
 NOISE = 3.0  # times the lowest so far, while it falls from further away
 START = 1000.0  # bounds that not even an untrained network may pass
-DEAD = 1e-3  # mean importance weight below which nothing is learned from a batch
 
 LEARNING_RATE = (
     "a learning rate is too high: lower --agent.critic-lr and --agent.actor-lr, or set "
@@ -147,8 +146,6 @@ CAUSES = {
     "reward": "the environment returned it: check the ratings and the reward function",
     "q_max": "the critic chases its own targets: lower --agent.critic-lr or --agent.tau, or set "
     "--agent.clip-target",
-    "replay_weight": "some TD errors are far larger than all others: lower --agent.critic-lr or "
-    "--replay.alpha, or use --replay.kind uniform",
 }
 KEPT = "No checkpoint was written since, the ones before are intact"
 
@@ -174,9 +171,6 @@ def check_row(row: Row, history: Sequence[Row], discount: float) -> None:
     if q_max > max(ROOM * bound, min(NOISE * lowest, START * bound)):
         fault = f"(the largest |Q|) is {q_max:.4g}, rewards and discount allow {bound:.4g},"
         raise Diverged("q_max", fault, step)
-    weight = row.get("replay_weight", 1.0)
-    if weight < DEAD:
-        raise Diverged("replay_weight", f"(the mean importance weight) is {weight:.2g}", step)
 
 
 def check_weights(variables: Iterable[Any], step: float) -> None:

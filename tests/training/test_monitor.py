@@ -15,7 +15,7 @@ import train as program
 from evaluation import plots
 from training import checkpoint
 from training.loop import Training
-from training.monitor import DEAD, Best, Diverged, Progress, check_row, plot
+from training.monitor import Best, Diverged, Progress, check_row, plot
 from training.process import Interrupted
 from training.run_folder import RunFolder
 
@@ -67,7 +67,7 @@ def test_the_plot_has_a_title_and_baselines_as_lines(tmp_path, monkeypatch):
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
-HEALTHY = {"reward": -1.0, "critic_loss": 1.0, "q_max": 1.5, "replay_weight": 0.5, "step": 800.0}
+HEALTHY = {"reward": -1.0, "critic_loss": 1.0, "q_max": 1.5, "step": 800.0}
 
 
 def row(**changes: float) -> dict[str, float]:
@@ -103,12 +103,6 @@ def test_q_may_fall_from_anywhere_but_not_rise_beyond_the_bound():
         check_row(row(q_max=value), fall(*before), discount=0.99)  # there it is within
         with pytest.raises(Diverged, match=r"^q_max .* is \d+.*, rewards and discount allow 2,"):
             check_row(row(q_max=value), fall(*before), discount=0.5)
-
-
-def test_importance_weights_from_which_nothing_is_learned():
-    check_row(row(replay_weight=1.1 * DEAD), [], discount=0.5)
-    with pytest.raises(Diverged, match=r"replay_weight .* is 0\.0009 at step 800"):
-        check_row(row(replay_weight=0.9 * DEAD), [], discount=0.5)
 
 
 # Faults put into a run before its third iteration, and how the message begins.
