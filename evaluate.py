@@ -214,7 +214,12 @@ def choose_policies(
         if name == DRR and not runs:
             raise ConfigError(f"policy {DRR!r} needs a trained run: add --weights DIR")
         if name not in (*known, *runs, DRR, ALL):
-            raise _unknown(name, (*known, DRR, *runs))
+            choices = dict.fromkeys((*known, DRR, *runs))
+            close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+            suggestion = f"did you mean {close[0]!r}? " if close else ""
+            raise ConfigError(
+                f"policy {name!r} is unknown here; {suggestion}choose from all, {', '.join(choices)}"
+            )
         if registry.DEMOGRAPHICS in name and not demographics:
             raise ConfigError(f"policy {name!r} needs demographics: leave out --demographics off")
         every = (*registry.comparable(baselines, demographics), BOUND)
@@ -225,13 +230,6 @@ def choose_policies(
         raise ConfigError("nothing to evaluate: name --policies, or a run with --weights DIR")
     ordered = dict.fromkeys([*names, *runs])
     return tuple(sorted(ordered, key=lambda name: name == BOUND))
-
-
-def _unknown(name: str, known: Sequence[str]) -> ConfigError:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    suggestion = f"did you mean {close[0]!r}? " if close else ""
-    choices = ", ".join(dict.fromkeys(known))
-    return ConfigError(f"policy {name!r} is unknown here; {suggestion}choose from all, {choices}")
 
 
 def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArguments:

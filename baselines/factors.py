@@ -4,7 +4,6 @@ The same ridge regression as half a sweep of ALS, kept as sufficient statistics,
 is read once and an answer only adds to it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -244,7 +243,18 @@ class SVDpp(Keepable):
         self.mean = table.mean
         self.items, self.bias = table.items.copy(), table.item_bias.copy()  # q [I, k], b [I]
         self.implicit = np.zeros_like(self.items)  # y [I, k]
-        self._descend(ratings)
+        rng, users = np.random.default_rng(self.seed), np.flatnonzero(ratings.lengths)
+        matrix, adam = (
+            as_matrix(ratings, ratings.values),
+            Adam([self.items, self.implicit, self.bias]),
+        )
+        total = self.epochs * -(-len(users) // USERS_PER_STEP)
+        for _ in range(self.epochs):
+            shuffled = rng.permutation(users)
+            for begin in range(0, len(shuffled), USERS_PER_STEP):
+                known = matrix[shuffled[begin : begin + USERS_PER_STEP]]
+                rate = self.learning_rate * (1 - adam.steps / total)
+                adam.step(self._gradients(known, len(users)), rate)
         return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
@@ -263,16 +273,6 @@ class SVDpp(Keepable):
         strengths = (self.regularisation, self.per_rating, self.bias_regularisation)
         solution = equations.solve(*strengths)
         return solution[:, :-1] + implicit, solution[:, -1]
-
-    def _descend(self, ratings: Ratings) -> None:
-        rng = np.random.default_rng(self.seed)
-        users = np.flatnonzero(ratings.lengths)
-        parameters = [self.items, self.implicit, self.bias]
-        adam = Adam(parameters)
-        total = self.epochs * -(-len(users) // USERS_PER_STEP)
-        for step, known in enumerate(_minibatches(ratings, users, self.epochs, rng)):
-            rate = self.learning_rate * (1 - step / total)
-            adam.step(self._gradients(known, len(users)), rate)
 
     def _gradients(self, known: csr_matrix, n_users: int) -> list[FloatArray]:
         """Of half the objective with respect to items, implicit and bias, from B of U users."""
@@ -330,14 +330,3 @@ def _normalised(known: csr_matrix) -> csr_matrix:
     """|N(u)|^-1/2 at each known item, float32 [B, I]."""
     counts = np.maximum(np.diff(known.indptr), 1)
     return _with_values(known, (1 / np.sqrt(counts)).astype(np.float32)[_rows(known)])
-
-
-def _minibatches(
-    ratings: Ratings, users: IntArray, epochs: int, rng: np.random.Generator
-) -> Iterator[csr_matrix]:
-    """Ratings [B, I] of the users in a new order each epoch."""
-    matrix = as_matrix(ratings, ratings.values)
-    for _ in range(epochs):
-        shuffled = rng.permutation(users)
-        for begin in range(0, len(shuffled), USERS_PER_STEP):
-            yield matrix[shuffled[begin : begin + USERS_PER_STEP]]

@@ -77,15 +77,11 @@ class SessionRidge(Keepable):
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        state = self._state(self._seen(observation)).numpy()
-        action: FloatArray = state @ self.kernel + self.bias
-        return scores_at(action @ self._items.T, candidates)
-
-    def _seen(self, observation: Observation) -> Any:
-        """What the state needs, as tensors of fixed width."""
-        seen = observation.widened(self.window)
-        n = self.window
+        n, seen = self.window, observation.widened(self.window)
         seen = seen._replace(
             window_items=seen.window_items[:, -n:], window_ratings=seen.window_ratings[:, -n:]
         )
-        return Observation(*(None if each is None else tf.constant(each) for each in seen))
+        tensors: Any = (None if each is None else tf.constant(each) for each in seen)
+        state = self._state(Observation(*tensors)).numpy()
+        action: FloatArray = state @ self.kernel + self.bias
+        return scores_at(action @ self._items.T, candidates)

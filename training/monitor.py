@@ -197,8 +197,11 @@ class Best:
 
     def offer(self, step: int, values: NDArray[np.float64], variables: Sequence[Any]) -> None:
         """A point of the curve: every validation user's headline metric, by protocol [P, U]."""
-        if self._weights and standard_errors(values - self._values) <= 1.0:
-            return
+        if self._weights:
+            gains = values - self._values
+            errors = gains.std(axis=1) / np.sqrt(gains.shape[1])  # standard ones, by protocol
+            if np.mean(gains.mean(axis=1) / np.maximum(errors, 1e-12)) <= 1.0:
+                return
         self.step, self._values = step, values
         self._weights = [variable.numpy() for variable in variables]
 
@@ -221,9 +224,3 @@ class Best:
         """Restore what `state_dict` returned."""
         self._values, self.step = state["values"], int(state["step"])
         self._weights = [state[name] for name in sorted(state) if name.isdigit()]
-
-
-def standard_errors(gains: NDArray[np.float64]) -> float:
-    """Paired gains [P, U] as a number of standard errors, the mean over P protocols."""
-    errors = gains.std(axis=1) / np.sqrt(gains.shape[1])
-    return float(np.mean(gains.mean(axis=1) / np.maximum(errors, 1e-12)))

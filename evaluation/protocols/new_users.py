@@ -67,16 +67,12 @@ class NewUsersProtocol(EvaluationProtocol):
         self.label = f"{self.name} ({', '.join(notes)})"
         self._threshold, self._scale = ratings.positive_threshold, ratings.scale
         self._window = window
-        self._known, hidden = self._split(ratings)
+        mine = ratings.of_users(self.eval_users)
+        position = np.arange(mine.n_ratings) - np.repeat(mine.offsets[:-1], mine.lengths)
+        self._known, hidden = mine.keep(position < window), mine.keep(position >= window)
         self._log = RatingLog(hidden)
         relevant = np.bincount(hidden.users[hidden.positive], minlength=ratings.n_users)
         self._n_relevant = relevant[self.eval_users]
-
-    def _split(self, ratings: Ratings) -> tuple[Ratings, Ratings]:
-        """The evaluated users' first ratings, and their others."""
-        mine = ratings.of_users(self.eval_users)
-        position = np.arange(mine.n_ratings) - np.repeat(mine.offsets[:-1], mine.lengths)
-        return mine.keep(position < self._window), mine.keep(position >= self._window)
 
     def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
         """What is known is not shown again."""
