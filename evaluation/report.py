@@ -143,22 +143,20 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_table(page: str, name: str, table: str) -> None:
-    """Put a table into a page of DOCS; SystemExit where the page has no place of that name."""
+    """Put a table between the markers of `name` on a page of DOCS; SystemExit where there are none."""
     path = DOCS / page
-    write_text(path, with_table(path.read_text("utf-8"), name, table))
-
-
-def with_table(page: str, name: str, table: str) -> str:
-    """The page with the lines between the markers of `name` replaced by the table."""
+    text = path.read_text("utf-8")
     place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not place.search(page):
-        raise SystemExit(f"no place for a table: add <!-- {name} --> and <!-- end --> to the page")
-    return place.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
+    if not place.search(text):
+        raise SystemExit(f"no place for a table: add <!-- {name} --> and <!-- end --> to {path}")
+    write_text(path, place.sub(lambda found: f"{found[1]}{table}{found[2]}", text))
 
 
 def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
     """The table on the terminal, one line for each paired difference, then sample episodes."""
-    console = make_console()
+    console = ReportConsole(highlight=False)
+    if not console.is_terminal:  # a file or a pipe is wide, so that no column is folded
+        console = ReportConsole(highlight=False, width=160)
     console.print(report.as_table())
     for line in report.difference_lines():
         console.print(line)
@@ -176,12 +174,6 @@ def check_writable(path: Path) -> None:
         raise OSError(f"cannot write {path}: it is a pipe or device; name a file")
     if not os.access(path.parent, os.W_OK):
         raise OSError(f"cannot write {path}: no permission in {path.parent}")
-
-
-def make_console() -> Console:
-    """A console for reports; a file or a pipe is wide, so that no column is folded."""
-    console = ReportConsole(highlight=False)
-    return console if console.is_terminal else ReportConsole(width=160, highlight=False)
 
 
 def summarise(

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,6 @@ import embedding
 from baselines import registry
 from config import Config
 from data.observation import FloatArray
-from data.policy import Policy
 from data.ratings import Ratings
 from embedding.table import EmbeddingTable
 from evaluation.protocols.base import EvaluationProtocol
@@ -204,7 +203,7 @@ class Training:
 
     def _evaluate(self, step: int) -> Row:
         """The learning curve's next point, on held-out training users."""
-        measured = self._measure(lambda _: DRRPolicy(self.agent))
+        measured = [protocol.evaluate(DRRPolicy(self.agent)) for protocol in self.protocols]
         if self.best is not None:
             headline = [
                 values[protocol.headline_keys[0]]
@@ -217,12 +216,8 @@ class Training:
     def _popularity(self) -> Row:
         """What the most popular items score there."""
         return self._means(
-            self._measure(lambda shown: registry.build("popularity", shown.name, shown.visible))
+            [p.evaluate(registry.build("popularity", p.name, p.visible)) for p in self.protocols]
         )
-
-    def _measure(self, policy: Callable[[EvaluationProtocol], Policy]) -> list[Measured]:
-        """What every protocol measures of the validation users."""
-        return [protocol.evaluate(policy(protocol)) for protocol in self.protocols]
 
     def _means(self, measured: list[Measured]) -> Row:
         """Means over the users, as the rows of the curve name them."""

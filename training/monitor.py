@@ -62,13 +62,12 @@ class Progress:
     def update(self, row: Row) -> None:
         """Advance to the row's step and show its scalars."""
         step = int(row["step"])
+        scalars = {self._tag(name): value for name, value in row.items() if name != "step"}
         # NumPy's: TensorFlow keeps a tensor of every Python number that it ever saw
         with self._errors_in_words(), self._writer.as_default(step=np.int64(step)):
-            for name, value in row.items():
-                if name != "step":
-                    tf.summary.scalar(self._tag(name), np.float32(value))
+            for tag, value in scalars.items():
+                tf.summary.scalar(tag, np.float32(value))
         if self._tracked:
-            scalars = {self._tag(name): value for name, value in row.items() if name != "step"}
             self._tracked.log(scalars, step=step)
         if self._bar is not None:
             shown = {short: f"{row[name]:.3f}" for name, short in SHOWN.items() if name in row}
