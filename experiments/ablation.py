@@ -35,6 +35,7 @@ Study = Literal["controls", "recipe", "replay", "exploration", "embedding"]
 STUDIES: dict[Study, dict[str, str]] = {
     "controls": {
         "imitation alone": "--agent.policy-gradient 0 --agent.imitation 1",
+        "discount 0": "--agent.discount 0",
         "discount 0.5": "--agent.discount 0.5",
     },
     "recipe": {

@@ -127,7 +127,8 @@ def test_how_much_the_seeds_differ(arguments, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert table in printed.out and "seed 3 did not finish" in printed.err
     rows = dict(line.strip("| ").rsplit(" | ", 1) for line in table.splitlines()[2:])
+    bound = 1 / (1 - Config().agent.discount)
     assert list(rows.values()) == [
-        *("4", "1", "2", "1.30"),
+        *("4", "1", f"{bound:g}", "1.30"),
         *("0.5000, 0.2500, 0.2500", "1.0000, 0.0000, 1.0000", "1.0000, 1.0000, 0.0000"),
     ]

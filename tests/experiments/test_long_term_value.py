@@ -31,7 +31,8 @@ def flags(tiny_root, tmp_path, monkeypatch):
     """The command on a run that acts like `Reacting`; its outputs in tmp_path."""
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"protocol": ["catalog", "session"]}))
+    saved = {"protocol": ["catalog", "session"], "agent": {"discount": 0.5}}
+    (folder / "config.json").write_text(json.dumps(saved))
     monkeypatch.setattr(long_term_value, "load_run", lambda name, *_: Reacting(name))
     monkeypatch.setattr("evaluation.report.DOCS", tmp_path)
     monkeypatch.setattr(long_term_value, "FIGURES", tmp_path / "figures")
