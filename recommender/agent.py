@@ -57,10 +57,10 @@ class DRRAgent:
             features = Features(table, catalogue.scale, catalogue.demographics.shape[1])
             networks = LEARNERS[config.head].networks(config, window, features, seed)
         self.networks, self.features = networks, networks.features
-        self._scores = tf.function(self._score_items, reduce_retracing=True)
-        self._actions = tf.function(self.act, reduce_retracing=True)
+        self._scores = tf.function(self._score_items, reduce_retracing=True, autograph=False)
+        self._actions = tf.function(self.act, reduce_retracing=True, autograph=False)
         # any number of users and places without another trace
-        self.rank = tf.function(self._rank, input_signature=self._signature())
+        self.rank = tf.function(self._rank, input_signature=self._signature(), autograph=False)
 
     @property
     def needs_profile(self) -> bool:

@@ -56,6 +56,7 @@ class Actor(keras.Model):
             self.skip = keras.layers.Dense(
                 embedding_dim, use_bias=False, kernel_initializer=kernel, name="skip"
             )
+        self.built = True  # by the call below, which Keras would trace first
         self(tf.zeros([1, self.state_dim]))  # unbuilt, it would have no weights to load or copy
 
     def call(self, state: tf.Tensor) -> tf.Tensor:
@@ -120,6 +121,7 @@ class Critic(keras.Model):
         self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
         kernel = "zeros" if start_at_zero else "glorot_uniform"
         self.q_value = keras.layers.Dense(1, kernel_initializer=kernel, name="q_value")
+        self.built = True  # as in Actor
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
     def call(self, state: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
@@ -166,6 +168,7 @@ class BilinearCritic(keras.Model):
             embedding_dim, use_bias=False, kernel_initializer=kernel, name="direction_skip"
         )
         self.baseline = keras.layers.Dense(1, kernel_initializer=kernel, name="baseline")
+        self.built = True  # as in Actor
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
     def heads(self, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

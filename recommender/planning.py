@@ -197,6 +197,7 @@ class SkipNetwork(keras.Model):
         self.direct = keras.layers.Dense(
             1, use_bias=False, kernel_initializer="zeros", name="direct"
         )
+        self.built = True  # as in Actor
         self(tf.zeros([1, size]))
 
     def call(self, x: tf.Tensor, added: tf.Tensor | None = None) -> tf.Tensor:

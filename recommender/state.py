@@ -217,6 +217,7 @@ class StateRepresentation(keras.Model):
         )
         self.user_vector = keras.layers.Dense(k, name="user_vector") if learned else None
         self.refused = Refused(features) if config.context == "refused" else None
+        self.built = True  # as in Actor
         self(placeholder(window, features))
 
     def call(self, observation: Observation, keep: tf.Tensor | None = None) -> tf.Tensor:
