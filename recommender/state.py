@@ -1,9 +1,11 @@
-"""The state module: from what is known of a user to the vector that actor and critic see.
+"""The state module (section IV.A.3): what is known of a user as the vector that actor and critic see.
 
 Shapes: B batch, n window, k embedding size, S state size. A window shorter than n is masked: its
-empty places contribute exact zeros, never a real item. How the window becomes a vector is up to
-`recommender.representations`.
+empty places contribute exact zeros, never a real item.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +15,6 @@ from config import AgentConfig, number
 from data.observation import UNRATED_REWARD, FloatArray, Observation
 from embedding.table import EmbeddingTable
 from recommender.ranking import ILLEGAL
-from recommender.representations import REPRESENTATIONS, average
 
 RATING_LEVELS = 5
 # Weights of a window at first, by age and by rating: liked items count, and the latest most. Chosen
@@ -65,19 +66,77 @@ class Features:
 
 def placeholder(window: int, features: Features) -> Observation:
     """An observation of one user of whom nothing is known; it builds a model's weights."""
-    nothing, zeros = tf.fill([1, window], -1), tf.zeros([1, window])
-    return Observation(
-        users=tf.fill([1], -1),
-        demographics=tf.zeros([1, features.n_demographics]),
-        window_items=nothing,
-        window_ratings=zeros,
-        known_items=nothing,
-        known_ratings=zeros,
-        shown_items=nothing,
-        shown_ratings=zeros,
-        shown_rewards=zeros,
-        profile=tf.zeros([1, features.table.k]),
-    )
+    nobody, nothing = np.array([-1]), np.zeros((1, 0), np.int32)
+    people = np.zeros((1, features.n_demographics), np.float32)
+    start = Observation.start(nobody, people, nothing, nothing, window=window)
+    return start._replace(profile=np.zeros((1, features.table.k), np.float32))
+
+
+class Window(NamedTuple):
+    """What a representation is made of; what it does not use may be None."""
+
+    items: tf.Tensor  # [B, n, k]: i_a, zeros at empty places
+    weighted: tf.Tensor  # [B, n, k]: w_a i_a, the same
+    user: tf.Tensor  # [B, k]: u
+    mask: tf.Tensor  # [B, n]: 1 at filled places
+
+
+def drr_n(window: Window) -> tf.Tensor:
+    """[i_1, ..., i_n]: the paper's baseline, without weights."""
+    return _flat(window.items)
+
+
+def drr_p(window: Window) -> tf.Tensor:
+    """Equations 5 and 6: [i_a for all a, (w_a i_a) * (w_b i_b) for all a < b]."""
+    return tf.concat([_flat(window.items), *_pairs(window.weighted)], axis=1)
+
+
+def drr_u(window: Window) -> tf.Tensor:
+    """Equation 7: [u * (w_a i_a) for all a, (w_a i_a) * (w_b i_b) for all a < b]."""
+    each = _flat(window.user[:, None] * window.weighted)
+    return tf.concat([each, *_pairs(window.weighted)], axis=1)
+
+
+def drr_ave(window: Window) -> tf.Tensor:
+    """Equations 8 and 9: [u, u * g, g], with g the mean of the weighted items."""
+    mean = average(window.weighted, window.mask)
+    return tf.concat([window.user, window.user * mean, mean], axis=1)
+
+
+def average(weighted: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean of weighted items [B, n, k] over the places that mask [B, n] marks as filled: [B, k]."""
+    return tf.reduce_sum(weighted, axis=1) / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)[:, None]
+
+
+def _pairs(weighted: tf.Tensor) -> list[tf.Tensor]:
+    """Products of places a < b of [B, n, k], as n - 1 pieces [B, (n - 1 - a) k]: none is larger than
+    the window, and they are copied once, when they are joined with the rest of the state."""
+    pieces, later = [], weighted
+    while later.shape[1] > 1:
+        first, later = tf.split(later, [1, later.shape[1] - 1], axis=1)
+        pieces.append(_flat(first * later))
+    return pieces
+
+
+def _flat(items: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(items, [-1, items.shape[1] * items.shape[2]])
+
+
+class Representation(NamedTuple):
+    """How a window becomes the state: `--agent.state NAME`, one of `config.State`."""
+
+    formula: Callable[[Window], tf.Tensor]
+    blocks: Callable[[int], int]  # S / k, from n
+    needs_weights: bool = True  # nothing is built that nothing would train
+    needs_user: bool = True
+
+
+REPRESENTATIONS = {
+    "drr-n": Representation(drr_n, lambda n: n, needs_weights=False, needs_user=False),
+    "drr-p": Representation(drr_p, lambda n: n + n * (n - 1) // 2, needs_user=False),
+    "drr-u": Representation(drr_u, lambda n: n + n * (n - 1) // 2),
+    "drr-ave": Representation(drr_ave, lambda n: 3),
+}
 
 
 class ItemWeights(keras.layers.Layer):
@@ -97,11 +156,9 @@ class ItemWeights(keras.layers.Layer):
         super().__init__(name=name)
         self.scale = scale
         self.position = self.add_weight(shape=(window,), initializer="ones", name="position")
-        self.rating = (
-            self.add_weight(shape=(RATING_LEVELS,), initializer="ones", name="rating")
-            if by_rating
-            else None
-        )
+        self.rating = None
+        if by_rating:
+            self.rating = self.add_weight(shape=(RATING_LEVELS,), initializer="ones", name="rating")
         self.built = True
         if low is not None:
             self.position.assign(AGE_DECAY ** np.arange(window - 1, -1, -1))
@@ -197,24 +254,20 @@ class StateRepresentation(keras.Model):
         super().__init__(name=name)
         k = features.table.k
         self.window = window
-        self.represent = REPRESENTATIONS[config.state]()
+        self.represent = REPRESENTATIONS[config.state]
         self.context, self._demographics = config.context, config.demographics == "on"
-        added = {"none": 0, "refused": k + 1, "session": 3 * k + 2 + features.n_demographics}
-        self.size = self.represent.size(window, k) + added[config.context]
         more = {"none": 0, "refused": 1, "session": 3}[config.context]
-        self.blocks = self.represent.size(window, k) // k + more  # of k features, the first ones
+        self.blocks = self.represent.blocks(window) + more  # of k features, the first ones
+        rest = {"none": 0, "refused": 1, "session": 2 + features.n_demographics}[config.context]
+        self.size = self.blocks * k + rest
         self._features, self._kind = features, config.user_vector
         learned = self.represent.needs_user and config.user_vector == "learned"
-        self.item_weights = (
-            ItemWeights(
-                window,
-                config.item_weights == "position-rating",
-                features.scale,
-                low=number(config.low_rating, LOW) if config.context == "session" else None,
-            )
-            if self.represent.needs_weights or learned or config.context == "session"
-            else None
-        )
+        session = config.context == "session"
+        self.item_weights = None
+        if self.represent.needs_weights or learned or session:
+            by_rating = config.item_weights == "position-rating"
+            low = number(config.low_rating, LOW) if session else None
+            self.item_weights = ItemWeights(window, by_rating, features.scale, low)
         self.user_vector = keras.layers.Dense(k, name="user_vector") if learned else None
         self.refused = Refused(features) if config.context == "refused" else None
         self.built = True  # as in Actor
@@ -234,7 +287,7 @@ class StateRepresentation(keras.Model):
             weights = self.item_weights(observation.window_ratings) * mask
             weighted = weights[..., None] * items
         user = self._user(observation, weighted, mask) if self.represent.needs_user else None
-        state = self.represent(items, weighted, user, mask)
+        state = self.represent.formula(Window(items, weighted, user, mask))
         if self.context == "none":
             return state
         if self.refused is not None:

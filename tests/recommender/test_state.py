@@ -1,26 +1,47 @@
 """State representations by hand, and against loops over the paper's formulas."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
 
-from recommender.representations import REPRESENTATIONS
-from recommender.state import Features, StateRepresentation, fold_in
+import config
+from recommender.state import (
+    REPRESENTATIONS,
+    Features,
+    StateRepresentation,
+    Window,
+    drr_ave,
+    fold_in,
+)
 
 NAMES = tuple(REPRESENTATIONS)
 
 
 def module(name: str, **changes) -> StateRepresentation:
-    config = replace(toys.BEST, state=name, **({"context": "none"} | changes))
-    return StateRepresentation(config, toys.WINDOW, toys.features())
+    agent = replace(toys.BEST, state=name, **({"context": "none"} | changes))
+    return StateRepresentation(agent, toys.WINDOW, toys.features())
 
 
 def randomise(model, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+
+
+def test_drr_ave_by_hand():
+    """u = (1, 2); items (1, 0), (3, 4), and an empty place; weights 1, .5 -> g = (1.25, 1)."""
+    items = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]])
+    weights, user = tf.constant([[0.0, 1.0, 0.5]]), tf.constant([[1.0, 2.0]])
+    mask = tf.constant([[0.0, 1.0, 1.0]])
+    state = drr_ave(Window(items, weights[..., None] * items, user, mask))
+    np.testing.assert_array_equal(state, [[1, 2, 1.25, 2, 1.25, 1]])
+
+
+def test_the_settings_list_every_representation():
+    assert set(get_args(config.State)) == set(REPRESENTATIONS)
 
 
 @pytest.mark.parametrize("by_rating", ["position", "position-rating"])
