@@ -1,7 +1,7 @@
 """DRRAgent: the trained recommender."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,15 @@ from recommender.saved_run import SavedRun, save_run
 from recommender.state import Features, user_vectors
 from recommender.user_session import Recommendation, UserSession
 
+RANKED_BY = (  # what of an observation a recommendation depends on
+    "window_items",
+    "window_ratings",
+    "shown_items",
+    "shown_rewards",
+    "known_items",
+    "demographics",
+    "profile",
+)
 GATHERED = 1 << 24  # most numbers in the item vectors of one batch of windows
 
 
@@ -146,30 +155,27 @@ class DRRAgent:
         return self.session(history, demographics).explain(item_id)
 
     def best(
-        self, inputs: Sequence[tf.Tensor], k: int
+        self, observation: Observation, k: int, retrieval: Retrieval | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The k best items of one user that are neither known nor shown, and their scores: [k] each.
 
-        Ties go to the lower item.
-
-        Args:
-            inputs: of `rank_inputs`.
+        Ties go to the lower item. With `retrieval`, among what it finds, unless that is too little.
         """
+        nothing = np.zeros((1, 0), np.float32)
+        profile = user_vectors(self.table, observation) if self.needs_profile else nothing
+        observation = observation._replace(profile=profile)
+        if retrieval is not None:
+            seen = np.hstack([observation.known_items[0], observation.shown_items[0]])
+            action = self._actions(as_tensors(observation)).numpy()
+            found = retrieval.nearest(action, k + len(seen))
+            candidates = np.setdiff1d(found[found >= 0], seen)
+            if len(candidates) >= k:
+                scores = self.table.items[candidates] @ action[0]
+                best = np.argsort(-scores, kind="stable")[:k]
+                return candidates[best], scores[best]
+        inputs = [tf.constant(getattr(observation, name)) for name in RANKED_BY]
         items, scores = self._compiled_rank(*inputs, tf.constant(k))
         return items.numpy()[0], scores.numpy()[0]
-
-    def retrieved(
-        self, observation: Observation, k: int, retrieval: Retrieval
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """`best` among what retrieval finds; fewer than k where it finds too few."""
-        seen = np.hstack([observation.known_items[0], observation.shown_items[0]])
-        profile = user_vectors(self.table, observation) if self.needs_profile else None
-        action = self._actions(as_tensors(observation._replace(profile=profile))).numpy()
-        found = retrieval.nearest(action, k + len(seen))
-        candidates = np.setdiff1d(found[found >= 0], seen)
-        scores = self.table.items[candidates] @ action[0]
-        best = np.argsort(-scores, kind="stable")[:k]
-        return candidates[best].astype(np.int32), scores[best]
 
     @cached_property
     def _compiled_rank(self) -> Any:
@@ -178,62 +184,28 @@ class DRRAgent:
 
     def _signature(self) -> list[tf.TensorSpec]:
         """Of `rank`: any number of users, of places, of items."""
-        n = self.window
-        integers = {"items": tf.int32, "ratings": tf.float32}
-        specs = [
-            tf.TensorSpec([None, n], kind, f"window_{name}") for name, kind in integers.items()
-        ]
-        return [
-            *specs,
-            tf.TensorSpec([None, None], tf.int32, "shown_items"),
-            tf.TensorSpec([None, None], tf.float32, "shown_rewards"),
-            tf.TensorSpec([None, None], tf.int32, "exclude"),
-            tf.TensorSpec([None, self.features.n_demographics], tf.float32, "demographics"),
-            tf.TensorSpec([None, self.table.k if self.needs_profile else 0], tf.float32, "profile"),
-            tf.TensorSpec([], tf.int32, "k"),
-        ]
+        n, integer, real = self.window, tf.int32, tf.float32
+        profile = self.table.k if self.needs_profile else 0
+        widths = (n, n, None, None, None, self.features.n_demographics, profile)
+        kinds = (integer, real, integer, real, integer, real, real)
+        rows = zip(RANKED_BY, widths, kinds, strict=True)
+        specs = [tf.TensorSpec([None, width], kind, name) for name, width, kind in rows]
+        return [*specs, tf.TensorSpec([], integer, "k")]
 
-    def rank_inputs(self, observation: Observation) -> list[tf.Tensor]:
-        """The arguments of `rank` but k."""
-        nothing = np.zeros((observation.n_users, 0), np.float32)
-        profile = user_vectors(self.table, observation) if self.needs_profile else nothing
-        arrays = [
-            observation.window_items,
-            observation.window_ratings,
-            observation.shown_items,
-            observation.shown_rewards,
-            observation.known_items,
-            observation.demographics,
-            profile,
-        ]
-        return [tf.constant(array) for array in arrays]
-
-    def _rank(
-        self,
-        window_items: tf.Tensor,
-        window_ratings: tf.Tensor,
-        shown_items: tf.Tensor,
-        shown_rewards: tf.Tensor,
-        exclude: tf.Tensor,
-        demographics: tf.Tensor,
-        profile: tf.Tensor,
-        k: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The k best items of B users, -1 where fewer are left, and their scores: [B, k] each."""
+    def _rank(self, *inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """RANKED_BY of B users, and k -> their k best items, -1 where fewer are left, and the scores:
+        [B, k] each."""
+        *arrays, k = inputs
+        given = dict(zip(RANKED_BY, arrays, strict=True))
         observation = Observation(
-            users=tf.fill(tf.shape(window_items)[:1], -1),
-            demographics=demographics,
-            window_items=window_items,
-            window_ratings=window_ratings,
-            known_items=exclude,
-            known_ratings=tf.zeros(tf.shape(exclude)),
-            shown_items=shown_items,
-            shown_ratings=tf.zeros(tf.shape(shown_items)),
-            shown_rewards=shown_rewards,
-            profile=profile,
+            users=tf.fill(tf.shape(given["window_items"])[:1], -1),
+            known_ratings=tf.zeros(tf.shape(given["known_items"])),
+            shown_ratings=tf.zeros(tf.shape(given["shown_items"])),
+            **given,
         )
         scores = tf.matmul(self.act(observation), self.features.items, transpose_b=True)
-        seen = tf.concat([window_items, shown_items, exclude], axis=1)
+        seen = [given[name] for name in ("window_items", "shown_items", "known_items")]
+        seen = tf.concat(seen, axis=1)
         n_items = self.features.n_items
         # one more column, which takes the empty places
         scores = tf.pad(scores, [[0, 0], [0, 1]], constant_values=ILLEGAL)

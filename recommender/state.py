@@ -66,9 +66,9 @@ class Features:
 
 def placeholder(window: int, features: Features) -> Observation:
     """An observation of one user of whom nothing is known; it builds a model's weights."""
-    nobody, nothing = np.array([-1]), np.zeros((1, 0), np.int32)
-    people = np.zeros((1, features.n_demographics), np.float32)
-    start = Observation.start(nobody, people, nothing, nothing, window=window)
+    nobody, people = np.array([-1]), np.zeros((1, features.n_demographics), np.float32)
+    items, ratings = np.zeros((1, 0), np.int32), np.zeros((1, 0), np.float32)
+    start = Observation.start(nobody, people, items, ratings, window=window)
     return start._replace(profile=np.zeros((1, features.table.k), np.float32))
 
 

@@ -27,9 +27,6 @@ class Recommendation(NamedTuple):
     title: str | None
 
 
-Ranked = tuple[NDArray[Any], NDArray[Any]]  # items and scores [k], best first
-
-
 class UserSession:
     """What is known of one person, and the recommendations that follow from it.
 
@@ -54,23 +51,13 @@ class UserSession:
         self._agent, self._catalogue = agent, agent.catalogue
         items, ratings = parse(history, self._catalogue)
         given = {} if demographics is None else demographics
-        row = demographic_row(given, self._catalogue)
+        people = demographic_row(given, self._catalogue)[None]
         self._demographics = {str(name): str(value) for name, value in given.items()}
-        self._inputs: list[Any] | None = None  # for the agent, until the next answer
         self._known = dict(zip(items, ratings, strict=True))
         self._answers: dict[int, float | None] = {}
-        self._observation = Observation.start(
-            np.array([-1]),
-            row[None],
-            np.array([items], np.int32).reshape(1, -1),
-            np.array([ratings], np.float32).reshape(1, -1),
-            window=agent.window,
-        )
-
-    @property
-    def observation(self) -> Observation:
-        """What is known of the person by now, as any policy can be asked about it."""
-        return self._observation
+        known = np.array([items], np.int32), np.array([ratings], np.float32)
+        start = Observation.start(np.array([-1]), people, *known, window=agent.window)
+        self.observation = start  # what is known by now, as any policy can be asked about it
 
     def recommend(self, k: int = 10, retrieval: Retrieval | None = None) -> list[Recommendation]:
         """The k best items that were neither known nor answered; changes nothing.
@@ -82,19 +69,10 @@ class UserSession:
         if not (is_number(k) and k in range(1, left + 1)):
             possible = f"choose 1 to {left}, the items that are left" if left else "no item is left"
             raise SessionError(f"k is {reprlib.repr(k)}: {possible}")
-        items, scores = self._ranked(int(k), retrieval)
+        items, scores = self._agent.best(self.observation, int(k), retrieval)
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         named = ((*self._agent.named(item), score) for item, score in pairs)
         return [Recommendation(item_id, score, title) for item_id, title, score in named]
-
-    def _ranked(self, k: int, retrieval: Retrieval | None) -> Ranked:
-        if retrieval is not None:
-            found = self._agent.retrieved(self._observation, k, retrieval)
-            if len(found[0]) == k:
-                return found
-        if self._inputs is None:
-            self._inputs = self._agent.rank_inputs(self._observation)
-        return self._agent.best(self._inputs, k)
 
     def feedback(self, item_id: int | str, rating: float) -> None:
         """The person's rating of any item of the catalogue, recommended or not.
@@ -112,7 +90,7 @@ class UserSession:
 
     def explain(self, item_id: int | str) -> Explanation:
         """What each item that the state holds adds to the score of an item; ValueError if unknown."""
-        return self._agent.explain_score(self._observation, item_number(item_id, self._catalogue))
+        return self._agent.explain_score(self.observation, item_number(item_id, self._catalogue))
 
     def state(self) -> dict[str, Any]:
         """Everything as JSON's types; `DRRAgent.session(state=...)` goes on from it."""
@@ -154,8 +132,7 @@ class UserSession:
         items = np.array([item], np.int32)
         ratings = np.array([np.nan if rating is None else rating], np.float32)
         rewards = answer_rewards(items, ratings, self._catalogue.scale)
-        self._observation = self._observation.after(items, ratings, rewards)
-        self._inputs = None
+        self.observation = self.observation.after(items, ratings, rewards)
         self._answers[item] = rating
 
 
@@ -178,7 +155,10 @@ def parse(history: Iterable[Any], catalogue: Catalogue) -> tuple[list[int], list
         raise ValueError(f"the history is {reprlib.repr(history)}: {PAIRS}") from None
     latest: dict[int, float] = {}
     for entry in entries:
-        item_id, rating = _pair(entry)
+        try:
+            item_id, rating = entry
+        except (TypeError, ValueError):
+            raise ValueError(f"the history holds {reprlib.repr(entry)}: {PAIRS}") from None
         item = item_number(item_id, catalogue)
         latest.pop(item, None)
         latest[item] = checked_rating(rating, item_id, catalogue.scale)
@@ -257,11 +237,3 @@ def is_number(value: Any) -> bool:
     """Python's and NumPy's numbers; True and False are none, though Python counts with them."""
     number = isinstance(value, (int, float, np.integer, np.floating))
     return number and not isinstance(value, bool)
-
-
-def _pair(entry: Any) -> tuple[Any, Any]:
-    try:
-        item_id, rating = entry
-    except (TypeError, ValueError):
-        raise ValueError(f"the history holds {reprlib.repr(entry)}: {PAIRS}") from None
-    return item_id, rating
