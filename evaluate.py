@@ -38,7 +38,15 @@ from data.policy import Policy
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import MAX_STEPS, NEW_USER_PROTOCOLS, EngagementProtocol
-from evaluation.report import BOUND, Report, check_writable, episode, print_report, summarise
+from evaluation.report import (
+    BOUND,
+    Report,
+    by_activity,
+    check_writable,
+    episode,
+    print_report,
+    summarise,
+)
 from recommender.run_choice import (
     DRR,
     RUNS,
@@ -95,6 +103,8 @@ class EvaluateArguments:
     """off: nobody's are known, not to trained runs either, and all takes the rows without them."""
     known_items: bool = False
     """For simulator. What a user rated before the session may be recommended, as in the paper."""
+    by_activity: bool = False
+    """Add the means over users with more than 50, 100 and 150 ratings."""
     policies: Annotated[tuple[str, ...] | None, tyro.conf.arg(help=POLICIES_HELP)] = None
     weights: tuple[str, ...] = ()
     """Folders of runs, DIR or NAME=DIR; several with one name (default: drr) are its seeds."""
@@ -179,6 +189,8 @@ def run(arguments: EvaluateArguments) -> Report:
                     raise ConfigError(f"policy {name!r}: {error}") from error
                 print(f"evaluate: {name} is left out: {error}", file=sys.stderr)
     report = summarise(data_name, protocol, results, trained=tuple(runs), seed=arguments.seed)
+    if arguments.by_activity:
+        report = replace(report, activity=by_activity(protocol, results, ratings, arguments.seed))
     shown = results[next(iter(runs), report.rows[0].name)][0]
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])

@@ -21,6 +21,7 @@ from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.protocols.base import EvaluationProtocol, Result
 
 BOUND = "oracle"  # knows the answers: shown last, and never the best
+MORE_THAN = (50, 100, 150)  # ratings of a user, hidden ones included
 DOCS = Path("docs")
 FIGURES = DOCS / "figures"
 
@@ -63,6 +64,7 @@ class Report:
     rows: tuple[Row, ...]
     differences: dict[str, tuple[str, dict[str, Estimate]]]  # policy -> (baseline, key -> ...)
     rule: Mapping[str, Any] = field(default_factory=dict)  # see EvaluationProtocol
+    activity: Mapping[str, Any] = field(default_factory=dict)  # see by_activity
 
     def best(self, key: str) -> float:
         """The highest mean, those aside who know more than a policy may; NaN without any."""
@@ -84,7 +86,7 @@ class Report:
                 | {key: estimate.as_json() for key, estimate in estimates.items()}
                 for name, (baseline, estimates) in self.differences.items()
             },
-        }
+        } | ({"by_activity": self.activity} if self.activity else {})
 
     def as_table(self) -> Table:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
@@ -160,6 +162,8 @@ def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
     console.print(report.as_table())
     for line in report.difference_lines():
         console.print(line)
+    if report.activity:
+        console.print(activity_table(report))
     for text in episodes:
         console.print(f"\n{text}", markup=False)
 
@@ -225,6 +229,49 @@ def summarise(
     )
 
 
+def by_activity(
+    protocol: EvaluationProtocol,
+    results: Mapping[str, Sequence[Result]],
+    ratings: Ratings,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Means of what the protocol ranks by, for every k, over users who rate much.
+
+    {"50": {"n_users": U, "policies": {NAME: {KEY: {"mean", "ci95"}}}}, ...}: those with more than 50
+    ratings and so on; groups without users are left out.
+    """
+    lengths = ratings.lengths[protocol.eval_users]
+    ranked = protocol.headline_keys[0].partition("@")[0]
+    keys = [key for key in protocol.headline_keys if key.partition("@")[0] == ranked]
+    groups = {}
+    for least in MORE_THAN:
+        active = lengths > least
+        if not active.any():
+            break
+        policies = {}
+        for name, runs in results.items():
+            values = {k: np.mean([run.per_user[k][active] for run in runs], axis=0) for k in keys}
+            found = over_users(values, seed)
+            policies[name] = {key: estimate.as_json() for key, estimate in found.items()}
+        groups[str(least)] = {"n_users": int(active.sum()), "policies": policies}
+    return groups
+
+
+def activity_table(report: Report) -> Table:
+    """Of each group the mean of every key; policies in the order of the report."""
+    groups = report.activity.values()
+    keys = next(iter(groups))["policies"][report.rows[0].name].keys()
+    title = f"users with more than so many ratings: {', '.join(keys)}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("policy", no_wrap=True)
+    for least, group in report.activity.items():
+        table.add_column(f"> {least} ({group['n_users']:,} users)", justify="right")
+    for row in report.rows:
+        found = [group["policies"][row.name] for group in groups]
+        table.add_row(row.name, *(" ".join(f"{f[key]['mean']:.4f}" for key in keys) for f in found))
+    return table
+
+
 def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, user: int) -> str:
     """What evaluated user number `user` (0..U-1) liked before, was shown, and how it went."""
     known = protocol.start(np.array([user]))
@@ -241,7 +288,12 @@ def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, us
         answer = " " if np.isnan(rating) else _rating(rating)
         mark = "liked" if rating >= catalogue.positive_threshold else ""
         lines.append(f"    {rank:2d} {answer:>4s} {mark:5s} {describe(catalogue, int(item))}")
-    lines.append(f"  {_episode_measures(catalogue, protocol, result, user)}")
+    k, hits = protocol.steps, result.ratings[[user]] >= catalogue.positive_threshold
+    best = k if result.n_relevant is None else min(k, int(result.n_relevant[user]))
+    lines.append(
+        f"  precision@{k} {precision_at_k(hits, k)[0]:.2f}   DCG {dcg_at_k(hits, k)[0]:.3f}   "
+        f"IDCG {discounts(k)[:best].sum():.3f}   reward {result.rewards[user].sum():+.1f}"
+    )
     return printable("\n".join(lines))
 
 
@@ -253,19 +305,6 @@ def describe(catalogue: Ratings, item: int) -> str:
         name for name, has in zip(catalogue.genre_names, catalogue.genres[item], strict=True) if has
     ]
     return f"{catalogue.titles[item]} ({', '.join(names)})" if names else catalogue.titles[item]
-
-
-def _episode_measures(
-    catalogue: Ratings, protocol: EvaluationProtocol, result: Result, user: int
-) -> str:
-    """Precision, DCG, IDCG and reward over the whole list, as text."""
-    k = protocol.steps
-    hits = result.ratings[[user]] >= catalogue.positive_threshold
-    best = k if result.n_relevant is None else min(k, int(result.n_relevant[user]))
-    return (
-        f"precision@{k} {precision_at_k(hits, k)[0]:.2f}   DCG {dcg_at_k(hits, k)[0]:.3f}   "
-        f"IDCG {discounts(k)[:best].sum():.3f}   reward {result.rewards[user].sum():+.1f}"
-    )
 
 
 def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) -> str:

@@ -170,13 +170,16 @@ def test_without_demographics_nobody_sees_any(monkeypatch, fake_runs, run_folder
 
 def test_newcomers_with_nothing_known_and_the_hits_of_long_sessions(tmp_path):
     file = tmp_path / "out.json"
-    asked = ["--protocol", "session", "--known", "0", "--ks", "5", "10", "40"]
+    asked = ["--protocol", "session", "--known", "0", "--ks", "5", "10", "40", "--by-activity"]
     names = ["--policies", "popularity", "item-knn", "item-knn-adaptive"]
     assert evaluate.main([*SYNTHETIC, *asked, *names, "--json", str(file)]) == 0
     content = json.loads(file.read_text())
     hits = {name: row["hits@5"]["mean"] for name, row in content["policies"].items()}
     assert hits["item-knn"] == hits["popularity"] > 0
     assert content["policies"]["item-knn"]["hits@40"]["mean"] > hits["item-knn"]
+    groups = content["by_activity"]
+    assert groups["50"]["n_users"] >= groups["100"]["n_users"] > 0
+    assert set(groups["50"]["policies"]["popularity"]) == {"reward@5", "reward@10", "reward@40"}
 
 
 def test_a_run_of_another_split_is_refused_and_its_own_is_taken(run_folder, fake_runs, capsys):
