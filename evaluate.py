@@ -35,6 +35,7 @@ from config.command_line import OF_TRAINING, end_when_nobody_reads, read_argumen
 from data import Ratings, load_dataset
 from data.files import write_text
 from data.policy import Policy
+from envs.boredom import warn_of_short_sessions
 from evaluation.protocols.base import EvaluationProtocol, Result, check_answerable
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
 from evaluation.protocols.new_users import MAX_STEPS, NEW_USER_PROTOCOLS, EngagementProtocol
@@ -274,6 +275,7 @@ def build_protocol(arguments: EvaluateArguments, ratings: Ratings) -> Evaluation
     model = Simulator(ratings)
     if arguments.protocol == "engagement":
         rule, steps = Boredom(*(arguments.boredom or ())), max(ks or (MAX_STEPS,))
+        warn_of_short_sessions(ratings.genres, rule, steps)
         return EngagementProtocol(ratings, model, window=window, boredom=rule, max_steps=steps)
     online, known = arguments.agent_mode == "online", arguments.known_items
     return SimulatorProtocol(ratings, model, ks=ks, online=online, known_items=known)

@@ -1,5 +1,7 @@
 """Users who leave when they are bored: the rule of CIRS (2022), DORL (2023) and EasyRL4Rec (2024)."""
 
+import sys
+
 import numpy as np
 
 from config import Boredom
@@ -33,4 +35,20 @@ def check_categories(categories: BoolArray, name: str) -> None:
         raise DataError(
             f"{name}: the items have no categories, of which users could tire; use a data set with "
             "genres, or a titles file with a column `genres` (docs/own-data.md)"
+        )
+
+
+def warn_of_short_sessions(categories: BoolArray, rule: Boredom, max_steps: int) -> None:
+    """On stderr, where the categories are too few for a session of `max_steps`.
+
+    Among `window` + 1 items in a row a category can occur `most` + 1 times; the item that bores
+    counts, too. Where an item has no category nothing limits a session.
+    """
+    n_categories, fewest = int(categories.any(axis=0).sum()), int(categories.sum(axis=1).min())
+    room = (rule.most + 1) * n_categories // fewest if fewest else max_steps
+    if room <= rule.window and room + 1 < max_steps:
+        print(
+            f"WARNING: {n_categories} categories are too few for --boredom {rule.window} "
+            f"{rule.most}: the best session has at most {room + 1} steps",
+            file=sys.stderr,
         )

@@ -61,6 +61,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     `ratings`: the data, or the name of a data set, as `data.load_dataset` takes it.
     `users`: who may start an episode (all with enough ratings if None). `random_start`: share
     of the episodes that start with fewer than `window` known ratings.
+    `on_illegal`: "penalty", or "raise" for a ValueError that names the item.
     `reset(options={"user": u, "start": s})` fixes one or both.
     """
 
@@ -79,6 +80,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         simulator: RatingModel | None = None,
         boredom: Boredom | None = None,
         misses: int = 0,
+        on_illegal: Literal["penalty", "raise"] = "penalty",
         render_mode: str | None = None,
     ) -> None:
         ratings = load_dataset(ratings) if isinstance(ratings, str) else ratings
@@ -94,11 +96,13 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             raise ValueError(f"random_start must lie in [0, 1], got {random_start}")
         if candidates not in ("catalogue", "rated"):
             raise ValueError(f'candidates must be "catalogue" or "rated", got {candidates!r}')
+        if on_illegal not in ("penalty", "raise"):
+            raise ValueError(f'on_illegal must be "penalty" or "raise", got {on_illegal!r}')
         if render_mode not in (None, "ansi"):
             raise ValueError(f'render_mode must be None or "ansi", got {render_mode!r}')
         self.ratings, self.window, self.episode_length = ratings, window, episode_length
         self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
-        self.simulator, self.render_mode = simulator, render_mode
+        self.simulator, self.on_illegal, self.render_mode = simulator, on_illegal, render_mode
         self.boredom, self.misses = boredom, misses
         self.users = self._playable(users)
         n_items = ratings.n_items
@@ -205,10 +209,16 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         return np.atleast_1d(np.asarray(action, dtype=np.int64))
 
     def _legality(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of items [k] may be recommended, [k]."""
+        """Which of items [k] may be recommended, [k]; with "raise" ValueError where one may not."""
         first = np.zeros(len(items), bool)
         first[np.unique(items, return_index=True)[1]] = True
         legal: NDArray[np.bool_] = self._legal[items] & first
+        if self.on_illegal == "raise" and not legal.all():
+            raise ValueError(
+                f"item {items[~legal][0]} is no candidate: it was recommended in this episode, is in "
+                'the starting window, twice in the list, or, with candidates="rated", was not '
+                'rated; see info["action_mask"]'
+            )
         return legal
 
     def _answers(self, items: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from data.observation import Observation, observation_of
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_new_users, training_sessions
 from embedding.table import EmbeddingTable
+from envs.boredom import warn_of_short_sessions
 from envs.episodes import draw_starts
 from envs.simulator import Simulator as RatingModel
 from envs.vector import VectorOfflineEnv
@@ -103,6 +104,7 @@ class EngagementTask(NewUserTask):
     """
 
     def _environment(self, **answers: Any) -> VectorOfflineEnv:
+        warn_of_short_sessions(self.visible.genres, self._boredom, self._config.env.episode_length)
         model = RatingModel(self.visible).table
         return super()._environment(simulator=model, boredom=self._boredom, **answers)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from config import Boredom, ConfigError
 from data import DataError
 from data.ratings import Ratings
-from envs.boredom import leaves
+from envs.boredom import leaves, warn_of_short_sessions
 from envs.offline import OfflineEnv
 from envs.vector import VectorOfflineEnv
 
@@ -62,6 +62,20 @@ def test_leaving_is_terminal_the_step_limit_is_not_and_the_last_reward_counts():
     env.reset(seed=0)
     env.step(1)
     assert env.step(4)[1:4] == (-0.5, True, True)
+
+
+def test_too_few_categories_for_a_full_session_are_warned_of(capsys):
+    single, pairs = np.eye(4, dtype=bool), np.ones((5, 2), bool)
+
+    def warning(categories, *rule):
+        warn_of_short_sessions(categories, Boredom(*rule), max_steps=30)
+        return capsys.readouterr().err
+
+    assert "at most 5 steps" in warning(single, 10, 0)  # four, and one that bores
+    assert "at most 9 steps" in warning(single, 10, 1)
+    assert "2 categories are too few for --boredom 10 0" in warning(pairs, 10, 0)
+    assert warning(single, 3, 0) == ""  # each once in four, for ever
+    assert warning(np.vstack([single, np.zeros(4, bool)]), 10, 0) == ""
 
 
 def test_a_rule_that_cannot_be_is_refused():

@@ -137,6 +137,15 @@ def test_what_is_illegal_costs_one_and_is_not_shown():
     assert env.action_masks().tolist() == [*info["action_mask"]] * 4
 
 
+def test_what_is_illegal_is_an_error_where_that_is_asked_for():
+    env = OfflineEnv(one_user([5] * 8), window=3, top_k=2, on_illegal="raise")
+    started(env)
+    for pair, illegal in (([4, 2], 2), ([4, 4], 4)):
+        with pytest.raises(ValueError, match=f"item {illegal} is no candidate"):
+            env.step(np.array(pair))
+    assert env.action_masks()[3:].sum() == 15 + 15
+
+
 def test_a_list_that_cannot_be_filled_ends_the_episode():
     env = OfflineEnv(one_user([5] * 8), window=3, top_k=2, candidates="rated", episode_length=9)
     started(env)
@@ -215,6 +224,7 @@ def test_a_data_set_is_loaded_by_its_name(monkeypatch):
         ({"episode_length": -1}, "episode_length must be at least 1, got -1"),
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
         ({"candidates": "all"}, "candidates must be .* got 'all'"),
+        ({"on_illegal": "warn"}, "on_illegal must be .* got 'warn'"),
         ({"random_start": 2}, "random_start must lie in .* got 2"),
         ({"render_mode": "human"}, "render_mode must be .* got 'human'"),
     ],

@@ -90,7 +90,7 @@ def test_told_the_rule_nobody_leaves_who_need_not_and_the_oracle_earns_more(prot
     assert means["oracle"] == max(means.values())
 
 
-def test_the_command_writes_the_rule(toy, tmp_path, capsys):
+def test_the_command_writes_the_rule_and_warns_of_few_categories(toy, tmp_path, capsys):
     file = tmp_path / "out.json"
     flags = ["--dataset", "synthetic", "--protocol", "engagement", "--ks", "20"]
     flags += ["--policies", "popularity", "oracle", "--json", str(file)]
@@ -98,6 +98,7 @@ def test_the_command_writes_the_rule(toy, tmp_path, capsys):
     found, printed = json.loads(file.read_text()), capsys.readouterr()
     assert found["boredom"] == {"window": 50, "most": 0} and found["max_steps"] == 20
     assert set(found["policies"]["popularity"]) == set(EngagementProtocol.headline_keys)
+    assert "categories are too few for --boredom 50 0: the best session has at most" in printed.err
     assert "oracle (told)" in printed.out
     bare = replace(toy, genres=np.zeros((40, 0), bool), genre_names=())
     with pytest.raises(DataError, match="toy: the items have no categories"):
