@@ -7,7 +7,7 @@ training   train.py of several lengths, from a cold start to its final tables on
 baselines  evaluate.py from a cold start, with nothing cached, for one baseline and one protocol;
            in `session` the form that is asked again after every answer.
 serving    the first recommendation of a saved run in a new process beside `import tensorflow`
-           alone; then `session.recommend(10)` after every answer.
+           alone; then `session.recommend(10)` after every answer, and the SavedModel of the run.
 
 Every command is a process of its own, timed from outside; they take turns, and medians count.
 --write-docs draws docs/figures/quality-against-seconds.png, too.
@@ -27,12 +27,15 @@ from json import loads
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 from benchmarks import common
 from config.command_line import end_when_nobody_reads, read_arguments
+from data.observation import UNRATED_REWARD
 from evaluation.plots import ACCENT, PLAIN, new_figure
 from recommender import DRRAgent
+from recommender.export import Arguments, export
 
 FIGURE = common.ROOT / "docs" / "figures" / "quality-against-seconds.png"
 MEASURES = {"catalog": "precision@5", "session": "reward@10"}
@@ -43,7 +46,9 @@ ALL = "all"
 FIRST = "first recommendation of a saved run"
 RECOMMEND = """
 import sys
+from data.observation import UNRATED_REWARD
 from recommender import DRRAgent
+from recommender.export import Arguments, export
 agent = DRRAgent.load(sys.argv[1])
 agent.recommend([(item, agent.catalogue.scale[1]) for item in agent.catalogue.item_ids[:10].tolist()])
 """
@@ -68,14 +73,17 @@ class QualityArguments(common.DataArguments):
     run: Path = common.ROOT / "save_weights" / "ml-1m"
     """Folder of the saved run that serves."""
     requests: int = 2000
-    """Recommendations in one process."""
+    """Recommendations in one process, of either kind."""
 
 
 def main(arguments: QualityArguments) -> None:
     """Train, fit, serve; print, write, draw."""
     figures = medians_in_turns(jobs_of(arguments), arguments.repeats)
-    half, most = 1000 * np.percentile(latencies(arguments.run, arguments.requests), (50, 99))
-    figures["ms"] = {"session.recommend(10)": {"p50": half, "p99": most}}
+    times = latencies(arguments.run, arguments.requests)
+    figures["ms"] = {
+        name: {f"p{share}": 1000 * float(np.percentile(seconds, share)) for share in (50, 99)}
+        for name, seconds in times.items()
+    }
     titles = {"drr": f"`train.py --dataset {arguments.dataset} --steps N`"}
     for protocol, suffix in SUFFIX.items():
         titles[protocol] = f"`evaluate.py --protocol {protocol} --policies N{suffix}`"
@@ -157,19 +165,33 @@ def medians_in_turns(jobs: Jobs, turns: int) -> Figures:
     return medians
 
 
-def latencies(run: Path, requests: int) -> list[float]:
-    """Seconds of each recommendation of ten items by a session, which then refuses the first."""
+def latencies(run: Path, requests: int) -> dict[str, list[float]]:
+    """Seconds of each recommendation of ten items by a session and by the run's SavedModel."""
     agent, rng = DRRAgent.load(run), np.random.default_rng(0)
-    seconds: list[float] = []
+    ids, (_, best) = agent.catalogue.item_ids, agent.catalogue.scale
+    with tempfile.TemporaryDirectory() as folder:
+        export(Arguments(run, Path(folder)))
+        served = tf.saved_model.load(folder).signatures["serving_default"]
+    times: dict[str, list[float]] = {"session.recommend(10)": [], "SavedModel": []}
     for _ in range(-(-requests // ANSWERS)):
-        known = rng.choice(agent.catalogue.item_ids, KNOWN, replace=False).tolist()
-        session = agent.session((item, agent.catalogue.scale[1]) for item in known)
+        known, shown = rng.choice(ids, KNOWN, replace=False), ids[:0]
+        session = agent.session((item, best) for item in known.tolist())
         for _ in range(ANSWERS):
-            began = time.perf_counter()
-            best = session.recommend(10)
-            seconds.append(time.perf_counter() - began)
-            session.refuse(best[0].item_id)
-    return seconds[ANSWERS:]  # the first ones compile
+            arrays = {"window_items": known, "exclude": known, "shown_items": shown}
+            arrays["window_ratings"] = np.full(KNOWN, best, np.float32)
+            arrays["shown_rewards"] = np.full(len(shown), UNRATED_REWARD, np.float32)
+            inputs = {name: tf.constant(array[None]) for name, array in arrays.items()}
+            nobody = tf.zeros([1, agent.features.n_demographics])
+            inputs |= {"demographics": nobody, "k": tf.constant(10)}
+            calls = partial(session.recommend, 10), partial(served, **inputs)
+            for seconds, call in zip(times.values(), calls, strict=True):
+                began = time.perf_counter()
+                found = call()
+                seconds.append(time.perf_counter() - began)
+            refused = found["item_ids"].numpy()[0, :1]
+            shown = np.append(shown, refused)
+            session.refuse(refused[0])
+    return {name: seconds[ANSWERS:] for name, seconds in times.items()}  # the first ones compile
 
 
 def plot(figures: Figures) -> Figure:
