@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from data.observation import IntArray
 from evaluation.intervals import Estimate
 from evaluation.report import BOUND, Report
 
@@ -97,63 +96,6 @@ def by_length(report: Report) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(panels[0])
     figure.suptitle(f"{report.label}: {report.n_users:,} users, bands: 95% intervals")
-    return figure
-
-
-def item_map(
-    points: NDArray[np.floating],
-    genres: NDArray[np.bool_],
-    genre_names: Sequence[str],
-    titles: Sequence[str] = (),
-    *,
-    panels: int = 8,
-) -> Figure:
-    """points [N, 2] once for each of the commonest genres [N, G], its items in colour; without
-    genres once, all in colour.
-
-    titles: N of them, best known first; the first of a genre that no panel before shows is written
-    beside its item.
-    """
-    if not genre_names:
-        genres, genre_names = np.ones((len(points), 1), bool), ("all",)
-    commonest = np.argsort(-genres.sum(axis=0), kind="stable")[:panels]
-    columns = min(4, len(commonest))
-    rows = -(-len(commonest) // columns)
-    size = (2.6 * columns, 2.8 * rows)
-    figure, grid = new_figure(rows, columns, size, sharex=True, sharey=True)
-    shown: list[int] = []
-    for axes in grid[len(commonest) :]:
-        axes.remove()
-    for place, genre in enumerate(commonest):
-        axes, mine = grid[place], genres[:, genre]
-        axes.scatter(points[~mine, 0], points[~mine, 1], s=3, color=FAINT, lw=0)
-        colour = CYCLE[place % len(CYCLE)]
-        axes.scatter(points[mine, 0], points[mine, 1], s=7, color=colour, lw=0)
-        axes.set(title=f"{genre_names[genre]} ({mine.sum()})", xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        new = next((item for item in np.flatnonzero(mine).tolist() if item not in shown), None)
-        if titles and new is not None:
-            axes.annotate(shorten(titles[new], 24), points[new], size=7.5)
-            shown.append(new)
-    return figure
-
-
-def rank_changes(before: IntArray, after: IntArray, names: Mapping[int, str]) -> Figure:
-    """Two ranked lists [k] side by side: items in both are joined, the others are in colour."""
-    figure, (axes,) = new_figure(1, 1, (9.2, 0.6 + 0.32 * len(before)))
-    both = np.intersect1d(before, after)
-    for x, ranked, side in ((0.0, before, "right"), (1.0, after, "left")):
-        for rank, item in enumerate(ranked.tolist()):
-            colour = "black" if item in both else ACCENT
-            name = f" {rank + 1:2d}  {shorten(names[item], 45)} "
-            axes.text(x, rank, name, ha=side, va="center", color=colour, size=9)
-    for item in both.tolist():
-        ends = [int(np.flatnonzero(ranked == item)[0]) for ranked in (before, after)]
-        axes.plot([0, 1], ends, color=PLAIN if ends[0] != ends[1] else FAINT, lw=1.6)
-    axes.set(xlim=(-1.6, 2.6), ylim=(len(before) - 0.4, -1.2))
-    axes.axis("off")
-    axes.text(0, -0.9, "with the item ", ha="right", weight="bold")
-    axes.text(1, -0.9, " without it", ha="left", weight="bold")
     return figure
 
 

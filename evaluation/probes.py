@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from data.observation import FloatArray, IntArray, Observation, latest
+from data.observation import FloatArray, IntArray, Observation
 from data.policy import Policy
 from evaluation.intervals import Estimate, over_users, paired_difference
-from evaluation.metrics import top_k
 from evaluation.plots import add_legend, coloured, draw_band, new_figure
 from evaluation.protocols.base import EvaluationProtocol, Result
 from evaluation.report import Report, markdown_table, summarise
@@ -46,57 +44,12 @@ class FixedList:
         return self.policy.scores(observation, candidates)
 
 
-def leave_one_out(observation: Observation) -> Observation:
-    """One user before any answer, and the same without each known item in turn.
-
-    B = 1 with H known items -> B = 1 + H: row 0 is unchanged, row 1 + j lacks item j.
-    """
-    size = int((observation.known_items >= 0).sum())
-    kept = np.vstack([np.ones((1, size), bool), ~np.eye(size, dtype=bool)])  # [1 + H, H]
-    same = observation.rows(np.zeros(size + 1, np.int64))
-    begin = same.known_items.shape[1] - size
-    items, ratings = same.known_items[:, begin:], same.known_ratings[:, begin:]
-    return Observation.start(
-        same.users,
-        same.demographics,
-        *latest(items, ratings, kept, size),
-        window=observation.window,
-    )
-
-
-def best_items(
-    policy: Policy, observation: Observation, k: int, blocked: IntArray
-) -> NDArray[np.int32]:
-    """The policy's k best items of the whole catalogue without `blocked` [any]: [B, k]."""
-    scores = np.array(policy.scores(observation, None))
-    scores[:, blocked] = -np.inf
-    return top_k(scores, k)
-
-
-def n_replaced(lists: IntArray) -> NDArray[np.int64]:
-    """How many items of the first list are missing from each other one: [B, k] -> [B - 1]."""
-    return np.array([len(np.setdiff1d(lists[0], other)) for other in lists[1:]], np.int64)
-
-
 def at_quantiles(values: FloatArray, quantiles: Sequence[float]) -> list[int]:
     """Rows of the users who stand at these quantiles of values [U]; ties to the lower row."""
     order = np.argsort(values, kind="stable")
     ranks = np.rint(np.asarray(quantiles) * (len(values) - 1)).astype(np.int64)
     wanted = np.asarray(values)[order[ranks]]
     return [int(np.flatnonzero(values == value)[0]) for value in wanted]
-
-
-def project(vectors: FloatArray, seed: int = 0) -> NDArray[np.float64]:
-    """A 2-D picture of vectors [N, k] that keeps neighbours: t-SNE of cosine distances, [N, 2].
-
-    Starts from the principal components, so that equal vectors and seeds give equal pictures.
-    """
-    from sklearn.manifold import TSNE  # deferred: a second to import
-
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    picture = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-    return np.asarray(picture.fit_transform(unit), np.float64)
 
 
 def by_step(results: Sequence[Result], reference: Result, highlight: str = "drr") -> Figure:

@@ -45,7 +45,7 @@ def text(notebook):
 @pytest.mark.slow
 def test_every_cell_runs_and_shows_tables_and_plots(executed):
     pictures = [output for output in outputs(executed) if "image/png" in output.get("data", {})]
-    assert len(pictures) == 8
+    assert len(pictures) == 6
     assert all(picture.metadata["image/png"]["alt"] for picture in pictures)
     assert text(executed).count("| policy |") == text(executed).count("| drr ") == 2
     assert text(executed).count("history") == 2 and "IDCG" in text(executed)

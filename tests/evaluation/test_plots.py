@@ -44,17 +44,6 @@ def test_by_length_draws_every_k(toy, policies):
     assert ndcg.get_ylabel() == "ndcg@k"
 
 
-def test_the_map_has_a_panel_for_each_common_genre():
-    points = np.arange(12.0).reshape(6, 2)
-    genres = np.zeros((6, 3), bool)
-    genres[:4, 2] = genres[:2, 0] = True
-    panels = drawn(plots.item_map(points, genres, ("A", "B", "C"), list("uvwxyz"), panels=2))
-    assert [axes.get_title() for axes in panels] == ["C (4)", "A (2)"]
-    assert [text.get_text() for text in panels[0].texts] == ["u"]
-    assert [text.get_text() for text in panels[1].texts] == ["v"]  # u was shown before
-    np.testing.assert_array_equal(panels[1].collections[1].get_offsets(), points[:2])
-
-
 def test_contributions_are_sorted_signed_and_summed_up():
     figure = plots.contributions({"b": -0.5, "a": 1.25, "c": 0.0}, 2.0, 2.75, "Film")
     (axes,) = drawn(figure)
