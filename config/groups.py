@@ -222,7 +222,7 @@ class AgentConfig(Settings):
     """Learning rates fall to zero along a cosine over the run, or stay."""
     clip_norm: Weight = 1.0
     """Largest global gradient norm; 0 switches clipping off."""
-    batch_size: Units = 128
+    batch_size: Annotated[int, Range(1, 16384)] = 128
     """Transitions in one update."""
     exploration: Literal["softmax", "gaussian"] = "softmax"
     """How items are chosen while collecting. softmax: drawn from the softmax of their scores.

@@ -36,7 +36,6 @@ Split = Literal["users", "time"]
 Device = Literal["auto", "cpu", "gpu"]
 
 MOST_WEIGHTS = 1 << 28  # of one layer: 1 GiB
-MOST_ROWS = 1 << 24  # transitions of all updates after one rollout
 
 NEW_USERS: tuple[Protocol, ...] = ("catalog", "session")
 
@@ -170,12 +169,6 @@ class Config(Settings):
             "agent.state agent.actor_hidden agent.critic_hidden",
             f"layers of at most {MOST_WEIGHTS} weights, not {weights}: lower one of them, "
             "--env.window or --embedding.dim",
-        )
-        rows = self.loop.updates_per_rollout * agent.batch_size
-        self.require(
-            rows <= MOST_ROWS,
-            "agent.batch_size",
-            f"at most {MOST_ROWS} transitions with loop.updates-per-rollout together, not {rows}",
         )
 
     @property

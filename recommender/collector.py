@@ -154,8 +154,8 @@ class Collector:
         length, size = self.environment.episode_length, observation.users.shape[0]
         window, k = observation.window_items.shape[1], self.features.table.k
         arrays = {
-            name: tf.TensorArray(kind, length, element_shape=[size, *shape])
-            for name, (shape, kind) in _fields(window, length, k, self.config).items()
+            name: tf.TensorArray(tf.as_dtype(kind), length, element_shape=[size, *shape])
+            for name, (shape, kind) in transition_spec(self.config, window, length, k).items()
         }
         arrays["alive"] = tf.TensorArray(tf.bool, length, element_shape=[size])
         alive = tf.ones([size], tf.bool)
@@ -201,28 +201,25 @@ class Collector:
         return row | {"replay_weight": float(batch.weights.mean())}
 
 
-def _fields(window: int, length: int, k: int, config: AgentConfig) -> dict[str, Any]:
-    """A stored transition: an observation's own fields, and what followed. Ids, no states."""
-    fields = {
-        "users": ((), tf.int32),
-        "window_items": ((window,), tf.int32),
-        "window_ratings": ((window,), tf.float32),
-        "known_items": ((window,), tf.int32),
-        "known_ratings": ((window,), tf.float32),
-        "shown_items": ((length,), tf.int32),
-        "shown_ratings": ((length,), tf.float32),
-        "shown_rewards": ((length,), tf.float32),
-        "item": ((), tf.int32),
-        "rating": ((), tf.float32),
-        "reward": ((), tf.float32),
-        "terminated": ((), tf.float32),
-    }
-    return fields | ({"action": ((k,), tf.float16)} if config.critic_action == "proto" else {})
-
-
 def transition_spec(
     config: AgentConfig, window: int, episode_length: int, k: int
 ) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Fields of one stored transition for the replay: name -> (shape, NumPy dtype)."""
-    fields = _fields(window, episode_length, k, config)
-    return {name: (shape, kind.as_numpy_dtype) for name, (shape, kind) in fields.items()}
+    """A stored transition: an observation's own fields, and what followed. Ids, no states.
+
+    Name -> (shape, NumPy dtype), for the replay.
+    """
+    spec: dict[str, tuple[tuple[int, ...], Any]] = {
+        "users": ((), np.int32),
+        "window_items": ((window,), np.int32),
+        "window_ratings": ((window,), np.float32),
+        "known_items": ((window,), np.int32),
+        "known_ratings": ((window,), np.float32),
+        "shown_items": ((episode_length,), np.int32),
+        "shown_ratings": ((episode_length,), np.float32),
+        "shown_rewards": ((episode_length,), np.float32),
+        "item": ((), np.int32),
+        "rating": ((), np.float32),
+        "reward": ((), np.float32),
+        "terminated": ((), np.float32),
+    }
+    return spec | ({"action": ((k,), np.float16)} if config.critic_action == "proto" else {})

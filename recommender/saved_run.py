@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-import config as settings
-from config import Config, ConfigError, DRRError, read_json
+from config import ConfigError, DRRError, load, read_json
 from data.errors import quote
 from data.files import WEIGHTS_SUFFIX, write_text
 from data.ratings import Catalogue
@@ -45,8 +43,8 @@ class SavedCatalogue:
         if not isinstance(values, dict):
             raise RunError(f"{source}: is {quote(values)}, expected {', '.join(FIELDS)}")
         values = {"sha256": {}, "demographics": [], **values}
-        for name, (fits, wanted) in FIELDS.items():
-            if not fits(values.get(name)):
+        for name, wanted in FIELDS.items():
+            if not _fits(name, values.get(name)):
                 found = quote(values[name]) if name in values else "missing"
                 raise RunError(
                     f"{source}: field {name!r} is {found}, expected {wanted}; "
@@ -76,7 +74,9 @@ class SavedRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = load_config(folder)
+        if not (folder / "config.json").is_file():
+            raise RunError(f"{folder}: no config.json; give the folder that train.py wrote")
+        self.config = load(folder / "config.json")
         self.catalogue = SavedCatalogue(folder / "catalogue.json")
         self._check_files()
         self.table = EmbeddingTable.load(folder / "embedding.weights.h5")
@@ -126,11 +126,6 @@ def save_run(folder: Path, models: Models, table: EmbeddingTable, catalogue: Cat
     for name, each in models.items():
         save_weights(_one_model(each), folder / f"{name}{WEIGHTS_SUFFIX}")
     table.save(folder / "embedding.weights.h5")
-    write_catalogue(folder, catalogue)
-
-
-def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
-    """Write catalogue.json: what serving needs of the data set, and the SHA-256 of the weights."""
     weights = sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"))
     saved = {
         "item_ids": catalogue.item_ids.tolist(),
@@ -140,14 +135,6 @@ def write_catalogue(folder: Path, catalogue: Catalogue) -> None:
         "sha256": {path.name: _digest(path) for path in weights},
     }
     write_text(folder / "catalogue.json", json.dumps(saved, allow_nan=False) + "\n")
-
-
-def load_config(run_dir: Path) -> Config:
-    """The resolved settings of a run."""
-    source = run_dir / "config.json"
-    if not source.is_file():
-        raise RunError(f"{run_dir}: no config.json; give the folder that train.py wrote")
-    return settings.load(source)
 
 
 class Bundle(keras.Model):
@@ -168,40 +155,30 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _are_ids(value: Any) -> bool:
-    if not isinstance(value, list) or not value:
-        return False
-    kind = type(value[0])
-    if kind not in (int, str) or any(type(each) is not kind for each in value):
-        return False
-    ascending = all(a < b for a, b in pairwise(value))
-    return ascending and (kind is str or -(2**63) <= value[0] <= value[-1] < 2**63)
-
-
-def _is_scale(value: Any) -> bool:
-    numbers = isinstance(value, list) and len(value) == 2
-    numbers = numbers and all(type(each) in (int, float) and abs(each) < 1e300 for each in value)
-    return numbers and all(map(isfinite, value)) and value[0] < value[1]
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MOST_DEMOGRAPHICS
-
-
-def _are_columns(value: Any) -> bool:
-    pairs = isinstance(value, list) and all(isinstance(each, list) for each in value)
-    return pairs and all([type(part) for part in each] == [str, str] for each in value)
-
-
-def _are_digests(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-
-
-# field of catalogue.json -> what it must be, for the reader and in words
-FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "item_ids": (_are_ids, "ascending whole numbers, or ascending texts"),
-    "scale": (_is_scale, "two numbers, the lower first"),
-    "n_demographics": (_is_count, f"0 to {MOST_DEMOGRAPHICS}"),
-    "demographics": (_are_columns, "pairs of texts, a name and a value"),
-    "sha256": (_are_digests, "names of files and their SHA-256"),
+# field of catalogue.json -> what it must be
+FIELDS = {
+    "item_ids": "ascending whole numbers, or ascending texts",
+    "scale": "two numbers, the lower first",
+    "n_demographics": f"0 to {MOST_DEMOGRAPHICS}",
+    "demographics": "pairs of texts, a name and a value",
+    "sha256": "names of files and their SHA-256",
 }
+
+
+def _fits(field: str, value: Any) -> bool:
+    """Whether a field's value is what FIELDS says."""
+    match field, value:
+        case "item_ids", [first, *_]:
+            kinds = {type(each) for each in value}
+            alike = kinds in ({int}, {str}) and all(a < b for a, b in pairwise(value))
+            return alike and (kinds == {str} or -(2**63) <= first <= value[-1] < 2**63)
+        case "scale", [int() | float() as low, int() | float() as high]:
+            return -1e300 < low < high < 1e300
+        case "n_demographics", int():
+            return type(value) is int and 0 <= value <= MOST_DEMOGRAPHICS
+        case "demographics", list():
+            kinds_of = [[type(part) for part in pair] for pair in value if isinstance(pair, list)]
+            return kinds_of == [[str, str]] * len(value)
+        case "sha256", dict():
+            return all(isinstance(digest, str) for digest in value.values())
+    return False

@@ -37,7 +37,8 @@ REFUSED = [
     ("replay.", ReplayConfig, "1 to 1000000000", (0, 10**15), ("capacity",)),
     ("replay.", ReplayConfig, "0 to 1", (-0.1, 1.1), ("alpha", "beta")),
     ("replay.", ReplayConfig, "above 0 and at most 1000000", (0, NAN, INF), ("epsilon",)),
-    ("agent.", AgentConfig, "1 to 65536", (0,), ("actor_hidden", "critic_hidden", "batch_size")),
+    ("agent.", AgentConfig, "1 to 65536", (0,), ("actor_hidden", "critic_hidden")),
+    ("agent.", AgentConfig, "1 to 16384", (0, 16385), ("batch_size",)),
     ("agent.", AgentConfig, "1 to 2", (0, 3), ("critics",)),
     ("agent.", AgentConfig, BELOW_ONE, (-0.1, 1.0, NAN), ("discount", "dropout", "item_dropout")),
     ("agent.", AgentConfig, RATE, (0.0, 1.1, NAN), ("tau", "actor_lr", "critic_lr")),
@@ -90,11 +91,6 @@ TOGETHER = [
         Config,
         {"agent": AgentConfig(state="drr-n"), "env": WIDE, "embedding": EmbeddingConfig(dim=4096)},
         "not 16777216000",
-    ),
-    (
-        Config,
-        {"agent": AgentConfig(batch_size=65536), "loop": LoopConfig(updates_per_rollout=1024)},
-        r"agent\.batch-size is 65536, expected at most 16777216 transitions .*, not 67108864",
     ),
 ]
 
