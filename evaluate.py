@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 from rich.console import Console
@@ -60,9 +60,6 @@ from recommender.run_choice import (
     run_settings,
 )
 
-if TYPE_CHECKING:
-    from recommender.drr_policy import DRRPolicy
-
 ALL = "all"
 DEFAULT_BASELINES = ("popularity", "item-knn")
 OF_ENGAGEMENT = ("popularity", "mf-mmr-price")  # the same there
@@ -79,7 +76,7 @@ ELSEWHERE = {
     flag: f"training has it: python train.py {name}" for flag, name in OF_TRAINING.items()
 } | dict.fromkeys(("--model", "--checkpoint", "--run"), "it is --weights")
 ELSEWHERE |= dict.fromkeys(("--k", "--top-k", "--topk"), "it is --ks")
-Agents = dict[str, list["DRRPolicy"]]
+Agents = dict[str, list[Any]]  # DRRPolicy of every run; its module loads TensorFlow
 
 
 @dataclass(frozen=True)
@@ -247,10 +244,9 @@ def choose_policies(
 
 def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArguments:
     """What is not given, data and --known, as it is in the first run's config.json."""
-    folder = next((folder for folders in runs.values() for folder in folders), None)
-    if folder is None:
+    if not runs:
         return arguments
-    saved = run_settings(folder)
+    saved = run_settings(next(iter(runs.values()))[0])
     for name in ("known", "boredom"):
         if getattr(arguments, name) is None:
             arguments = replace(arguments, **{name: getattr(saved, name)})

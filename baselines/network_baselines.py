@@ -206,16 +206,9 @@ class TwoTower(SupervisedNetwork):
         features = Features(table, ratings.scale, ratings.demographics.shape[1])
         self.network = UserTower(self.config, self.window, features, self.seed)
 
-    def loss(
-        self,
-        demographics: tf.Tensor,
-        items: tf.Tensor,
-        ratings: tf.Tensor,
-        keep: tf.Tensor,
-        allowed: tf.Tensor,
-        targets: tf.Tensor,
-    ) -> tf.Tensor:
-        vectors = self.network(demographics, items, ratings, keep, training=True)
+    def loss(self, *batch: tf.Tensor) -> tf.Tensor:
+        *known, allowed, targets = batch
+        vectors = self.network(*known, training=True)
         logits = tf.matmul(vectors, self.items, transpose_b=True) + self.network.bias
         return softmax_loss(logits, allowed, targets)
 

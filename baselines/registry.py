@@ -34,6 +34,7 @@ class Entry:
     adaptive_in: tuple[str, ...] = ()
     only_in: tuple[str, ...] = RATED
     prior: str | None = "popularity"
+    strength: float = 3.0  # of the prior, see ColdStart
 
 
 NEW = ("catalog", "session")  # users met for the first time
@@ -53,7 +54,7 @@ ENTRIES = {
     "ease": Entry("item_based", "EASE", SEQUENTIAL),
     "pure-svd": Entry("item_based", "PureSVD", ("session",)),
     "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS),
-    "ridge-demographics": Entry("item_based", "Ridge", ("session",), NEW, BY_GROUP),
+    "ridge-demographics": Entry("item_based", "Ridge", ("session",), NEW, BY_GROUP, 10.0),
     "pmf": Entry("factors", "PMF", ("rerank", "simulator")),
     "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS),
     "svd++": Entry("factors", "SVDpp", ("rerank", "simulator")),
@@ -204,7 +205,6 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "simulator": {"window": 5, "positive_window": True},
     },
 }
-PRIOR_STRENGTH = {"ridge-demographics": 10.0}  # others: 3; see ColdStart
 
 for _name in ("item-knn", "ease", "pure-svd", "pmf"):  # both are about the value of a rating
     TUNED[_name]["simulator"] = TUNED[_name]["rerank"]
@@ -274,7 +274,7 @@ def with_prior(policy: Any, name: str, strength: float | None = None) -> Any:
     prior = ENTRIES[name].prior
     if prior is None:
         return policy
-    strength = PRIOR_STRENGTH.get(name, 3.0) if strength is None else strength
+    strength = ENTRIES[name].strength if strength is None else strength
     return ColdStart(policy, make(prior, {}), strength)
 
 
