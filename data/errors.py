@@ -49,8 +49,10 @@ class Faults:
         """Values of one kind of fault, in the order of their lines, which are the index."""
         if values.empty:
             return
-        known = self._kinds.get(what, (0, int(values.index[0]), values.tolist()[0]))
-        self._kinds[what] = (known[0] + len(values), *known[1:])
+        new = (len(values), int(values.index[0]), values.tolist()[0])
+        old = self._kinds.get(what, (0, *new[1:]))
+        _, line, value = min(old, new, key=lambda kind: kind[1])
+        self._kinds[what] = (old[0] + new[0], line, value)
         self._lines.append(values.index.to_numpy(np.int64))
 
     @property

@@ -131,6 +131,13 @@ def read_events(
     rows = pd.concat(parts if len(parts) == 1 else parts[1:])
     (user_ids, user_rank), (item_ids, item_rank) = users.sorted(), items.sorted()
     rows["user"], rows["item"] = user_rank[rows["user"]], item_rank[rows["item"]]
+    missing = np.zeros(len(rows), bool)
+    for name, column, ids in (("user", user, user_ids), ("item", item, item_ids)):
+        if len(ids) > 2 and ids[0] == -1 and ids[1] >= 0:  # -1 stands for nobody, or nothing
+            absent = (rows[name] == 0).to_numpy()
+            faults.add(f"{column} {BAD_ID}", rows[name][absent] - 1)
+            missing |= absent
+    rows = rows[~missing] if missing.any() else rows
     return Events(rows.astype({"value": np.float64}), user_ids, item_ids)
 
 

@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "unknown movie": ("ratings", line(2, b"1::999::3::1"), rf"{R}:2: unknown movie, value '?999"),
     "rating 6": ("ratings", line(2, b"1::2::6::1"), rf"{R}:2: rating is not one of .*value '6'"),
     "rating between": ("ratings", line(2, b"1::2::3.25::1"), rf"{R}:2: rating is not one of"),
-    "nobody": ("ratings", line(2, b"::2::3::1"), rf"{R}:2: user id is missing, .*value ''"),
+    "nobody": ("ratings", line(2, b"-1::2::3::1"), rf"{R}:2: user id is missing, .*value '?-1"),
     "time": ("ratings", line(2, b"1::2::3::-1"), rf"{R}:2: timestamp is negative or no whole"),
     "rating nan": ("ratings", line(2, b"1::2::nan::1"), rf"{R}:2: rating must .*value 'nan'"),
     "duplicate": (

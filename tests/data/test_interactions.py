@@ -223,12 +223,12 @@ def test_bad_rows_are_left_out_on_request(
     path = write(tmp_path / "x.csv", stars())
     plain = read_interactions(path).fingerprint()
     capsys.readouterr()
-    bad = ("n/a,5,3", "99,undefined,3", ",,x", "4,88,much", "NULL,3,4", "5,2")
+    bad = ("-1,3,4", "99,undefined,3", ",,x", "4,88,much", "n/a,5,3", "5,2")
     write(path, (*stars()[:9], *bad, *stars()[9:]))
     assert read_interactions(path, skip_bad=True).fingerprint() == plain
     said = capsys.readouterr().err
     assert "left out 6 rows: " in said and "x.csv:10: user id is missing" in said
-    assert "value 'n/a' (3 rows)" in said and "x.csv:15: not 3 fields" in said
+    assert "value -1 (3 rows)" in said and "x.csv:15: not 3 fields" in said
 
 
 def test_it_says_how_the_file_was_understood(

@@ -27,7 +27,7 @@ BAD_LINES = {
     "nul": ("3,3\0,3,1", r"control character, value '\\x00'; not plain text: unpack or convert it"),
 }
 # Words for "nothing there", in any column of ids.
-NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-")
+NOBODY = ("", "  ", "nan", "NaN", "NULL", "None", "NA", "<NA>", r"\N", "n/a", "(null)", "-", "-1")
 
 
 def write(path: Path, lines: tuple[str, ...], header: str = "user,item,rating,timestamp") -> Path:
