@@ -18,17 +18,16 @@ class DRRError(ValueError):
     status = 2  # nothing was run; 1: it failed while it ran
 
     def __str__(self) -> str:
-        return _FLAG.sub(_as_argument, in_flags(self))
+        def argument(flag: re.Match[str]) -> str:
+            """--csv.skip-bad -> skip_bad, --csv.no-header -> header=False."""
+            return flag[2].replace("-", "_") + ("=False" if flag[1] else "")
+
+        return _FLAG.sub(argument, in_flags(self))
 
 
 def in_flags(error: BaseException) -> str:
     """An error's message, for who gave flags and not arguments of Python."""
     return "".join(map(str, error.args)) if isinstance(error, DRRError) else str(error)
-
-
-def _as_argument(flag: re.Match[str]) -> str:
-    """--csv.skip-bad -> skip_bad, --csv.no-header -> header=False."""
-    return flag[2].replace("-", "_") + ("=False" if flag[1] else "")
 
 
 class ConfigError(DRRError):

@@ -95,11 +95,8 @@ def end_when_nobody_reads() -> None:
 
 
 @contextmanager
-def quiet_stderr(quiet: bool = True) -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """What C++ prints on stderr in the block goes nowhere."""
-    if not quiet:
-        yield
-        return
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # the file descriptor: the notices come from C++

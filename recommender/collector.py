@@ -13,7 +13,7 @@ from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
 from recommender.agent import DRRAgent
 from recommender.planning import LEARNERS
-from recommender.ranking import Block, Legal, SoftmaxPolicy, best_item, scorer
+from recommender.ranking import Legal, SoftmaxPolicy, best_item, scorer
 from recommender.ridge_start import PENALTY, RidgeStart, start_at
 from recommender.state import Features
 from recommender.update import Mean, own_values
@@ -160,7 +160,14 @@ class Collector:
         arrays["alive"] = tf.TensorArray(tf.bool, length, element_shape=[size])
         alive = tf.ones([size], tf.bool)
         for step in tf.range(length):
-            action, item = self._explore(observation, exploration, seed + tf.stack([0, 4 * step]))
+            action, item = explore(
+                self.config.exploration,
+                self.learner.online.act(observation),
+                self.features.items,
+                self.learner.legal(observation),
+                exploration,
+                seed + tf.stack([0, 4 * step]),
+            )
             following, reward, terminated, _ = self.environment.step(observation, item)
             rating = self.environment.answers(observation.users, item[:, None])[:, 0]
             row = observation._asdict() | {
@@ -174,18 +181,6 @@ class Collector:
             arrays = {name: array.write(step, row[name]) for name, array in arrays.items()}
             alive, observation = alive & ~terminated, following
         return {name: array.stack() for name, array in arrays.items()}
-
-    def _explore(
-        self, observation: Observation, exploration: Exploration, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        action = self.learner.online.act(observation)
-
-        def legal(block: Block) -> tf.Tensor:
-            return self.environment.legal(observation, block.start, block.width)
-
-        return explore(
-            self.config.exploration, action, self.features.items, legal, exploration, seed
-        )
 
     def learn(
         self, updates: int, rng: np.random.Generator, seed: tuple[int, int], progress: float

@@ -1,6 +1,7 @@
 """The agent as a `data.policy.Policy`; and one that learns within sessions (section IV.C)."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,6 @@ from data.policy import scores_at
 from recommender.agent import DRRAgent, as_tensors
 from recommender.planning import LEARNERS
 from recommender.state import Features, user_vectors
-from recommender.update import Log
 
 
 class DRRPolicy:
@@ -83,7 +83,7 @@ class OnlinePolicy(DRRPolicy):
     def __init__(
         self,
         agent: DRRAgent,
-        log: Log,
+        log: Any,
         steps: int,
         name: str = "drr",
         *,
@@ -123,7 +123,12 @@ class OnlinePolicy(DRRPolicy):
             self._session = []
             action = self._begin(as_tensors(now)).numpy()
         else:
-            self._hear(observation)
+            self._session[-1] |= {  # the last transition, completed with the answer
+                "item": observation.shown_items[:, -1],
+                "rating": observation.shown_ratings[:, -1],
+                "reward": observation.shown_rewards[:, -1],
+                "terminated": np.zeros(1, np.float32),
+            }
             seed = tf.constant([0, 16 * len(self._session)], tf.int32)
             batch = {name: tf.constant(value) for name, value in self._batch().items()}
             action = self._continue(batch, seed, as_tensors(now)).numpy()
@@ -141,15 +146,6 @@ class OnlinePolicy(DRRPolicy):
             shown_ratings=np.pad(observation.shown_ratings, ahead),
             shown_rewards=np.pad(observation.shown_rewards, ahead),
         )
-
-    def _hear(self, observation: Observation) -> None:
-        """Complete the last transition with the user's answer."""
-        self._session[-1] |= {
-            "item": observation.shown_items[:, -1],
-            "rating": observation.shown_ratings[:, -1],
-            "reward": observation.shown_rewards[:, -1],
-            "terminated": np.zeros(1, np.float32),
-        }
 
     def _batch(self) -> Fields:
         """A batch in which the session's transitions take turns, fields [1, B, ...]."""

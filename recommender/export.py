@@ -60,18 +60,14 @@ class ServedAgent(tf.Module):
         self._numbers = tf.lookup.StaticHashTable(pairs, default_value=-1)
         nothing = tf.constant([""] if ids.dtype == tf.string else [-1], ids.dtype)
         self._ids = tf.concat([ids, nothing], axis=0)  # [I + 1]
-        signature = self._signature(agent.features.n_demographics)
-        self.recommend = tf.function(self._recommend, signature)
-
-    def _signature(self, n_demographics: int) -> list[tf.TensorSpec]:
-        ids, numbers = self._ids.dtype, tf.float32
-        kinds = {"window_items": ids, "window_ratings": numbers}
-        kinds |= {"shown_items": ids, "shown_rewards": numbers, "exclude": ids}
-        return [
-            *(tf.TensorSpec([None, None], kind, name) for name, kind in kinds.items()),
-            tf.TensorSpec([None, n_demographics], numbers, "demographics"),
+        kinds = {"window_items": ids.dtype, "window_ratings": tf.float32}
+        kinds |= {"shown_items": ids.dtype, "shown_rewards": tf.float32, "exclude": ids.dtype}
+        signature = [tf.TensorSpec([None, None], kind, name) for name, kind in kinds.items()]
+        signature += [
+            tf.TensorSpec([None, agent.features.n_demographics], tf.float32, "demographics"),
             tf.TensorSpec([], tf.int32, "k"),
         ]
+        self.recommend = tf.function(self._recommend, signature)
 
     def _recommend(
         self,

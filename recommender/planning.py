@@ -108,8 +108,10 @@ class PlannedState(keras.Model):
             (window, observation.window_ratings, tf.cast(before, tf.float32) / KNOWN_NOISE),
             (shown, heard, tf.cast(shown >= 0, tf.float32) / HEARD_NOISE),
         ]
-        precision = self.precision[None]
-        right = self.precision @ self._prior(observation)[..., None]
+        people = observation.demographics
+        given = tf.reduce_any(people != 0, axis=1, keepdims=True)  # else the mean over everybody
+        prior = self.mean + tf.where(given, tf.matmul(people - self.centre, self.slopes), 0.0)
+        precision, right = self.precision[None], self.precision @ prior[..., None]
         for items, ratings, weights in parts:
             vectors = self.features.vectors(items)
             bias, one = vectors[:, :, -self.genres - 1], tf.ones_like(vectors[:, :, :1])
@@ -119,12 +121,6 @@ class PlannedState(keras.Model):
             precision += tf.matmul(weighted, rows, transpose_a=True)
             right += tf.matmul(weighted, residual, transpose_a=True)
         return solve(precision, right[..., 0])
-
-    def _prior(self, observation: Observation) -> tf.Tensor:
-        """[B, m]; the mean over everybody where no demographics are given."""
-        people = observation.demographics
-        given = tf.reduce_any(people != 0, axis=1, keepdims=True)
-        return self.mean + tf.where(given, tf.matmul(people - self.centre, self.slopes), 0.0)
 
     def rewards(self, user: tf.Tensor) -> tf.Tensor:
         """What the user would say to every item, not clipped, as a reward [B, I]."""

@@ -29,7 +29,14 @@ class Retrieval:
     """
 
     def __init__(self, items: FloatArray) -> None:
-        self._faiss = faiss = _faiss()
+        try:
+            import faiss
+        except ImportError:
+            raise RetrievalError(
+                "approximate retrieval needs faiss: pip install faiss-cpu; or go on without it, the "
+                "exact ranking has no need of it"
+            ) from None
+        self._faiss: Any = faiss
         self._index = faiss.IndexHNSWFlat(items.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
         self._index.hnsw.efConstruction = BUILD_BREADTH
         threads = faiss.omp_get_max_threads()
@@ -57,14 +64,3 @@ def recall(found: NDArray[Any], actions: FloatArray, items: FloatArray) -> float
         tolerance = 1e-5 * np.abs(scores).max()  # sums in another order
         hits += np.sum(scores[row[row >= 0]] >= worst - tolerance)
     return hits / max(found.size, 1)
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise RetrievalError(
-            "approximate retrieval needs faiss: pip install faiss-cpu; or go on without it, the "
-            "exact ranking has no need of it"
-        ) from None
-    return faiss

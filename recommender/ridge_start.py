@@ -62,9 +62,14 @@ class RidgeStart:
         self._penalty, self._dropout = penalty, demographics_dropout
         self._mean = mean
         self._state, self._features, self._environment = state, features, environment
-        items = features.items.numpy().astype(np.float64)
-        self._inverse = np.linalg.pinv(items.T @ items)
-        self._totals = tf.constant(_gains_of_users(environment.ratings, features.items.numpy()))
+        items, ratings = features.items.numpy(), environment.ratings
+        wide = items.astype(np.float64)
+        self._inverse = np.linalg.pinv(wide.T @ wide)
+        gains = rating_to_reward(ratings.values, ratings.scale) - UNRATED_REWARD
+        shape = (ratings.n_users, ratings.n_items)
+        given = csr_matrix((gains.astype(np.float32), ratings.items, ratings.offsets), shape=shape)
+        # sum over a user's rated items of (reward + 0.5) times the item's vector: [U, k]
+        self._totals = tf.constant(given @ items)
         self._play = tf.function(self._played)
 
     def fit(self, begin: Callable[[int], Observation], users: int) -> Linear:
@@ -141,10 +146,3 @@ def solve(gram: FloatArray, moment: FloatArray, blocks: int, penalty: float) -> 
     rest = np.linalg.solve(gram + np.diag(penalty * diagonal), moment - gram @ simple)
     found = (simple + rest).astype(np.float32)
     return Linear(found[:-1], found[-1])
-
-
-def _gains_of_users(ratings: Any, items: FloatArray) -> FloatArray:
-    """Sum over the rated items of (reward + 0.5) times the item's vector: [U, k]."""
-    gains = (rating_to_reward(ratings.values, ratings.scale) - UNRATED_REWARD).astype(np.float32)
-    shape = (ratings.n_users, ratings.n_items)
-    return csr_matrix((gains, ratings.items, ratings.offsets), shape=shape) @ items

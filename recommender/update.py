@@ -6,7 +6,7 @@ counterfactual items, P sampled positives.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from config import AgentConfig
 from data.observation import Observation
-from data.ratings import Ratings
 from recommender.networks import Networks
 from recommender.ranking import Block, Legal, SoftmaxPolicy, best_item, scorer
 from recommender.state import Features, StateRepresentation, without_demographics
@@ -30,23 +29,6 @@ def own_values(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     return tensors
 
 
-class Log(Protocol):
-    """The training users' log, as the update asks it; `VectorOfflineEnv` is one."""
-
-    ratings: Ratings
-    episode_length: int
-
-    def observation(self, stored: Batch) -> Observation: ...
-    def after(
-        self, observation: Observation, items: tf.Tensor, ratings: tf.Tensor, rewards: tf.Tensor
-    ) -> Observation: ...
-    def legal(self, observation: Observation, start: tf.Tensor | int, width: int) -> tf.Tensor: ...
-    def answers(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor: ...
-    def rewards(self, ratings: tf.Tensor) -> tf.Tensor: ...
-    def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor: ...
-    def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor: ...
-
-
 class Learner:
     """Owns the networks, their targets and the optimizers; `update_many` improves them.
 
@@ -54,7 +36,7 @@ class Learner:
         config: the update rules.
         window: n.
         features: item vectors and rating range.
-        log: the training environment.
+        log: the environment of the training users, a `VectorOfflineEnv`.
         total_updates: of the whole run, for the learning-rate schedule.
         seed: of the initial weights.
         mean: replaces what every worker computed from its part of a batch by the mean over them.
@@ -68,7 +50,7 @@ class Learner:
         config: AgentConfig,
         window: int,
         features: Features,
-        log: Log,
+        log: Any,
         *,
         total_updates: int,
         seed: int,
@@ -181,7 +163,7 @@ class Learner:
         following = self.log.after(each, *answers)
         action = networks.act(following)
         if config.critic_action == "item":  # the best item left for the target actor
-            score = scorer(action, self.features.items, self._legal(following))
+            score = scorer(action, self.features.items, self.legal(following))
             action = tf.gather(self.features.items, best_item(score, self.features.n_items))
         state = networks.critic_state(following)
         values = [networks.value(critic, following, state, action) for critic in networks.critics]
@@ -207,7 +189,7 @@ class Learner:
         if not online.has_two_states:  # a shared module learns from the critics alone
             state = tf.stop_gradient(state)
         action = online.act(observation, state)
-        return action, SoftmaxPolicy(action, self.features.items, self._legal(observation))
+        return action, SoftmaxPolicy(action, self.features.items, self.legal(observation))
 
     def _answered(
         self, batch: Batch, observation: Observation, policy: SoftmaxPolicy, seed: tf.Tensor
@@ -270,7 +252,7 @@ class Learner:
             loss += config.imitation * imitation_loss(log_policy, usable, self.mean)
         return loss
 
-    def _legal(self, observation: Observation) -> Legal:
+    def legal(self, observation: Observation) -> Legal:
         """What may be shown to the users, block by block."""
 
         def legal(block: Block) -> tf.Tensor:

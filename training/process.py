@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -102,7 +102,7 @@ def select_device(name: str) -> str:
     Raises:
         DeviceError: "gpu" where there is none.
     """
-    with quiet_stderr(name != "gpu"):
+    with nullcontext() if name == "gpu" else quiet_stderr():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
