@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,8 +64,7 @@ class Frames:
         self.all = pd.DataFrame({**columns, "rating": ratings.values.astype(np.float64)})
         items = self.all.groupby("item")["rating"].agg(["count", "mean"])
         self.items = items.reindex(range(ratings.n_items)).fillna({"count": 0})
-        ids = (f"item {item}" for item in ratings.item_ids)
-        self.items["title"] = list(ratings.titles or ids)
+        self.items["title"] = list(ratings.titles) or [f"item {item}" for item in ratings.item_ids]
         self.users = self.all.groupby("user")["rating"].agg(["count", "mean"])
 
     @property
@@ -78,13 +76,12 @@ class Frames:
 
     def demographic(self, feature: str) -> "pd.Series[Any]":
         """Every user's gender, age or occupation [U], nothing where unknown."""
-        found = self.ratings.demographic_columns
-        places = [place for place, (name, _) in enumerate(found) if name == feature]
-        if not places:
-            raise Missing(f"users' {feature}")
-        flags = self.ratings.demographics[:, places]
-        values = np.array([found[place][1] for place in places], object)
-        return pd.Series(values[flags.argmax(axis=1)]).where(pd.Series(flags.any(axis=1)))
+        pairs = pd.MultiIndex.from_tuples(self.ratings.demographic_columns, names=("name", "value"))
+        table = pd.DataFrame(self.ratings.demographics, columns=pairs)
+        if feature not in table:
+            raise Missing(f"{feature} of the users")
+        flags = table[[feature]].droplevel("name", axis=1)
+        return flags.idxmax(axis=1).where(flags.any(axis=1))
 
     def by_genre(self) -> pd.DataFrame:
         """One row per rating and genre of its item, common genres only, most rated first."""
@@ -129,9 +126,8 @@ def size(rows: Frames) -> Section:
     """How much there is of everything."""
     ratings, n_items = rows.ratings, int((rows.items["count"] > 0).sum())
     density = ratings.n_ratings / max(len(rows.users) * n_items, 1)
-    note = f"{len(rows.users):,} users and {n_items:,} items have ratings"
-    more = ratings.n_users - len(rows.users), ratings.n_items - n_items
-    note += f"; {more[0]:,} users and {more[1]:,} items have none."
+    note = f"{len(rows.users):,} of {ratings.n_users:,} users have ratings, "
+    note += f"{n_items:,} of {ratings.n_items:,} items."
     if ratings.name == "synthetic":
         note += " It is made up by a program: nothing below says anything about people."
     return Section(f"{ratings.n_ratings:,} ratings, {density:.1%} of the matrix", None, note)
@@ -165,9 +161,8 @@ def popularity(rows: Frames) -> Section:
     axes.set(xscale="log", xlabel="ratings of the item", ylabel="their mean")
     known = judged.iloc[-max(3, len(judged) // 10) :]  # the most rated tenth
     low = "; ".join(known.nsmallest(3, "mean")["title"])
-    note = (
-        f"Most rated: {'; '.join(known['title'].iloc[:-4:-1])}. Well known, but rated low: {low}."
-    )
+    note = f"Most rated: {'; '.join(known['title'].iloc[:-4:-1])}. "
+    note += f"Well known, but rated low: {low}."
     finding = f"Items that are rated more often are rated {verdict}"
     return Section(f"{finding} (rank correlation {correlation:+.2f})", figure, note)
 
@@ -226,16 +221,12 @@ def trends(rows: Frames) -> Section:
 
 def age_and_occupation(rows: Frames) -> Section:
     """Age, occupation and gender."""
-    known = {name for name, _ in rows.ratings.demographic_columns}
-    features = [name for name in ("gender", "age", "occupation") if name in known]
-    if not features:
-        raise Missing("gender, age or occupation of the users")
-    figure, axes = panels(9.0, nrows=len(features), ncols=2)
+    figure, axes = panels(9.0, nrows=3, ncols=2)
     largest = []
-    for number, feature in enumerate(features):
-        group = rows.demographic(feature).reindex(rows.users.index)
+    for number, feature in enumerate(("gender", "age", "occupation")):
+        group = rows.demographic(feature)
         if feature == "occupation":
-            group = group.map(lambda code: OCCUPATIONS[code] if isinstance(code, int) else code)
+            group = group.replace(dict(enumerate(OCCUPATIONS)))
         table = rows.users.groupby(group)["mean"].agg(["size", "mean"])
         bars(axes[2 * number], table["size"], ",.0f", ylabel=feature, xlabel="users")
         bars(axes[2 * number + 1], table["mean"], ".2f", xlabel="mean rating, over users")
@@ -253,6 +244,20 @@ def genres(rows: Frames) -> Section:
     finding = f"{table.index[0]} is rated most often, {table['mean'].idxmax()} highest, "
     note = "An item counts for all its genres."
     return Section(f"{finding}{table['mean'].idxmin()} lowest", figure, note)
+
+
+def genres_by_year(rows: Frames) -> Section:
+    """What share of the ratings each genre has, year by year."""
+    n_ratings, table = rows.when.dt.year.value_counts().sort_index(), rows.by_genre()
+    years = pd.to_datetime(table["second"], unit="s").dt.year
+    shares = (pd.crosstab(table["genre"], years) / n_ratings).loc[:, n_ratings >= ENOUGH]
+    if shares.shape[1] < 2:
+        raise Missing("ratings of two years")
+    figure = heat_map(shares, "share of the year's ratings", cmap="Blues", vmin=0)
+    first, last = shares.columns[[0, -1]]
+    change = (shares[last] - shares[first]).sort_values()
+    gain, loss = (f"{change.index[end]} {change.iloc[end]:+.1%}" for end in (-1, 0))
+    return Section(f"Share of the ratings from {first} to {last}: {gain}, {loss}", figure)
 
 
 def genres_by_age(rows: Frames) -> Section:
@@ -273,18 +278,13 @@ def genres_by_age(rows: Frames) -> Section:
 
 SECTIONS = (
     *(size, rating_values, popularity, long_tail, time_gaps),
-    *(trends, age_and_occupation, genres, genres_by_age),
+    *(trends, age_and_occupation, genres, genres_by_year, genres_by_age),
 )
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>$name</title><style>
+HEAD = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>
 body { font: 17px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 h2 { font-size: 1.25rem; margin-top: 3rem } .finding { font-weight: 600 } img { width: 100% }
-</style></head><body>
-<h1>What is in $name</h1>
-$sections
-</body></html>
-""")
+</style>"""
 
 
 def explore(ratings: Ratings) -> dict[str, Section]:
@@ -301,7 +301,8 @@ def explore(ratings: Ratings) -> dict[str, Section]:
 
 def as_html(dataset: str, sections: Mapping[str, Section]) -> str:
     """The page: the sections in order."""
-    body = []
+    title = f"What is in {escape(dataset)}"
+    body = [HEAD, f"<title>{title}</title>\n<h1>{title}</h1>"]
     for name, section in sections.items():
         finding = escape(section.finding)
         body.append(f'<h2>{escape(name)}</h2>\n<p class="finding">{finding}</p>')
@@ -310,7 +311,7 @@ def as_html(dataset: str, sections: Mapping[str, Section]) -> str:
             data = base64.b64encode(picture.getvalue()).decode()
             body.append(f'<img alt="{finding}" src="data:image/png;base64,{data}">')
         body.append(f"<p>{escape(section.note)}</p>")
-    return PAGE.substitute(name=escape(dataset), sections="\n".join(body))
+    return "\n".join(body)
 
 
 @dataclass(frozen=True)

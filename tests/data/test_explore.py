@@ -42,7 +42,7 @@ def test_what_a_data_set_lacks_is_said_and_left_out():
     users, items = np.divmod(rng.permutation(400)[:250], 20)
     bare = Ratings.from_events("bare", users, items, rng.integers(1, 6, 250), np.arange(250))
     found = command.explore(bare)
-    for name in ("Time gaps", "Trends"):
+    for name in ("Time gaps", "Trends", "Genres by year"):
         assert "Left out. The data set has no dates" in found[name].finding
     for name in ("Age and occupation", "Genres", "Genres by age"):
         assert "Left out" in found[name].finding and found[name].figure is None
@@ -81,6 +81,20 @@ def test_a_trend_is_a_burst_beyond_what_the_month_explains():
     usual = 120 / 5600  # of all ratings
     shown = section.figure.axes[0].images[0].get_array()
     np.testing.assert_allclose(shown, [[0, 60 / 400 / usual, 60 / 400 / usual, 0, 0]])
+
+
+def test_genre_shares_of_a_year_are_of_that_years_ratings():
+    rows = [
+        (user, item, 3, at(f"{year}-05-05 00:00:00"))
+        for year, wanted in ((2001, (60, 20)), (2002, (20, 60)))
+        for item, count in enumerate(wanted)
+        for user in range(1_000 * year, 1_000 * year + count)
+    ]
+    genres = np.array([[True, False], [True, True]])
+    section = command.genres_by_year(made(rows, genres=genres, genre_names=("A", "B")))
+    shown = section.figure.axes[0].images[0].get_array()
+    assert shown.tolist() == [[1, 1], [0.25, 0.75]]  # of A and of B
+    assert section.finding == "Share of the ratings from 2001 to 2002: B +50.0%, A +0.0%"
 
 
 @pytest.mark.slow
