@@ -1,4 +1,4 @@
-"""Small experiments that look inside a policy: what feedback, history, leaks and time do to it."""
+"""Small experiments that look inside a policy: what feedback and time do to it."""
 
 import itertools
 from collections.abc import Mapping, Sequence
