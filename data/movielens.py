@@ -95,6 +95,9 @@ def read_movielens(name: str, folder: Path, layout: Layout) -> Ratings:
     what = f"rating is not one of {layout.step:g}, {2 * layout.step:g}, ... 5"
     faults.add(what, values[off].map("{:g}".format))
     faults.add("timestamp is negative or no whole number", times[(times < 0) | (times % 1 != 0)])
+    digits = [len(f"{time:.0f}") for time in times.tail(2)]
+    if table.ends_in_line and digits != sorted(digits):
+        faults.add("looks cut off within this number (if not, end the line)", times.tail(1))
     again = events.rows.duplicated(["user", "item"])
     faults.add("movie that the user rated before", movie[again])
     faults.refuse(FIX)

@@ -150,6 +150,7 @@ class TextTable:
                 while text := file.read(CHARACTERS_PER_BLOCK) + file.readline(_LONGEST_LINE):
                     if len(text) > _LONGEST_LINE:
                         raise DataError(f"{self.path}: a line longer than {_LONGEST_LINE} bytes")
+                    self.ends_in_line = not text.endswith("\n")
                     text = text if above else text.removeprefix("\ufeff")
                     yield self._as_text(text, above)
                     above += text.count("\n")
@@ -238,7 +239,7 @@ class TextTable:
 class ParquetTable:
     """A Parquet file, read as a whole; needs pyarrow."""
 
-    note = ""
+    note, ends_in_line = "", False
 
     def __init__(self, path: Path) -> None:
         self.path = path

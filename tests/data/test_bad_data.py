@@ -41,6 +41,7 @@ FAULTS: dict[str, tuple[str, Bytes, str]] = {
     "missing": ("ratings", lambda _: None, rf"{R}: no such file"),
     "empty": ("ratings", lambda _: b"", rf"{R}: empty"),
     "cut in a line": ("ratings", lambda c: c[: c.rindex(b"::")], rf"{R}:\d+: not 4 fields.*value '"),
+    "cut in a number": ("ratings", lambda c: c[:-5], rf"{R}:\d+: looks cut off.*value \d"),
     "commas": ("ratings", lambda c: c.replace(b"::", b","), rf"{R}:1: not 4 fields.*value '1,"),
     "NUL": ("ratings", line(3, b"1::2\0::3::1"), rf"{R}:3: control character, value"),
     "unknown user": ("ratings", line(2, b"999::2::3::1"), rf"{R}:2: unknown user, value '?999"),
