@@ -46,9 +46,7 @@ ALL = "all"
 FIRST = "first recommendation of a saved run"
 RECOMMEND = """
 import sys
-from data.observation import UNRATED_REWARD
 from recommender import DRRAgent
-from recommender.export import Arguments, export
 agent = DRRAgent.load(sys.argv[1])
 agent.recommend([(item, agent.catalogue.scale[1]) for item in agent.catalogue.item_ids[:10].tolist()])
 """
