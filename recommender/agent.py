@@ -15,7 +15,7 @@ from config import AgentConfig
 from data.observation import IntArray, Observation
 from data.ratings import Catalogue
 from embedding.table import EmbeddingTable
-from recommender.explain import Contribution, Explanation, Value, shapley
+from recommender.explain import Contribution, Explanation, shapley
 from recommender.networks import Networks
 from recommender.planning import LEARNERS
 from recommender.ranking import ILLEGAL
@@ -222,43 +222,37 @@ class DRRAgent:
         For an agent that solves its user's vector: of everything known.
         """
         source = "known" if self.needs_profile else "window"
-        items, ratings = (
-            getattr(observation, f"{source}_{kind}")[0] for kind in ("items", "ratings")
-        )
-        players = items[items >= 0]
-        value = self._score_of_parts(observation, players, item)
-        n = len(players)
-        score, base = value(np.array([[True] * n, [False] * n])).tolist()
-        shares = shapley(value, n).tolist() if n else []
-        parts = [
-            Contribution(*self.named(player), rating, share)
-            for player, rating, share in zip(
-                players.tolist(), ratings[items >= 0].tolist(), shares, strict=True
-            )
-        ]
-        return Explanation(*self.named(item), score, base, tuple(parts))
-
-    def _score_of_parts(self, observation: Observation, players: NDArray[Any], item: int) -> Value:
-        """Scores of one item where only some of the players [m] are known: shown [S, m] -> [S]."""
-        vector = self.features.items[item][:, None]
+        items = getattr(observation, f"{source}_items")[0]
+        ratings = getattr(observation, f"{source}_ratings")[0][items >= 0]
+        players, n = items[items >= 0], int((items >= 0).sum())
         rows = max(1, GATHERED // (self.window * self.table.k))
 
         def value(shown: NDArray[np.bool_]) -> NDArray[np.float64]:
-            scores = []
-            for start in range(0, len(shown), rows):
-                part = shown[start : start + rows]
-                hidden = np.where(part, -2, players)  # [S, m]; -2 is no item
-                known = observation.rows(np.zeros(len(part), np.int64))
-                known = known._replace(
-                    window_items=_without(known.window_items, hidden),
-                    known_items=_without(known.known_items, hidden),
-                )
-                if self.needs_profile:
-                    known = known._replace(profile=user_vectors(self.table, known))
-                scores.append(tf.matmul(self.act(as_tensors(known)), vector))
-            return np.concatenate(scores).astype(np.float64)[:, 0]
+            parts = np.split(shown, range(rows, len(shown), rows))
+            hidden = [np.where(part, -2, players) for part in parts]  # [S, m]; -2 is no item
+            scores = [self._scores_without(each, observation, item) for each in hidden]
+            return np.concatenate(scores).astype(np.float64)
 
-        return value
+        score, base = value(np.array([[True] * n, [False] * n])).tolist()
+        shares = shapley(value, n).tolist() if n else []
+        rows_of = zip(players.tolist(), ratings.tolist(), shares, strict=True)
+        parts = [Contribution(*self.named(each), *numbers) for each, *numbers in rows_of]
+        return Explanation(*self.named(item), score, base, tuple(parts))
+
+    def _scores_without(
+        self, hidden: NDArray[Any], observation: Observation, item: int
+    ) -> NDArray[np.float32]:
+        """Scores of an item where the hidden items [S, m] of one user are not known: [S]."""
+        known = observation.rows(np.zeros(len(hidden), np.int64))
+        known = known._replace(
+            window_items=_without(known.window_items, hidden),
+            known_items=_without(known.known_items, hidden),
+        )
+        if self.needs_profile:
+            known = known._replace(profile=user_vectors(self.table, known))
+        vector = self.features.items[item][:, None]
+        scores: NDArray[np.float32] = tf.matmul(self.act(as_tensors(known)), vector).numpy()
+        return scores[:, 0]
 
     def named(self, item: int) -> tuple[int | str, str | None]:
         """Original id and title."""

@@ -204,7 +204,12 @@ def seeded_initialisers(seed: int) -> Iterator[None]:
 
 
 class Networks:
-    """Actor, critics and their state modules; the online set or the target set."""
+    """Actor, critics and their state modules; the online set or the target set.
+
+    Attributes:
+        has_two_states: whether actor and critics have a state module each; else they share one.
+        states, models, variables: every one once, in a fixed order.
+    """
 
     actor_state: keras.Model
     critic_state: keras.Model
@@ -212,18 +217,20 @@ class Networks:
     critics: list[keras.Model]
 
     def __init__(self, config: AgentConfig, window: int, features: Features, seed: int) -> None:
-        k = features.table.k
         self.config, self.features, self._residual = config, features, config.residual
         with seeded_initialisers(seed):
-            self._build(config, window, features, k)
+            self._build(config, window, features, features.table.k)
+        self.has_two_states = self.critic_state is not self.actor_state
+        self.states = [self.actor_state] + [self.critic_state] * self.has_two_states
+        self.models = [*self.states, self.actor, *self.critics]
+        self.variables = [variable for model in self.models for variable in model.variables]
 
     def _build(self, config: AgentConfig, window: int, features: Features, k: int) -> None:
-        self.actor_state = StateRepresentation(config, window, features, name="actor_state")
-        self.critic_state = (
-            StateRepresentation(config, window, features, name="critic_state")
-            if config.separate_states
-            else self.actor_state
+        self.actor_state = self.critic_state = StateRepresentation(
+            config, window, features, name="actor_state"
         )
+        if config.separate_states:
+            self.critic_state = StateRepresentation(config, window, features, name="critic_state")
         size, zero = self.actor_state.size, config.start != "random" or config.residual
         self.actor = Actor(
             k,
@@ -234,36 +241,9 @@ class Networks:
             penalty=config.action_penalty,
         )
         kind = BilinearCritic if config.critic == "bilinear" else Critic
-        self.critics = [
-            kind(
-                k,
-                config.critic_hidden,
-                state_dim=size,
-                start_at_zero=zero,
-                name=f"critic_{index + 1}",
-            )
-            for index in range(config.critics)
-        ]
-
-    @property
-    def has_two_states(self) -> bool:
-        """Whether actor and critics have a state module each; else they share one."""
-        return self.critic_state is not self.actor_state
-
-    @property
-    def states(self) -> list[keras.Model]:
-        """The state modules: one if it is shared, else the actor's and the critic's."""
-        return [self.actor_state, self.critic_state] if self.has_two_states else [self.actor_state]
-
-    @property
-    def models(self) -> list[keras.Model]:
-        """Every model once, in a fixed order."""
-        return [*self.states, self.actor, *self.critics]
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """Every weight, in a fixed order."""
-        return [variable for model in self.models for variable in model.variables]
+        same = {"state_dim": size, "start_at_zero": zero}
+        names = [f"critic_{number}" for number in range(1, config.critics + 1)]
+        self.critics = [kind(k, config.critic_hidden, name=name, **same) for name in names]
 
     def act(self, observation: Observation, state: tf.Tensor | None = None) -> tf.Tensor:
         """pi(s) [B, k], from the observation or from its state [B, S] where that is at hand."""

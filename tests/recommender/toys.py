@@ -22,6 +22,7 @@ PROFILES = np.random.default_rng(9).normal(size=(N_USERS, K)).astype(np.float32)
 SMALL = {"actor_hidden": 8, "critic_hidden": 8, "batch_size": 8}
 # a random start, so that an untrained agent tells items apart; rates at which some updates show
 LIVELY = {"start": "random", "actor_lr": 2e-3, "critic_lr": 2e-3, "dropout": 0.5, "noise": 1.0}
+LIVELY |= {"discount": 0.5}  # so that the next state counts
 BEST = replace(
     AgentConfig(), **SMALL, **LIVELY, counterfactual=3, context="refused", demographics_dropout=0.0
 )
