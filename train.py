@@ -162,15 +162,18 @@ def run(
     with stop_later(LOADED):
         device = select_device(config.device)
         from training.auto import settle
-        from training.conclusion import announce, compare_with_origin, conclude
+        from training.conclusion import announce, conclude
         from training.loop import Training
+        from training.run_folder import compare_with_origin
         from training.tasks import check_test_part
 
     with machine_faults():
         check_test_part(config, ratings)
         with workers.chief_first():
             config = settle(config, ratings, folder)
-        compare_with_origin(folder, ratings, workers, device)
+        workers.require_equal("the data set", ratings.fingerprint().encode())
+        if workers.chief:
+            compare_with_origin(folder, ratings, device)
         training = Training(config, ratings, folder, workers)
         if training.restore():
             print(f"resumed at step {training.iteration * training.per_iteration:,}")

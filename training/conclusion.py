@@ -3,9 +3,7 @@
 import json
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,31 +15,15 @@ from data.ratings import Ratings
 from evaluation.protocols.base import EvaluationProtocol
 from evaluation.report import Report, print_report, summarise
 from recommender.drr_policy import DRRPolicy
-from training import run_folder
 from training.loop import Training, curve_key
 from training.monitor import Row
-from training.run_folder import RunFolder
-from training.workers import Workers
+from training.run_folder import git_commit, versions
 
 COMPARED = ("popularity", "random")
 QUICK = ("ridge", "user-knn", "ease")
 QUICK_WHERE_USERS_LEAVE = ("ridge", "mf", "mf-mmr-price")
 MOST_RATINGS, MOST_ITEMS = 2_000_000, 20_000  # above, they would take minutes
 MOST_USERS_OR_ITEMS = 6_000  # the fewer of both: EASE inverts a matrix of that size
-
-
-def compare_with_origin(folder: RunFolder, ratings: Ratings, workers: Workers, device: str) -> None:
-    """Say where this process is not what the run began with.
-
-    Raises:
-        RunFolderError: where it has other data or settings.
-        ClusterError: where another worker has other data.
-    """
-    found = run_folder.origin_of(folder, ratings, device)
-    workers.require_equal("the data set", str(found["data"]).encode())
-    if workers.chief:
-        for change in run_folder.record_origin(folder, found):
-            print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
 
 
 def announce(training: Training, device: str) -> None:
@@ -74,7 +56,13 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         "results": {report.protocol: report.as_json() for report in reports},
         "weights": {"kept": "last"} if training.best is None else training.best.summary(),
         "curve": curve,
-        **provenance(training, device, argv),
+        "command": shlex.join(["python", "train.py", *argv]),
+        "seed": training.config.seed,
+        "device": device,
+        "workers": training.workers.size,
+        "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
+        "versions": versions(),
+        "git_commit": git_commit(),
         "seconds": round(seconds, 1),
         "seconds_saving": round(training.seconds_saving, 2),
     }
@@ -109,20 +97,6 @@ def evaluate(training: Training, name: str, quick: Mapping[str, str]) -> Report:
     results = {name: [protocol.run(policy)] for name, policy in policies.items()}
     results["drr"] = [protocol.run(DRRPolicy(training.agent))]
     return summarise(training.ratings.name, protocol, results, trained=("drr",), seed=config.seed)
-
-
-def provenance(training: Training, device: str, argv: Sequence[str]) -> dict[str, Any]:
-    """What is needed to repeat the run."""
-    return {
-        "command": shlex.join(["python", "train.py", *argv]),
-        "seed": training.config.seed,
-        "device": device,
-        "workers": training.workers.size,
-        "data": {"name": training.ratings.name, "fingerprint": training.ratings.fingerprint()},
-        "versions": run_folder.versions(),
-        "git_commit": run_folder.git_commit(),
-        "changed_on_resume": run_folder.read_origin(training.folder)["changed"],
-    }
 
 
 def find_rivals(training: Training) -> tuple[dict[str, str], dict[str, Row]]:

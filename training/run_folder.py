@@ -1,8 +1,7 @@
 """A run's folder: made once, never overwritten, used by one process at a time; and its origin.
 
 The origin is what a run was begun with: data, settings, versions, code, device. Equal ones give
-bit-identical runs. A resumed run is compared with them: other data or settings are refused, another
-version, commit or device is said and recorded, for metrics.json to tell.
+bit-identical runs.
 """
 
 import dataclasses
@@ -14,6 +13,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +36,6 @@ REFUSED = {
     "data": "the data set is not the one that the run began with; restore it, or start a new run",
     "settings": "config.json was edited since the run began; restore it, or start a new run",
 }
-
-Origin = dict[str, str | None]
 
 
 class RunFolderError(DRRError):
@@ -167,21 +165,36 @@ def contradictions(asked: Any, saved: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def origin_of(folder: RunFolder, ratings: Ratings, device: str) -> Origin:
-    """Everything that decides the numbers of a run."""
-    return {
+def compare_with_origin(folder: RunFolder, ratings: Ratings, device: str) -> None:
+    """Keep what a new run begins with; print where a resumed one differs from that.
+
+    Raises:
+        RunFolderError: other data or settings than the run began with.
+    """
+    found = {
         "data": ratings.fingerprint(),
         "settings": hashlib.sha256(folder.config_file.read_bytes()).hexdigest(),
         "git_commit": git_commit(),
         **versions(),
         "device": device,
     }
+    path = folder.path / "origin.json"
+    if not path.exists():  # new, or killed before, or begun by an earlier version
+        write_text(path, json.dumps({"facts": found}, indent=1) + "\n")
+    known = json.loads(path.read_text("utf-8"))["facts"]
+    for name, value in found.items():
+        was = known.get(name, value)
+        if value != was and name in REFUSED:
+            raise RunFolderError(f"{folder.path}: cannot resume: {REFUSED[name]}")
+        if value != was:
+            change = f"{name} is {value}, was {was}"
+            print(f"train: {change}: not bit-identical to an uninterrupted run", file=sys.stderr)
 
 
-def versions() -> Origin:
+def versions() -> dict[str, str]:
     """Python's and the libraries' versions."""
-    found: Origin = {"python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+    libraries = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **libraries}
 
 
 def git_commit() -> str | None:
@@ -195,34 +208,3 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if changed else commit
-
-
-def record_origin(folder: RunFolder, found: Origin) -> list[str]:
-    """Record what is new, compare the rest with what was recorded; returns the changes, in words.
-
-    Raises:
-        RunFolderError: other data or settings than the run began with.
-    """
-    saved = read_origin(folder)
-    known: Origin = saved["facts"]
-    for name, reason in REFUSED.items():
-        if found[name] != known.get(name, found[name]):
-            raise RunFolderError(f"{folder.path}: cannot resume: {reason}")
-    changed = [
-        f"{name} is {value}, was {known[name]}"
-        for name, value in found.items()
-        if value != known.get(name, value)
-    ]
-    said = [*saved["changed"], *changed]
-    saved = {"facts": found | known, "changed": list(dict.fromkeys(said))}
-    write_text(folder.path / "origin.json", json.dumps(saved, indent=1) + "\n")
-    return changed
-
-
-def read_origin(folder: RunFolder) -> dict[str, Any]:
-    """The run's first origin, and what was different in later resumptions."""
-    path = folder.path / "origin.json"
-    saved: dict[str, Any] = {"facts": {}, "changed": []}
-    if path.exists():  # else the run was killed before, or begun by an earlier version
-        saved = json.loads(path.read_text("utf-8"))
-    return saved

@@ -52,7 +52,7 @@ def outcome(root: Path, read_weights) -> dict:
     for report in metrics["results"].values():
         for policy in report["policies"].values():
             policy.pop("seconds", None)
-    kept = ("results", "curve", "weights", "seed", "data", "versions", "changed_on_resume")
+    kept = ("results", "curve", "weights", "seed", "data", "versions")
     return read_weights(folder) | {name: metrics[name] for name in kept}
 
 

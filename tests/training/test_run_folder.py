@@ -16,9 +16,8 @@ from training.process import DiskError, Interrupted, OutOfMemoryError
 from training.run_folder import (
     RunFolder,
     RunFolderError,
+    compare_with_origin,
     contradictions,
-    read_origin,
-    record_origin,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,23 +129,14 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
     assert all((tmp_path / name).exists() for name in theirs)
 
 
-FACTS = {"data": "d", "settings": "s", "numpy": "1", "git_commit": None, "device": "CPU"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    found = RunFolder(tmp_path / "run")
-    found.create(Config())
-    return found
-
-
-def test_what_changes_is_said_every_time_and_recorded_once(folder):
-    record_origin(folder, FACTS)
-    other = FACTS | {"numpy": "2", "device": "GPU"}
-    words = ["numpy is 2, was 1", "device is GPU, was CPU"]
-    assert record_origin(folder, other) == record_origin(folder, other) == words
-    assert record_origin(folder, FACTS) == []  # equal: back to where it began, but what was, was
-    assert read_origin(folder) == {"facts": FACTS, "changed": words}
+def test_what_changed_since_the_run_began_is_said(tmp_path, tiny, capsys):
+    folder = RunFolder(tmp_path / "run")
+    folder.create(Config())
+    for device in ("CPU", "GPU", "CPU"):
+        compare_with_origin(folder, tiny, device)
+    assert capsys.readouterr().err.count("not bit-identical") == 1
+    compare_with_origin(folder, tiny, "GPU")
+    assert "device is GPU, was CPU" in capsys.readouterr().err
 
 
 @pytest.fixture
