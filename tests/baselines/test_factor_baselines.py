@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix
 
 from baselines.bandits import HLinUCB, LinUCB
 from baselines.ensemble import Ensemble
-from baselines.factors import MF, PMF, SVDpp
+from baselines.factors import MF, SVDpp
 from baselines.ials import IALS
 from baselines.profile import History, as_matrix
 
@@ -34,15 +34,6 @@ def test_mf_folds_in_by_ridge_regression(ratings, answered):
         solution = ridge(features, targets, np.array([strength] * 3 + [4.0]))
         expected = model.mean + model.item_bias + model.items @ solution[:3]
         np.testing.assert_allclose(scores[b], expected, atol=1e-4)
-
-
-def test_pmf_has_no_bias(ratings, new_users):
-    model = PMF(k=3, regularisation=2.0, per_rating=0.0).fit(ratings)
-    items, values = known_ratings(new_users, 0)
-    vectors = model.items
-    solution = ridge(vectors[items], values - model.mean, np.full(3, 2.0))
-    expected = model.mean + vectors @ solution
-    np.testing.assert_allclose(model.scores(new_users, None)[0], expected, atol=1e-4)
 
 
 def test_ials_solves_the_weighted_regression(ratings, answered):

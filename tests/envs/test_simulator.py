@@ -1,14 +1,8 @@
-"""The simulator: what it answers, and its published level on ml-1m."""
-
-import os
-from pathlib import Path
+"""The simulator: what it answers."""
 
 import numpy as np
-import pytest
 
-from data import Ratings, load_dataset
-from data.observation import rating_to_reward
-from data.splits import split_by_time
+from data import Ratings
 from embedding.factorise import fit_mf
 from envs.simulator import SETTINGS, Simulator
 
@@ -36,32 +30,3 @@ def test_equal_data_give_equal_answers_and_every_rating_counts():
     first, again, other = (Simulator(toy(flip)).rating(users, items) for flip in (None, None, 3))
     assert first.tobytes() == again.tobytes()
     assert not np.array_equal(first[3], other[3])
-
-
-ML_1M = Path(os.environ.get("DRR_DATA_ROOT", "/nonexistent")) / "ml-1m"
-
-
-def total(simulator, ratings, items):
-    """Total reward when the users get `items` [U, C], in the protocol's way: the log first."""
-    answers = simulator.rating(np.arange(ratings.n_users), items)
-    for user in range(ratings.n_users):
-        row = ratings.row(user)
-        stars = dict(zip(ratings.items[row], ratings.values[row], strict=True))
-        answers[user] = [stars.get(i, a) for i, a in zip(items[user], answers[user], strict=True)]
-    return rating_to_reward(answers, ratings.scale).sum()
-
-
-@pytest.mark.realdata
-@pytest.mark.skipif(not ML_1M.is_dir(), reason="needs ml-1m in DRR_DATA_ROOT")
-def test_published_levels_on_ml_1m():
-    """Shrunk item mean of the training part and random items get what the constants promise."""
-    ratings = load_dataset("ml-1m", ML_1M.parent)
-    simulator, train = Simulator(ratings), split_by_time(ratings)[0]
-    counts = np.bincount(train.items, minlength=ratings.n_items)
-    sums = np.bincount(train.items, train.values, minlength=ratings.n_items)
-    means = (sums + 10 * train.values.mean()) / (counts + 10)
-    best = np.argsort(-means, kind="stable")[:10]
-    everybody = np.broadcast_to(best, (ratings.n_users, 10))
-    assert total(simulator, ratings, everybody) == pytest.approx(44_005, abs=50)
-    drawn = np.random.default_rng(0).integers(0, ratings.n_items, (ratings.n_users, 50))
-    assert total(simulator, ratings, drawn) / 5 == pytest.approx(10_280, abs=250)

@@ -3,12 +3,10 @@
 import numpy as np
 import tensorflow as tf
 import toys
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from data.ratings import Ratings
-from envs.vector import STORED, VectorOfflineEnv, occurring
+from envs.vector import STORED, VectorOfflineEnv
 
 N_ITEMS = 9
 
@@ -30,26 +28,6 @@ def known(users: list[int], items: list[list[int]]):
     return ENV.begin(np.array(users), np.array(items), np.zeros([len(users), 2]))
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.data())
-def test_answers_and_rewards_agree_with_a_dictionary(data):
-    rows = data.draw(
-        st.dictionaries(
-            st.integers(0, 3),
-            st.dictionaries(st.integers(0, N_ITEMS - 1), st.integers(1, 5), min_size=1),
-            min_size=1,
-        )
-    )
-    users = np.array(data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5)))
-    items = np.tile(np.random.default_rng(0).permutation(N_ITEMS), (len(users), 1))
-    env = VectorOfflineEnv(log(rows), window=2, episode_length=3)
-    ratings = env.answers(tf.constant(users, tf.int32), tf.constant(items, tf.int32))
-    expected = [[rows.get(user, {}).get(item, np.nan) for item in items[0]] for user in users]
-    np.testing.assert_array_equal(ratings, expected)
-    rewards = np.where(np.isnan(expected), -0.5, (np.array(expected) - 3) / 2)
-    np.testing.assert_array_equal(env.rewards(ratings), rewards)
-
-
 def test_a_simulator_answers_where_the_log_is_silent_within_the_scale():
     rng = np.random.default_rng(0)
     model = toys.table(
@@ -66,14 +44,6 @@ def test_a_simulator_answers_where_the_log_is_silent_within_the_scale():
         expected[user, list(row)] = list(row.values())
     found = env.answers(tf.constant(users, tf.int32), tf.constant(items, tf.int32))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_the_items_of_a_block_that_occur_are_marked_and_empty_places_are_not():
-    items = tf.constant([[3, -1, 0, 3], [-1, -1, -1, -1]])
-    expected = np.array([[True, False, False, True, False], [False] * 5])
-    for start, width in ((0, 5), (1, 2), (tf.constant(2), 3)):
-        part = expected[:, int(start) : int(start) + width]
-        np.testing.assert_array_equal(occurring(items, start, width), part)
 
 
 def test_candidates_are_what_was_not_seen_and_in_reranking_what_was_rated():

@@ -13,15 +13,8 @@ from recommender import DRRAgent, explain
 HISTORY = [(150, 2), (110, 5), (200, 1), (120, 4)]  # one more than the window of 3 holds
 
 
-def agent(config: AgentConfig = toys.BEST, window: int = toys.WINDOW, titled: bool = True):
-    """Random weights everywhere, so that every part of the state matters."""
-    catalogue = toys.shop() if titled else replace(toys.shop(), titles=())
-    made = DRRAgent(config, toys.table(), catalogue, window=window)
-    rng = np.random.default_rng(1)
-    for model in made.networks.models:
-        for variable in model.variables:
-            variable.assign(rng.normal(size=variable.shape))
-    return made
+def agent(config: AgentConfig = toys.BEST) -> DRRAgent:
+    return toys.randomised(DRRAgent(config, toys.table(), toys.shop(), window=toys.WINDOW))
 
 
 def score(made: DRRAgent, shown: list[tuple[int, float] | None], item_id: int) -> float:

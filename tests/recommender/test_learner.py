@@ -9,7 +9,6 @@ import toys
 from oracles import BEST, PAPER, RESIDUAL, SEED, arrays, equal, scrambled
 
 from recommender.networks import SHARPNESS, Networks
-from recommender.update import soft_update
 
 
 @pytest.mark.slow
@@ -24,16 +23,6 @@ def test_every_network_is_trained_the_state_module_included(config, separate):
     for old, now in zip(before, (learner.online.variables, learner.target.variables), strict=True):
         same = zip(now, equal(old, arrays(now)), strict=True)
         assert [variable.path for variable, is_same in same if is_same] == []
-
-
-@pytest.mark.parametrize("tau", [0.0, 1.0, 0.1])
-def test_the_soft_update_mixes_online_into_target(tau):
-    online = [tf.Variable([1.0, 2.0]), tf.Variable([[3.0]])]
-    target = [tf.Variable([-1.0, 0.0]), tf.Variable([[5.0]])]
-    soft_update(target, online, tau)
-    np.testing.assert_allclose(target[0], [-1 + 2 * tau, 2 * tau], rtol=1e-6)
-    np.testing.assert_allclose(target[1], [[5 - 2 * tau]], rtol=1e-6)
-    np.testing.assert_array_equal(online[0], [1, 2])
 
 
 def test_an_update_moves_the_targets_by_tau():

@@ -1,6 +1,5 @@
 """A run's folder: what is saved comes back, and what is damaged, mixed or foreign is refused."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from toys import shop
 from config import AgentConfig, Config, ConfigError, EnvConfig, to_json
 from embedding.table import EmbeddingError
 from recommender import DRRAgent
-from recommender.saved_run import RunError, SavedRun
+from recommender.saved_run import RunError
 from recommender.weights import WeightsError
 
 PARTS = ("actor", "critic", "state", "embedding")
@@ -24,9 +23,7 @@ Change = Callable[[Path], object]
 
 def write_run(folder: Path, config: AgentConfig, seed: int = 0) -> DRRAgent:
     agent = DRRAgent(config, toys.table(seed=seed), shop(), window=toys.WINDOW)
-    rng = np.random.default_rng(seed)
-    for variable in agent.networks.variables:
-        variable.assign(rng.normal(size=variable.shape))
+    toys.randomised(agent, seed)
     folder.mkdir(exist_ok=True)
     settings = replace(Config(), agent=config, env=EnvConfig(window=toys.WINDOW))
     (folder / "config.json").write_text(to_json(settings))
@@ -82,16 +79,6 @@ def test_without_the_data_set_there_are_ids_but_no_titles(saved: Path) -> None:
     found = DRRAgent.load(saved).recommend([(110, 5)], 3)
     assert found == [item._replace(title=None) for item in with_titles]
     assert with_titles[0].title == f"Film {with_titles[0].item_id}"
-
-
-def test_categories_of_demographics_come_back(tmp_path: Path) -> None:
-    write_run(tmp_path, toys.PAPER)
-    assert SavedRun(tmp_path).catalogue.demographic_columns == ()  # the shop names none
-    field("demographics", [["gender", "F"], ["gender", "M"]])(tmp_path)
-    agent = DRRAgent.load(tmp_path)
-    assert agent.catalogue.demographic_columns == (("gender", "F"), ("gender", "M"))
-    agent.save(tmp_path)
-    assert SavedRun(tmp_path).catalogue.demographic_columns == (("gender", "F"), ("gender", "M"))
 
 
 # --- what is wrong with one file -----------------------------------------------------------------
@@ -190,15 +177,6 @@ def test_a_file_of_another_run_is_noticed_though_it_fits(run: Path, other: Path,
     shutil.copy(other / f"{part}.weights.h5", run / f"{part}.weights.h5")
     with pytest.raises(RunError, match=rf"{part}\.weights\.h5: damaged, or not the file that was"):
         DRRAgent.load(run)
-
-
-def test_runs_without_digests_load(run: Path) -> None:
-    """Those of the first version have none."""
-    content = (run / "state.weights.h5").read_bytes()
-    digests = json.loads((run / "catalogue.json").read_text())["sha256"]
-    assert digests["state.weights.h5"] == hashlib.sha256(content).hexdigest()
-    UNSIGNED(run)
-    assert DRRAgent.load(run).recommend([(110, 5)], 1)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from recommender.state import (
     REPRESENTATIONS,
     Features,
     StateRepresentation,
-    Window,
-    drr_ave,
     fold_in,
 )
 
@@ -29,15 +27,6 @@ def module(name: str, **changes) -> StateRepresentation:
 def randomise(model, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
-
-
-def test_drr_ave_by_hand():
-    """u = (1, 2); items (1, 0), (3, 4), and an empty place; weights 1, .5 -> g = (1.25, 1)."""
-    items = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]])
-    weights, user = tf.constant([[0.0, 1.0, 0.5]]), tf.constant([[1.0, 2.0]])
-    mask = tf.constant([[0.0, 1.0, 1.0]])
-    state = drr_ave(Window(items, weights[..., None] * items, user, mask))
-    np.testing.assert_array_equal(state, [[1, 2, 1.25, 2, 1.25, 1]])
 
 
 def test_the_settings_list_every_representation():

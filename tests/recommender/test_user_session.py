@@ -80,17 +80,6 @@ def test_the_released_run_plays_what_its_table_shows():
     check_protocols(DRRAgent.load(RELEASED), load_dataset("ml-1m"), users=200, known=10)
 
 
-@pytest.mark.realdata
-@needs_data
-def test_the_released_run_needs_no_data_to_serve():
-    known = [(260, 5), (1196, 4)], {"age": 25, "gender": "F", "occupation": 12}
-    ratings = load_dataset("ml-1m")
-    found = DRRAgent.load(RELEASED).session(*known).recommend(10)
-    titled = DRRAgent.load(RELEASED, ratings).session(*known).recommend(10)
-    assert found == [item._replace(title=None) for item in titled]
-    assert found != DRRAgent.load(RELEASED).session(known[0]).recommend(10)
-
-
 @pytest.mark.slow
 def test_a_session_is_compiled_once(agent):
     session = agent.session()

@@ -74,9 +74,9 @@ def shop(n_items: int = N_ITEMS, first: int = 100) -> Shop:
     return Shop(ids, tuple(f"Film {i}" for i in ids), PEOPLE)
 
 
-def randomised(agent: DRRAgent) -> DRRAgent:
+def randomised(agent: DRRAgent, seed: int = 1) -> DRRAgent:
     """The agent, with random weights everywhere, so that every part of the state matters."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     for variable in agent.networks.variables:
         variable.assign(rng.normal(size=variable.shape))
     return agent
