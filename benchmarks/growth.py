@@ -1,25 +1,22 @@
-"""What more users, more items and more ratings cost: the time of every stage, the peak memory.
+"""What more users, more items and more ratings cost: reading, acting, learning, answering, memory.
 
     python -m benchmarks.growth --json growth.json
 
-Synthetic sets, each in a process of its own so that its peak memory is its own. The stages are
-those of train.py with its default settings: reading the data, building embedding, agent and
-environment, steps and updates; then one recommendation, exact and, with `pip install faiss-cpu`, with
-approximate retrieval. Times of steps are CPU times of all threads together, so that they compare
-though the machine is not idle.
+Synthetic sets, each in a process of its own so that its peak memory is its own, with the default
+settings of train.py. With `pip install faiss-cpu` one recommendation is timed with approximate
+retrieval, too. Steps and updates are CPU times of all threads together, so that they compare though
+the machine is not idle.
 """
 
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +46,7 @@ SIZES: tuple[Size, ...] = (
     (600_000, 4_000, 12_000_000),
 )
 UPDATES = 4  # in one call: a run makes more, but 400 thousand items take seconds for each
-REQUESTS, KNOWN = 200, 10  # to approximate retrieval, by users of whom so many ratings are known
+REQUESTS, KNOWN, K = 200, 10, 100  # to approximate retrieval: users, their known ratings, items
 
 
 @dataclass(frozen=True)
@@ -62,38 +59,30 @@ class GrowthArguments(BenchmarkArguments):
 
 def main(arguments: GrowthArguments) -> None:
     """Measure, print, write."""
-    measured = [measure_apart(size, arguments.repeats) for size in arguments.sizes]
-    cases = {f"set {number}": case for number, case in enumerate(measured, start=1)}
-    stages = {
-        stage: {name: case[stage] for name, case in cases.items()} for stage in cases["set 1"]
-    }
-    titles = {"stages": "Time of every stage, and peak memory"}
-    conclude(arguments, "growth", {"stages": stages}, titles)
-
-
-def measure_apart(size: Size, repeats: int) -> Figures:
-    """`measure` in a process of its own."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(measure, size, Config(dataset="synthetic"), repeats).result()
+    sets = {}
+    for size in arguments.sizes:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            config = Config(dataset="synthetic")
+            figures = process.submit(measure, size, config, arguments.repeats).result()
+        sets["{:,} users, {:,} items, {:,} ratings".format(*size)] = figures
+    conclude(arguments, "growth", {"sets": sets}, {"sets": "Times, and peak memory"})
 
 
 def measure(size: Size, config: Config, repeats: int) -> Figures:
-    """Times of every stage of a run with `config` on a set of that size, and the peak memory."""
+    """Times and peak memory of a run with `config` on a set of that size."""
     ratings = random_ratings(size)
-    figures: Figures = {"users": ratings.n_users, "items": ratings.n_items}
-    figures |= {"ratings": ratings.n_ratings, "read from CSV, s": seconds_to_read(ratings)}
+    figures = {"read from CSV, s": seconds_to_read(ratings)}
     select_device("cpu")
-    figures["embedding, agent, environment, s"], workload = timed(lambda: Workload(config, ratings))
-    figures |= step_times(workload, repeats)
+    workload, users = Workload(config, ratings), config.loop.parallel_users
+    calls = {
+        "step": Timed(partial(workload.play, users), users * config.env.episode_length),
+        "update": Timed(partial(workload.learn, UPDATES), UPDATES),
+    }
+    seconds = median_seconds(calls, repeats, time.process_time)
+    figures["environment step, CPU us"] = 1e6 * seconds["step"]
+    figures["update, CPU ms"] = 1e3 * seconds["update"]
     figures["peak memory, GiB"] = peak_gib(resource.getrusage(resource.RUSAGE_SELF))
     return figures | recommendation_figures(workload, repeats)
-
-
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of a call, and its result."""
-    began = time.perf_counter()
-    result = call()
-    return time.perf_counter() - began, result
 
 
 def random_ratings(size: Size) -> Ratings:
@@ -114,22 +103,9 @@ def seconds_to_read(ratings: Ratings) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
         pd.DataFrame(columns | {"timestamp": ratings.timestamps}).to_csv(path, index=False)
-        return timed(lambda: read_interactions(path))[0]
-
-
-def step_times(workload: Workload, repeats: int) -> Figures:
-    """CPU time of an environment step and of an update."""
-    users = workload.config.loop.parallel_users
-    steps = users * workload.config.env.episode_length
-    calls = {
-        "step": Timed(partial(workload.play, users), steps),
-        "update": Timed(partial(workload.learn, UPDATES), UPDATES),
-    }
-    seconds = median_seconds(calls, repeats, time.process_time)
-    return {
-        "environment step, CPU us": 1e6 * seconds["step"],
-        "update, CPU ms": 1e3 * seconds["update"],
-    }
+        began = time.perf_counter()
+        read_interactions(path)
+        return time.perf_counter() - began
 
 
 def recommendation_figures(workload: Workload, repeats: int) -> Figures:
@@ -143,13 +119,12 @@ def recommendation_figures(workload: Workload, repeats: int) -> Figures:
     history = [(item, ratings.scale[1]) for item in ratings.item_ids[:KNOWN].tolist()]
     calls = {"recommend, ms": Timed(partial(agent.recommend, history))}
     try:
-        figures["index, s"], retrieval = timed(lambda: Retrieval(items))
+        retrieval = Retrieval(items)
         request = partial(agent.recommend, history, retrieval=retrieval)
         calls["with retrieval, ms"] = Timed(request)
         firsts = [ratings.items[ratings.row(user)][:KNOWN] for user in range(REQUESTS)]
         actions = np.array([items[known].sum(axis=0) for known in firsts])
-        for k in (10, 100):
-            figures[f"recall@{k}"] = recall(retrieval.nearest(actions, k), actions, items)
+        figures[f"recall@{K}"] = recall(retrieval.nearest(actions, K), actions, items)
     except RetrievalError as error:
         print(error, file=sys.stderr)
     seconds = median_seconds(calls, repeats)

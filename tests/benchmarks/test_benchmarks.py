@@ -1,6 +1,7 @@
 """The benchmarks on the smallest settings: the keys are there, the arithmetic is right."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,12 +81,14 @@ def test_growth(monkeypatch, tmp_path):
     monkeypatch.setattr(growth, "REQUESTS", 5)
     monkeypatch.setattr(growth, "UPDATES", 1)
     config = replace(small_preset("best"), dataset="synthetic")
-    monkeypatch.setattr(growth, "measure_apart", lambda size, n: growth.measure(size, config, n))
+    monkeypatch.setattr(growth, "K", 50)
+    monkeypatch.setattr(growth, "Config", lambda **_: config)
+    monkeypatch.setattr(growth, "ProcessPoolExecutor", ThreadPoolExecutor)
     path, sizes = tmp_path / "growth.json", ((60, 120, 1000), (60, 240, 1000))
     growth.main(growth.GrowthArguments(json=path, repeats=1, sizes=sizes))
-    stages = json.loads(path.read_text())["stages"]
-    assert stages["items"] == {"set 1": 120, "set 2": 240}
-    assert all(row["set 1"] > 0 for row in stages.values())
+    sets = json.loads(path.read_text())["sets"]
+    assert list(sets) == [f"60 users, {items} items, 1,000 ratings" for items in (120, 240)]
+    assert all(value > 0 for row in sets.values() for value in row.values())
 
 
 def fake_python(*command):
