@@ -163,7 +163,8 @@ def run(arguments: EvaluateArguments) -> Report:
     data_name = name_of_data(runs, ratings, arguments.allow_other_data)
     ratings = ratings if known else ratings.without_demographics()
     if not ratings.demographics.any():  # nor in the data: forms with them would be copies
-        names = tuple(dict.fromkeys(registry.without_groups(name) for name in names))
+        plain = (n if n in runs else n.replace(registry.DEMOGRAPHICS, "") for n in names)
+        names = tuple(dict.fromkeys(plain))
     agents: Agents = {
         name: [load_run(name, folder, ratings) for folder in folders]
         for name, folders in runs.items()

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
-from data.ratings import Ratings
 
 
 @dataclass(eq=False)
@@ -16,7 +15,7 @@ class Ensemble:
     """Weighted sum of the scores of members, baselines; `standardise`: of each user's z-scores.
 
     weights: one for each member; None: their mean. Predicted ratings need no standardising, scores
-    without a unit do.
+    without a unit do. The members are fitted by themselves (baselines/fit_cache.py).
     """
 
     name = "ensemble"
@@ -25,12 +24,6 @@ class Ensemble:
     members: Sequence[Any]
     weights: Sequence[float] | None = None
     standardise: bool = True
-
-    def fit(self, ratings: Ratings) -> Self:
-        """Fit every member."""
-        for member in self.members:
-            member.fit(ratings)
-        return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
@@ -61,12 +54,6 @@ class ColdStart:
         self.members = policy, prior  # what is fitted
         self.name: str = policy.name
         self.min_window: int = getattr(policy, "min_window", 0)
-
-    def fit(self, ratings: Ratings) -> Self:
-        """Fit both."""
-        for member in self.members:
-            member.fit(ratings)
-        return self
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""

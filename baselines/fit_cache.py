@@ -36,13 +36,11 @@ def fit(policy: Any, visible: Ratings, folder: Path | None) -> Any:
     One file for each split and set of parameters, defaults and seed included; an ensemble's members
     are fitted one by one, so that rows with equal members share the work.
     """
-    if folder is None:
-        return policy.fit(visible)
     if hasattr(policy, "members"):
         for member in policy.members:
             fit(member, visible, folder)
         return policy
-    if not hasattr(policy, "arrays"):
+    if folder is None or not hasattr(policy, "arrays"):
         return policy.fit(visible)
     key = "\n".join([CACHE_FORMAT, settings_of(policy), visible.fingerprint()])
     path = folder / f"{policy.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"

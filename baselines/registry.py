@@ -9,7 +9,7 @@ from typing import Any
 from baselines import fit_cache
 from baselines.ensemble import ColdStart
 from baselines.profile import History
-from config import Boredom
+from config import NEW_USERS, Boredom
 from data.policy import Adaptive, Policy
 from data.ratings import Ratings
 
@@ -37,7 +37,6 @@ class Entry:
     strength: float = 3.0  # of the prior, see ColdStart
 
 
-NEW = ("catalog", "session")  # users met for the first time
 SEQUENTIAL = ("session", "rerank", "simulator")
 LEAVING = ("engagement",)
 BLENDED = ("rerank", "simulator", *LEAVING)
@@ -45,30 +44,32 @@ BY_GROUP = "popularity-demographics"
 ENTRIES = {
     "random": Entry("popularity", "RandomOrder", (), PROTOCOLS, None),
     "popularity": Entry("popularity", "Popularity", (), PROTOCOLS, None),
-    "popularity-demographics": Entry("popularity", "PopularityByGroup", (), NEW, None),
+    "popularity-demographics": Entry("popularity", "PopularityByGroup", (), NEW_USERS, None),
     "popularity-mean": Entry("popularity", "PopularityMean", (), PROTOCOLS, None),
-    "trending": Entry("popularity", "Trending", (), NEW, None),
-    "trending-demographics": Entry("popularity", "Trending", (), NEW, None),
+    "trending": Entry("popularity", "Trending", (), NEW_USERS, None),
+    "trending-demographics": Entry("popularity", "Trending", (), NEW_USERS, None),
     "item-knn": Entry("item_based", "ItemKNN", SEQUENTIAL),
     "user-knn": Entry("user_knn", "UserKNN", ("session",)),
     "ease": Entry("item_based", "EASE", SEQUENTIAL),
     "pure-svd": Entry("item_based", "PureSVD", ("session",)),
     "ridge": Entry("item_based", "Ridge", ("session", *LEAVING), PROTOCOLS),
-    "ridge-demographics": Entry("item_based", "Ridge", ("session",), NEW, BY_GROUP, 10.0),
+    "ridge-demographics": Entry("item_based", "Ridge", ("session",), NEW_USERS, BY_GROUP, 10.0),
     "pmf": Entry("factors", "PMF", ("rerank", "simulator")),
     "mf": Entry("factors", "MF", (*SEQUENTIAL, *LEAVING), PROTOCOLS),
     "svd++": Entry("factors", "SVDpp", ("rerank", "simulator")),
     "blend": Entry("ensemble", "Ensemble", BLENDED, BLENDED),
-    "ensemble": Entry("ensemble", "Ensemble", ("session",), NEW),
-    "ensemble-demographics": Entry("ensemble", "Ensemble", ("session",), NEW, BY_GROUP),
-    "session-ridge": Entry("session_ridge", "SessionRidge", ("session",), NEW, None),
-    "session-ridge-demographics": Entry("session_ridge", "SessionRidge", ("session",), NEW, None),
-    "session-ridge-knn": Entry("ensemble", "Ensemble", ("session",), NEW, None),
-    "session-ridge-knn-demographics": Entry("ensemble", "Ensemble", ("session",), NEW, None),
+    "ensemble": Entry("ensemble", "Ensemble", ("session",), NEW_USERS),
+    "ensemble-demographics": Entry("ensemble", "Ensemble", ("session",), NEW_USERS, BY_GROUP),
+    "session-ridge": Entry("session_ridge", "SessionRidge", ("session",), NEW_USERS, None),
+    "session-ridge-demographics": Entry(
+        "session_ridge", "SessionRidge", ("session",), NEW_USERS, None
+    ),
+    "session-ridge-knn": Entry("ensemble", "Ensemble", ("session",), NEW_USERS, None),
+    "session-ridge-knn-demographics": Entry("ensemble", "Ensemble", ("session",), NEW_USERS, None),
     "ials": Entry("ials", "IALS", ("session",)),
     "two-tower": Entry("network_baselines", "TwoTower", SEQUENTIAL),
     "two-tower-demographics": Entry("network_baselines", "TwoTower", SEQUENTIAL, RATED, BY_GROUP),
-    "sasrec": Entry("sasrec", "SASRec", ("session",), NEW),
+    "sasrec": Entry("sasrec", "SASRec", ("session",), NEW_USERS),
     "mf-mmr": Entry("factors", "GenreMMR", (), LEAVING),
     "mf-mmr-price": Entry("factors", "GenreMMR", (), LEAVING),
     "mf-foresight": Entry("factors", "Foresight", (), LEAVING),
@@ -81,74 +82,25 @@ ENTRIES = {
 # on held-out training time; the part a protocol tests on played no role. What is not listed is the
 # class's own default.
 IALS: Parameters = {"k": 64, "alpha": 5.0, "regularisation": 100.0}
+RIDGE: Parameters = {"regularisation": 300.0, "history": History(decay=0.9, other=0.3)}
+SESSION_HISTORY = History(decay=0.9, other=0.3, refused=-0.6)
+REFUSING = History(decay=0.9, refused=-0.4)
+REFUSING_SLOWLY = History(decay=0.95, refused=-0.4)
+WITH_GROUPS: Parameters = {"demographics": 0.5}
+USER_KNN: Parameters = {"neighbours": 100, "shrink": 20.0}
+TWO_TOWER: Parameters = {"window": 5, "positive_window": True}
 RERANK_BLEND: Parameters = {
     "members": tuple(("svd++", {"k": k}) for k in (20, 20, 12, 30, 30)),
     "standardise": False,
-}
-CATALOG_RIDGE: Parameters = {"regularisation": 300.0, "history": History(decay=0.9, other=0.3)}
-SESSION_HISTORY = History(decay=0.9, other=0.3, refused=-0.6)
-REFUSING = History(decay=0.9, refused=-0.4)
-WITH_GROUPS: Parameters = {"demographics": 0.5}
-CATALOG_KNN: Parameters = {"shrink": 20.0, "history": History(decay=0.9, other=0.2)}
-USER_KNN: Parameters = {"neighbours": 100, "shrink": 20.0}
-SESSION_RIDGE: Parameters = {
-    "regularisation": 300.0,
-    "values": "gains",
-    "history": replace(SESSION_HISTORY, refused=-0.4),
-}
-SESSION_MEMBERS: tuple[tuple[str, Parameters], ...] = (
-    ("user-knn", USER_KNN | {"values": "gains", "history": REFUSING}),
-    ("item-knn", {"shrink": 50.0, "history": History(decay=0.95, refused=-0.4)}),
-    ("ease", {"regularisation": 4_000.0, "history": History(decay=0.95, refused=-0.4)}),
-)
-ENSEMBLE: dict[str, Parameters] = {
-    "catalog": {
-        "members": (
-            ("ridge", CATALOG_RIDGE),
-            ("item-knn", CATALOG_KNN),
-            ("user-knn", USER_KNN | {"history": History(decay=0.9)}),
-            ("ease", {"regularisation": 20_000.0, "history": History(decay=0.9)}),
-        ),
-        "weights": (1.0, 0.7, 0.2, 0.2),
-    },
-    "session": {
-        "members": (("ridge", SESSION_RIDGE), *SESSION_MEMBERS),
-        "weights": (0.5, 1.0, 1.0, 0.5),
-    },
-}
-ENSEMBLE_WITH_GROUPS: dict[str, Parameters] = {
-    "catalog": {
-        "members": (
-            ("ridge", CATALOG_RIDGE | WITH_GROUPS),
-            ("ridge", CATALOG_RIDGE | {"k": 200, "regularisation": 600.0, "demographics": 1.0}),
-            ("item-knn", CATALOG_KNN),
-            ("ease", {"regularisation": 10_000.0, "history": History(decay=0.9)}),
-            ("user-knn", USER_KNN | {"history": History(decay=0.9)}),
-            ("popularity-demographics", {"popularity": 0.0}),
-        ),
-        "weights": (0.7, 1.0, 0.4, 0.4, 0.2, 1.0),
-    },
-    "session": {
-        **ENSEMBLE["session"],
-        "members": (("ridge", SESSION_RIDGE | WITH_GROUPS), *SESSION_MEMBERS),
-    },
 }
 ENGAGEMENT_BLEND: Parameters = {
     "members": tuple(("mf", {"k": k}) for k in (8, 12, 16, 20, 30)),
     "standardise": False,
 }
-
-
-def _with_knn(demographics: bool) -> Parameters:
-    """Session ridge and its neighbours, weights as chosen on held-out training users."""
-    ridge: tuple[str, Parameters] = ("session-ridge", {"demographics": demographics})
-    return {"members": (ridge, *SESSION_MEMBERS[:2]), "weights": (1.0, 0.2, 0.3)}
-
-
 TUNED: dict[str, dict[str, Parameters]] = {
     "item-knn": {
-        "catalog": CATALOG_KNN,
-        "session": {"shrink": 50.0, "history": History(decay=0.95, refused=-0.4)},
+        "catalog": {"shrink": 20.0, "history": History(decay=0.9, other=0.2)},
+        "session": {"shrink": 50.0, "history": REFUSING_SLOWLY},
         "rerank": {"shrink": 100.0, "values": "residuals"},
     },
     "ease": {
@@ -166,21 +118,17 @@ TUNED: dict[str, dict[str, Parameters]] = {
         "rerank": {"k": 20, "values": "residuals"},
     },
     "ridge": {
-        "catalog": CATALOG_RIDGE,
-        "session": CATALOG_RIDGE | {"history": SESSION_HISTORY},
+        "catalog": RIDGE,
+        "session": RIDGE | {"history": SESSION_HISTORY},
     },
     "ridge-demographics": {
-        "catalog": CATALOG_RIDGE | WITH_GROUPS,
-        "session": CATALOG_RIDGE | WITH_GROUPS | {"history": SESSION_HISTORY},
+        "catalog": RIDGE | WITH_GROUPS,
+        "session": RIDGE | WITH_GROUPS | {"history": SESSION_HISTORY},
     },
-    "ensemble": ENSEMBLE,
-    "session-ridge-demographics": {key: {"demographics": True} for key in NEW},
-    "session-ridge-knn": {key: _with_knn(False) for key in NEW},
-    "session-ridge-knn-demographics": {key: _with_knn(True) for key in NEW},
-    "ensemble-demographics": ENSEMBLE_WITH_GROUPS,
-    "trending": {key: {"half_life": 104.0} for key in NEW},
+    "session-ridge-demographics": {key: {"demographics": True} for key in NEW_USERS},
+    "trending": {key: {"half_life": 104.0} for key in NEW_USERS},
     "trending-demographics": {
-        key: {"half_life": 104.0, "by_age": True, "shrink": 1000.0} for key in NEW
+        key: {"half_life": 104.0, "by_age": True, "shrink": 1000.0} for key in NEW_USERS
     },
     "mf": {
         "engagement": {"k": 20},
@@ -201,17 +149,63 @@ TUNED: dict[str, dict[str, Parameters]] = {
     "mf-mmr-price": {"engagement": {"k": 20, "price": 0.05}},
     "mf-foresight": {"engagement": {"k": 20}},
     "two-tower": {
-        "rerank": {"window": 5, "positive_window": True, "among": "rated"},
-        "simulator": {"window": 5, "positive_window": True},
+        "rerank": TWO_TOWER | {"among": "rated"},
+        "simulator": TWO_TOWER,
     },
 }
-
 for _name in ("item-knn", "ease", "pure-svd", "pmf"):  # both are about the value of a rating
     TUNED[_name]["simulator"] = TUNED[_name]["rerank"]
 TUNED["two-tower-demographics"] = {
     _protocol: TUNED["two-tower"].get(_protocol, {}) | {"demographics": True}
     for _protocol in PROTOCOLS
 }
+
+# Ensembles: their members with settings, and weights.
+SESSION_RIDGE: Parameters = RIDGE | {
+    "values": "gains",
+    "history": replace(SESSION_HISTORY, refused=-0.4),
+}
+SESSION_MEMBERS: tuple[tuple[str, Parameters], ...] = (
+    ("user-knn", TUNED["user-knn"]["session"] | {"values": "gains"}),
+    ("item-knn", TUNED["item-knn"]["session"]),
+    ("ease", {"regularisation": 4_000.0, "history": REFUSING_SLOWLY}),
+)
+TUNED["ensemble"] = {
+    "catalog": {
+        "members": (
+            ("ridge", RIDGE),
+            ("item-knn", TUNED["item-knn"]["catalog"]),
+            ("user-knn", TUNED["user-knn"]["catalog"]),
+            ("ease", TUNED["ease"]["catalog"]),
+        ),
+        "weights": (1.0, 0.7, 0.2, 0.2),
+    },
+    "session": {
+        "members": (("ridge", SESSION_RIDGE), *SESSION_MEMBERS),
+        "weights": (0.5, 1.0, 1.0, 0.5),
+    },
+}
+TUNED["ensemble-demographics"] = {
+    "catalog": {
+        "members": (
+            ("ridge", TUNED["ridge-demographics"]["catalog"]),
+            ("ridge", RIDGE | {"k": 200, "regularisation": 600.0, "demographics": 1.0}),
+            ("item-knn", TUNED["item-knn"]["catalog"]),
+            ("ease", {"regularisation": 10_000.0, "history": History(decay=0.9)}),
+            ("user-knn", TUNED["user-knn"]["catalog"]),
+            ("popularity-demographics", {"popularity": 0.0}),
+        ),
+        "weights": (0.7, 1.0, 0.4, 0.4, 0.2, 1.0),
+    },
+    "session": {
+        "members": (("ridge", SESSION_RIDGE | WITH_GROUPS), *SESSION_MEMBERS),
+        "weights": (0.5, 1.0, 1.0, 0.5),
+    },
+}
+for _name, _groups in {"session-ridge-knn": False, "session-ridge-knn-demographics": True}.items():
+    _members = ("session-ridge", {"demographics": _groups}), *SESSION_MEMBERS[:2]
+    _blend: Parameters = {"members": _members, "weights": (1.0, 0.2, 0.3)}
+    TUNED[_name] = {"catalog": _blend, "session": _blend}
 
 
 def names(protocol: str) -> list[str]:
@@ -231,15 +225,10 @@ def comparable(found: Sequence[str], demographics: bool) -> list[str]:
 
     Popularity, which other papers report, is in both.
     """
-    if not demographics:
-        return [name for name in found if DEMOGRAPHICS not in name]
-    return [name for name in found if name == "popularity" or _with_groups(name) not in found]
-
-
-def without_groups(name: str) -> str:
-    """The name of a baseline's form without demographics; other names as they are."""
-    known = name.removesuffix(SUFFIX) in ENTRIES
-    return name.replace(DEMOGRAPHICS, "") if known else name
+    with_groups = [name for name in found if DEMOGRAPHICS in name]
+    without = {name.replace(DEMOGRAPHICS, "") for name in with_groups} - {"popularity"}
+    left_out = without if demographics else with_groups
+    return [name for name in found if name not in left_out]
 
 
 def build(
@@ -250,35 +239,28 @@ def build(
     seed: int = 0,
     cache_dir: Path | None = None,
     boredom: Boredom | None = None,
+    settings: Parameters | None = None,
 ) -> Policy:
-    """A baseline fitted on `visible` with the parameters tuned for the protocol.
+    """A baseline fitted on `visible`, by default with the settings tuned for the protocol.
 
     What takes time to fit is read from and written to `cache_dir` (baselines/fit_cache.py).
-    `boredom` goes to those who are told the rule. Raises
-    ValueError, listing the choices, for a name the protocol does not have.
+    `boredom` goes to those who are told the rule. Raises ValueError, listing the choices, for a
+    name the protocol does not have.
     """
     if name not in names(protocol):
         raise ValueError(f"no baseline {name!r} for {protocol}; choose from {names(protocol)}")
     plain = name.removesuffix(SUFFIX)
-    policy = make(plain, parameters(plain, protocol), seed)
+    entry = ENTRIES[plain]
+    policy = make(plain, tuned(plain, protocol) if settings is None else settings, seed)
     if boredom and hasattr(policy, "boredom"):
         policy.boredom = boredom
-    if protocol in NEW:
-        policy = with_prior(policy, plain)
+    if protocol in NEW_USERS and entry.prior is not None:
+        policy = ColdStart(policy, make(entry.prior, {}), entry.strength)
     policy = fit_cache.fit(policy, visible, cache_dir)
     return policy if plain == name else Adaptive(policy)
 
 
-def with_prior(policy: Any, name: str, strength: float | None = None) -> Any:
-    """The unfitted baseline of that name with what it shows where nothing is known."""
-    prior = ENTRIES[name].prior
-    if prior is None:
-        return policy
-    strength = ENTRIES[name].strength if strength is None else strength
-    return ColdStart(policy, make(prior, {}), strength)
-
-
-def parameters(name: str, protocol: str) -> Parameters:
+def tuned(name: str, protocol: str) -> Parameters:
     """What was tuned for a baseline; {} means its defaults."""
     return TUNED.get(name, {}).get(protocol, {})
 
@@ -296,9 +278,3 @@ def make(name: str, settings: Parameters, seed: int = 0) -> Any:
         policy.seed = seed
     policy.name = name
     return policy
-
-
-def _with_groups(name: str) -> str:
-    """The name of the form with demographics."""
-    plain = name.removesuffix(SUFFIX)
-    return plain + DEMOGRAPHICS + name[len(plain) :]

@@ -6,23 +6,23 @@ python -m experiments.tune_baselines --baseline ease --protocol session \\
 catalog, session and engagement hold out 960 training users; rerank and simulator the last 20% of each
 user's training ratings. Test users and test ratings are cut off before anything else happens. The
 values chosen go into baselines/registry.py. Every combination of --set is tried, on top of what is
-already tuned; with --known 0, `prior` is the strength of popularity (`ColdStart`).
+already tuned; values are JSON, or words.
 """
 
 import argparse
 import itertools
+import json
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from baselines import fit_cache, registry
+from baselines import registry
 from baselines.profile import History
 from config import NEW_USERS
 from config.command_line import end_when_nobody_reads
 from data import load_dataset
-from data.policy import Adaptive
 from data.ratings import Ratings
 from data.splits import hold_out_users, split_by_time, split_users
 from envs.simulator import Simulator as RatingModel
@@ -76,12 +76,10 @@ def settings(tuned: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def main() -> None:
@@ -95,23 +93,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split-seed", type=int, default=0)
     args = parser.parse_args()
-    plain = args.baseline.removesuffix(registry.SUFFIX)
-    protocol = validation(
-        args.protocol, load_dataset(args.dataset, args.data_root), args.split_seed, args.known
+    ratings = load_dataset(args.dataset, args.data_root)
+    protocol, keys = (
+        validation(args.protocol, ratings, args.split_seed, args.known),
+        KEYS[args.protocol],
     )
-    keys = KEYS[args.protocol]
+    tuned = registry.tuned(args.baseline.removesuffix(registry.SUFFIX), args.protocol)
     print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
     with tempfile.TemporaryDirectory() as kept:  # what the rows of the grid can share
         for chosen in grid(args.set):
             began = time.perf_counter()
-            tuned = settings(registry.parameters(plain, args.protocol), chosen)
-            strength = tuned.pop("prior", None)
-            policy = registry.make(plain, tuned, args.seed)
-            policy = fit_cache.fit(policy, protocol.visible, Path(kept))
-            if args.known == 0:
-                policy = registry.with_prior(policy, plain, strength)
-                getattr(policy, "prior", policy).fit(protocol.visible)
-            measured = protocol.evaluate(policy if plain == args.baseline else Adaptive(policy))
+            policy = registry.build(
+                args.baseline,
+                args.protocol,
+                protocol.visible,
+                seed=args.seed,
+                cache_dir=Path(kept),
+                settings=settings(tuned, chosen),
+            )
+            measured = protocol.evaluate(policy)
             row = "  ".join(f"{measured[key].mean():10.4f}" for key in keys)
             print(f"{row}  {time.perf_counter() - began:6.1f} s  {chosen}", flush=True)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from baselines import fit_cache
 from baselines.bandits import HLinUCB, LinUCB
 from baselines.ensemble import Ensemble
 from baselines.factors import MF, SVDpp
@@ -108,7 +109,8 @@ def test_svdpp_scores_users_by_ratings_and_by_what_they_rated(ratings, answered)
 
 def test_an_ensemble_is_the_weighted_sum_of_standardised_scores(ratings, answered):
     members = [MF(k=3), IALS(k=4, regularisation=0.1)]
-    scores = Ensemble(members, weights=(0.5, 0.5)).fit(ratings).scores(answered, None)
+    ensemble = fit_cache.fit(Ensemble(members, weights=(0.5, 0.5)), ratings, None)
+    scores = ensemble.scores(answered, None)
     expected = np.zeros_like(scores)
     for member in members:
         own = member.scores(answered, None)
