@@ -16,9 +16,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from data.errors import DownloadError, quote
 from data.ratings import Ratings
@@ -58,18 +58,12 @@ class Published:
 class OnlyHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but none that leaves https: not even on the way to https."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not newurl.startswith("https://"):
-            raise DownloadError(f"{req.full_url}: redirected to {quote(newurl)}, no https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    def redirect_request(self, *request: Any, **_: Any) -> urllib.request.Request | None:
+        """The next request; `request` ends with its URL."""
+        old, new = request[0].full_url, request[-1]
+        if not new.startswith("https://"):
+            raise DownloadError(f"{old}: redirected to {quote(new)}, no https")
+        return super().redirect_request(*request)
 
 
 def open_url(url: str, timeout: float) -> HTTPResponse:

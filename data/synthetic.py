@@ -31,25 +31,18 @@ _NOUNS = (
 _PATTERNS = ("The {0} {1}", "{0} {1}", "A {0} {1}", "{1} of the {0}", "My {0} {1}")
 _EPOCH = 956_703_600  # spring 2000, when MovieLens-1M begins
 _DAY = 86_400
+_TRAITS = 4  # hidden dimensions of taste beside what genres explain
 
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """Size and character of the synthetic set. Standard deviations of ratings are in stars."""
+    """Size of the synthetic set."""
 
     n_users: int = 1_200
     n_items: int = 1_000
-    n_traits: int = 4  # hidden dimensions of taste beside what genres explain
     shortest: int = 20  # ratings per user: a long-tailed count between these two
     longest: int = 400
     typical: float = 70.0  # median number of ratings per user
-    tail: float = 1.0  # exponent of the popularity law: weight of rank r is r ** -tail
-    choice: float = 1.4  # how strongly taste decides what is watched
-    taste_stars: float = 0.55  # how strongly taste, quality, mood and chance move a rating
-    quality_stars: float = 0.4
-    user_stars: float = 0.35
-    noise_stars: float = 0.9
-    mean_stars: float = 3.0
 
 
 def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> Ratings:
@@ -59,17 +52,19 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     genres = _genres(rng, config.n_items)
     people = _people(rng, config.n_users)
     user_ids, demographics = np.arange(1, config.n_users + 1), people.to_numpy(np.float32)
-    taste = _taste(rng, config, genres, demographics)
+    taste = _taste(rng, genres, demographics)
     quality = rng.standard_normal(config.n_items)
-    fame = _fame(rng, config, quality)
-    users, items = _watch(rng, config, fame, taste)
+    users, items = _watch(rng, config, _fame(rng, quality) + 1.4 * taste)
     times = _times(rng, users, config.n_users)
-    stars = _stars(rng, config, taste[users, items], quality[items], users)
+    mood = rng.standard_normal(config.n_users)
+    stars = 3.0 + 0.55 * taste[users, items] + 0.4 * quality[items]
+    stars += 0.35 * mood[users]
+    stars += 0.9 * rng.standard_normal(len(users))
     return Ratings.from_events(
         "synthetic",
         user_ids[users],
         items + 1,
-        stars,
+        np.clip(np.rint(stars), 1.0, 5.0),
         times,
         user_ids=user_ids,
         item_ids=np.arange(1, config.n_items + 1),
@@ -125,18 +120,15 @@ def _people(rng: np.random.Generator, n_users: int) -> pd.DataFrame:
 
 
 def _taste(
-    rng: np.random.Generator,
-    config: SyntheticConfig,
-    genres: NDArray[np.bool_],
-    demographics: NDArray[np.float32],
+    rng: np.random.Generator, genres: NDArray[np.bool_], demographics: NDArray[np.float32]
 ) -> Floats:
     """How well each film suits each user [U, I], standardised over all pairs."""
     by_group = rng.standard_normal((demographics.shape[1], len(GENRES))) * 0.5
     personal = rng.standard_normal((len(demographics), len(GENRES)))
     shares = genres / genres.sum(axis=1, keepdims=True)
-    hidden = rng.standard_normal((len(demographics), config.n_traits))
-    traits = rng.standard_normal((len(genres), config.n_traits))
-    users = np.hstack([demographics @ by_group + personal, hidden / np.sqrt(config.n_traits)])
+    hidden = rng.standard_normal((len(demographics), _TRAITS))
+    traits = rng.standard_normal((len(genres), _TRAITS))
+    users = np.hstack([demographics @ by_group + personal, hidden / np.sqrt(_TRAITS)])
     films = np.hstack([shares, traits])
     users -= users.mean(axis=0)  # so that every film suits the average user equally well
     gram = (users.T @ users / len(users)) * (films.T @ films / len(films))
@@ -144,23 +136,21 @@ def _taste(
     return taste
 
 
-def _fame(rng: np.random.Generator, config: SyntheticConfig, quality: Floats) -> Floats:
+def _fame(rng: np.random.Generator, quality: Floats) -> Floats:
     """Log-weight of being watched at all, long-tailed; good films are better known, [I]."""
-    order = np.argsort(-(0.7 * quality + rng.standard_normal(config.n_items)))
-    ranks = np.empty(config.n_items)
-    ranks[order] = np.arange(1, config.n_items + 1)
-    fame: Floats = -config.tail * np.log(ranks + 10.0)
+    order = np.argsort(-(0.7 * quality + rng.standard_normal(len(quality))))
+    fame = np.empty(len(order))
+    fame[order] = -np.log(np.arange(11.0, len(order) + 11.0))
     return fame
 
 
 def _watch(
-    rng: np.random.Generator, config: SyntheticConfig, fame: Floats, taste: Floats
+    rng: np.random.Generator, config: SyntheticConfig, appeal: Floats
 ) -> tuple[Integers, Integers]:
     """Users, ascending, and films of all ratings: draws without replacement, the likely first."""
     longest = min(config.longest, config.n_items)
     spread = rng.lognormal(np.log(config.typical), 0.8, config.n_users)
     counts = np.clip(spread, min(config.shortest, longest), longest).astype(np.int64)
-    appeal = fame + config.choice * taste
     order = np.argsort(-(appeal + rng.gumbel(size=appeal.shape)), axis=1, kind="stable")
     chosen = np.arange(config.n_items) < counts[:, None]
     return np.repeat(np.arange(config.n_users), counts), order[chosen]
@@ -177,31 +167,14 @@ def _times(rng: np.random.Generator, users: Integers, n_users: int) -> Integers:
     return np.asarray(first[users] + since - since[starts][users])
 
 
-def _stars(
-    rng: np.random.Generator,
-    config: SyntheticConfig,
-    taste: Floats,
-    quality: Floats,
-    users: NDArray[np.int64],
-) -> Floats:
-    """Ratings 1 to 5 of N watched films."""
-    mood = rng.standard_normal(config.n_users)
-    stars = config.mean_stars + config.taste_stars * taste + config.quality_stars * quality
-    stars += config.user_stars * mood[users]
-    stars += config.noise_stars * rng.standard_normal(len(users))
-    rounded: Floats = np.clip(np.rint(stars), 1.0, 5.0)
-    return rounded
-
-
 def _titles(rng: np.random.Generator, n_items: int) -> tuple[str, ...]:
     """Different invented titles with a year, as MovieLens writes them."""
     size = (len(_PATTERNS), len(_ADJECTIVES), len(_NOUNS))
     names = rng.permutation(np.prod(size))
     years = rng.integers(1930, 2001, n_items)
     titles = []
-    for item in range(n_items):
-        pattern, adjective, noun = np.unravel_index(names[item % len(names)], size)
+    for number, year in zip(names[:n_items], years, strict=True):
+        pattern, adjective, noun = np.unravel_index(number, size)
         name = _PATTERNS[pattern].format(_ADJECTIVES[adjective], _NOUNS[noun])
-        part = item // len(names)
-        titles.append(f"{name}{f' {part + 1}' if part else ''} ({years[item]})")
+        titles.append(f"{name} ({year})")
     return tuple(titles)

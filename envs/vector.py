@@ -31,10 +31,6 @@ class Rows:
         self.values = tf.constant(np.append(ratings.values[order], 0), tf.float32)
         self._longest = int(ratings.lengths.max(initial=1))
 
-    def lengths(self, users: tf.Tensor) -> tf.Tensor:
-        """How many items users [B] rated: [B]."""
-        return tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
-
     def find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Places of items [B, C] in `values` by bisection in the user's row; which are there."""
         low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
@@ -156,7 +152,8 @@ class VectorOfflineEnv:
         Of the whole catalogue when no width is given.
         """
         width = self.n_items if width is None else width
-        fresh = ~occurring(seen_items(observation), start, width)
+        seen = tf.concat([observation.known_items, observation.shown_items], axis=1)
+        fresh = ~occurring(seen, start, width)
         if self.candidates == "rated":
             return fresh & self._log.mark(observation.users, start, width)
         if self._known is None:
@@ -177,7 +174,8 @@ class VectorOfflineEnv:
         following = self.after(observation, items, ratings, rewards)
         truncated = tf.reduce_all(following.shown_items != PADDING, axis=1)
         left = self._leave_after(observation, items[:, None], rewards[:, None])[:, 0]
-        return following, rewards, left | ~self._any_left(following), truncated
+        candidates = tf.reduce_any(self.legal(following), axis=1)
+        return following, rewards, left | ~candidates, truncated
 
     def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor:
         """Whether each of items [B, C] would make the user leave, were it shown now: [B, C] bool."""
@@ -226,19 +224,6 @@ class VectorOfflineEnv:
             shown_rewards=tf.where(here, rewards[:, None], observation.shown_rewards),
         )
 
-    def _any_left(self, observation: Observation) -> tf.Tensor:
-        """Whether the users have a candidate left: [E] bool; what they know or saw is all different."""
-        users, seen = observation.users, seen_items(observation)
-        total, gone = self.n_items, seen >= 0
-        if self.candidates == "rated":
-            total, gone = self._log.lengths(users), self._log.find(users, seen)[1]
-        elif self._known is not None:
-            total, gone = (
-                total - self._known.lengths(users),
-                gone & ~self._known.find(users, seen)[1],
-            )
-        return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
-
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
         """`count` positives of each user, drawn with replacement: [B, count] int32, -1 if none."""
         start = tf.gather(self._positive_offsets, users)[:, None]
@@ -254,11 +239,6 @@ def _last(observation: Observation, count: int) -> tf.Tensor:
     filled = tf.cast(observation.shown_items != PADDING, tf.int32)
     later = tf.cumsum(filled, axis=1, reverse=True)  # 1 at the last one
     return (filled == 1) & (later <= count)
-
-
-def seen_items(observation: Observation) -> tf.Tensor:
-    """What may not be recommended again: known at the start or shown since, [B, m + t]."""
-    return tf.concat([observation.known_items, observation.shown_items], axis=1)
 
 
 def occurring(items: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay_buffer.sum_tree import SumTree
+from replay_buffer.buffers import SumTree
 
 
 class NaiveSumTree:
