@@ -5,14 +5,12 @@ from typing import Self
 
 import numpy as np
 
-from baselines.factors import MF, gather
+from baselines.factors import MF
 from baselines.fit_cache import Keepable
-from baselines.profile import as_matrix
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.factorise import fit_mf
-from embedding.table import EmbeddingTable
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,28 +68,17 @@ class LinUCB(Keepable):
 class HLinUCB(MF):
     """A bandit over learned hidden item features (Wang et al., 2016).
 
-    score = predicted rating + alpha_user sqrt(x' A_u^-1 x) + alpha_item sqrt(p' C_i^-1 p).
+    score = predicted rating + alpha sqrt(x' A_u^-1 x).
 
     The hidden features x [I, f] and A_u are those of bias + ALS, warm from the training part; the
-    user p is solved again after each answer. C_i is the item's own normal matrix, from training.
+    user is solved again after each answer. The paper's second width, that of the items' own features,
+    is left out: these stay as they were trained.
     """
 
     name = "hlinucb"
     adaptive = True
-    fitted = (*MF.fitted, "item_inverse")
 
-    alpha_user: float = 0.1
-    alpha_item: float = 0.0
-
-    def factorise(self, ratings: Ratings) -> EmbeddingTable:
-        """Bias + ALS, and the items' normal matrices."""
-        table = super().factorise(ratings)
-        users = np.asarray(table.users)  # [U, k]
-        equations = gather(users, as_matrix(ratings, ratings.values).T.tocsr())
-        strength = self.regularisation + self.per_rating * equations.count
-        inverse = np.linalg.inv(equations.gram + strength[:, None, None] * np.eye(table.k))
-        self.item_inverse = inverse.reshape(ratings.n_items, -1).astype(np.float32)  # [I, k k]
-        return table
+    alpha: float = 0.1
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores. Quadratic forms are one matrix product over flattened squares."""
@@ -100,9 +87,7 @@ class HLinUCB(MF):
         users = (inverse @ equations.moment[..., None])[..., 0]
         features = self.features
         squares = (features[:, :, None] * features[:, None, :]).reshape(len(features), -1)
-        by_user = inverse.reshape(len(inverse), -1) @ squares.T  # x' A_u^-1 x, [B, I]
+        widths = inverse.reshape(len(inverse), -1) @ squares.T  # x' A_u^-1 x, [B, I]
         vectors = users[:, : self.k].astype(np.float32)
-        doubles = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(vectors), -1)
-        by_item = doubles @ self.item_inverse.T  # p' C_i^-1 p, [B, I]
-        scores = self.predicted(vectors) + self.alpha_user * np.sqrt(np.maximum(by_user, 0))
-        return scores_at(scores + self.alpha_item * np.sqrt(np.maximum(by_item, 0)), candidates)
+        scores = self.predicted(vectors) + self.alpha * np.sqrt(np.maximum(widths, 0))
+        return scores_at(scores, candidates)

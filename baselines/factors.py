@@ -244,10 +244,8 @@ class SVDpp(Keepable):
         self.items, self.bias = table.items.copy(), table.item_bias.copy()  # q [I, k], b [I]
         self.implicit = np.zeros_like(self.items)  # y [I, k]
         rng, users = np.random.default_rng(self.seed), np.flatnonzero(ratings.lengths)
-        matrix, adam = (
-            as_matrix(ratings, ratings.values),
-            Adam([self.items, self.implicit, self.bias]),
-        )
+        matrix = as_matrix(ratings, ratings.values)
+        adam = Adam([self.items, self.implicit, self.bias])
         total = self.epochs * -(-len(users) // USERS_PER_STEP)
         for _ in range(self.epochs):
             shuffled = rng.permutation(users)

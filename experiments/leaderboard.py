@@ -214,9 +214,7 @@ def stability(arguments: LeaderboardArguments, dataset: str) -> str:
     for seed in range(arguments.seeds):
         try:
             runs.append(train(arguments, dataset, "catalog", seed))
-        except (
-            subprocess.CalledProcessError
-        ):  # train.py, which stops a run that diverges, has said why
+        except subprocess.CalledProcessError:  # it diverged; train.py has said why
             print(f"seed {seed} did not finish", file=sys.stderr)
     if len(runs) < 2:
         raise SystemExit(f"{len(runs)} finished run(s): a spread needs two; give more --seeds")

@@ -131,9 +131,9 @@ def test_linucb_learns_from_all_answers(ratings, answered):
         assert model.scores(answered, None)[3, item] == pytest.approx(expected, abs=1e-5)
 
 
-def test_hlinucb_adds_two_confidence_widths(ratings, answered):
-    model = HLinUCB(k=3, alpha_user=0.5, alpha_item=0.25).fit(ratings)
-    table, b, item = model.factorise(ratings), 2, 7
+def test_hlinucb_adds_the_width_of_its_confidence(ratings, answered):
+    model = HLinUCB(k=3, alpha=0.5).fit(ratings)
+    b, item = 2, 7
     items, values = known_ratings(answered, b)
     features = np.column_stack([model.items, np.ones(ratings.n_items)])
     penalties = np.array([8.0 + 0.02 * len(items)] * 3 + [5.0])
@@ -141,10 +141,7 @@ def test_hlinucb_adds_two_confidence_widths(ratings, answered):
     solution = np.linalg.solve(
         gram, features[items].T @ (values - model.item_bias[items] - model.mean)
     )
-    raters = table.users[ratings.users[ratings.items == item]]
-    normal = raters.T @ raters + (8.0 + 0.02 * len(raters)) * np.eye(3)
-    width_user = np.sqrt(features[item] @ np.linalg.solve(gram, features[item]))
-    width_item = np.sqrt(solution[:3] @ np.linalg.solve(normal, solution[:3]))
+    width = np.sqrt(features[item] @ np.linalg.solve(gram, features[item]))
     expected = model.mean + model.item_bias[item] + model.items[item] @ solution[:3]
-    expected += 0.5 * width_user + 0.25 * width_item
+    expected += 0.5 * width
     assert model.scores(answered, None)[b, item] == pytest.approx(expected, abs=1e-4)
