@@ -6,7 +6,7 @@ Settings come first: TensorFlow reads them when it is imported.
 import contextlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,6 +141,16 @@ def train(tiny_root: Path) -> Train:
         return Run(status, folder, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Nothing is compiled: quicker for what runs a few times."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

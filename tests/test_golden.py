@@ -2,27 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from golden.expect import answers, main
 
 from recommender import DRRAgent
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("tests/golden", "save_weights")
+pytestmark = pytest.mark.usefixtures("eager")
 RUNS = sorted(path.parent for place in FOLDERS for path in ROOT.glob(f"{place}/*/expected.json"))
-
-
-@pytest.fixture(autouse=True)
-def eager() -> Iterator[None]:
-    """Nothing is asked often enough to be worth compiling."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def assert_same_answers(found: dict, expected: dict) -> None:

@@ -1,5 +1,6 @@
 """What test users did later reaches neither a trained number nor a recommendation."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,26 @@ def rebuilt(ratings: Ratings, items: np.ndarray, values: np.ndarray) -> Ratings:
     )
 
 
-def other_hidden_rows(ratings: Ratings) -> Ratings:
-    """Every test user's rows behind the window: other items, other stars."""
+def other_rows(ratings: Ratings, users: Iterable[int], kept: Callable[[int], int]) -> Ratings:
+    """Of users with n rows those behind the first `kept(n)`: other items, other stars."""
     items, values, rng = ratings.items.copy(), ratings.values.copy(), np.random.default_rng(0)
-    for user in split_users(ratings.n_users)[1]:
+    for user in users:
         row = ratings.row(user)
-        hidden = slice(row.start + WINDOW, row.stop)
+        hidden = slice(row.start + kept(row.stop - row.start), row.stop)
         fresh = np.setdiff1d(np.arange(ratings.n_items), items[row])
         items[hidden] = rng.permutation(fresh)[: hidden.stop - hidden.start]
         values[hidden] = 6 - values[hidden]
     return rebuilt(ratings, items, values)
+
+
+def other_hidden_rows(ratings: Ratings) -> Ratings:
+    """Of every test user what is behind the window."""
+    return other_rows(ratings, split_users(ratings.n_users)[1], lambda _: WINDOW)
+
+
+def other_late_rows(ratings: Ratings) -> Ratings:
+    """Of everybody the last fifth."""
+    return other_rows(ratings, range(ratings.n_users), lambda n: int(0.8 * n))
 
 
 def other_training_stars(ratings: Ratings) -> Ratings:
@@ -101,18 +112,6 @@ def test_training_rows_do_change_them(tiny, tiny_data, original, retrained, read
 
 
 FAST = ("--steps", "240", "--embedding.members", "2")
-
-
-def other_late_rows(ratings: Ratings) -> Ratings:
-    """The last fifth of everybody's rows: other items, other stars."""
-    items, values, rng = ratings.items.copy(), ratings.values.copy(), np.random.default_rng(0)
-    for user in range(ratings.n_users):
-        row = ratings.row(user)
-        late = slice(row.start + int(0.8 * (row.stop - row.start)), row.stop)
-        fresh = np.setdiff1d(np.arange(ratings.n_items), items[row])
-        items[late] = rng.permutation(fresh)[: late.stop - late.start]
-        values[late] = 6 - values[late]
-    return rebuilt(ratings, items, values)
 
 
 @pytest.mark.slow

@@ -11,13 +11,7 @@ import tensorflow as tf
 from benchmarks import growth, learner, quality
 from config import preset
 
-
-@pytest.fixture(autouse=True)
-def eager():
-    """Not compiled: quicker for a few updates."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 def small_preset(name):

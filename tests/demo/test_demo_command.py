@@ -63,13 +63,7 @@ def test_without_data_a_small_run_is_trained_once(tmp_path, tiny_flags, monkeypa
     assert runs.open_run(None, "synthetic", None).agent.fingerprint == opened.agent.fingerprint
 
 
-def test_nothing_imports_the_demo_and_its_page_needs_nobody():
-    folders = [path for path in runs.ROOT.glob("[!.]*/") if (path / "__init__.py").exists()]
-    files = [path for folder in folders for path in folder.rglob("*.py") if folder.name != "demo"]
-    users = [
-        path for path in files if re.search(r"^\s*(from|import) demo\b", path.read_text(), re.M)
-    ]
-    assert len(files) > 50 and not users
+def test_the_page_needs_nobody():
     for path in Path(PAGE).rglob("*.*"):
         foreign = re.findall(r"https?://[^\"' ]+", path.read_text())
         assert set(foreign) <= {"http://www.w3.org/2000/svg"}, path

@@ -1,6 +1,6 @@
 """What the tests of training share: a run in progress to be broken, and TensorBoard's scalars."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,15 +30,13 @@ def two_iterations(tiny_flags, tiny_data, tmp_path_factory) -> Training:
 
 
 @pytest.fixture
-def begun(two_iterations: Training) -> Iterator[Training]:
+def begun(two_iterations: Training, eager: None) -> Training:
     """`two_iterations`, uncompiled so that it can be broken, as it was before other tests did."""
     for path in two_iterations.folder.checkpoints.iterdir():
         if path.name != "checkpoint-00000002.drr":
             path.unlink()
     assert two_iterations.restore() and two_iterations.iteration == 2
-    tf.config.run_functions_eagerly(True)
-    yield two_iterations
-    tf.config.run_functions_eagerly(False)
+    return two_iterations
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -179,14 +178,7 @@ def test_a_later_point_is_kept_where_it_is_better_by_a_standard_error():
 
 
 @pytest.fixture
-def uncompiled() -> Iterator[None]:
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def make(uncompiled, tiny_flags, tiny_data, tmp_path, monkeypatch):
+def make(eager, tiny_flags, tiny_data, tmp_path, monkeypatch):
     """A run with a scripted learning curve, in a folder that stays; asked for the best weights."""
 
     def evaluate(run: Training, step: int) -> dict[str, float]:
