@@ -170,14 +170,13 @@ def print_report(report: Report, episodes: Sequence[str] = ()) -> None:
 
 def check_writable(path: Path) -> None:
     """OSError where a report could not be written, said before an hour of work and not after it."""
-    if not path.parent.is_dir():
-        raise OSError(f"cannot write {path}: no folder {path.parent}")
     if path.is_dir():
         raise OSError(f"cannot write {path}: it is a folder")
     if path.exists() and not path.is_file():  # the rename that ends the writing would replace it
         raise OSError(f"cannot write {path}: it is a pipe or device; name a file")
     if not os.access(path.parent, os.W_OK):
-        raise OSError(f"cannot write {path}: no permission in {path.parent}")
+        reason = "permission in" if path.parent.is_dir() else "folder"
+        raise OSError(f"cannot write {path}: no {reason} {path.parent}")
 
 
 def summarise(

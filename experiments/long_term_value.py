@@ -23,14 +23,14 @@ import evaluate
 from config import Boredom, ConfigError, in_flags
 from config.command_line import end_when_nobody_reads, read_arguments
 from data import DataError, Ratings, load_dataset
-from data.observation import FloatArray, IntArray, Observation, answer_rewards
-from data.policy import Policy, scores_at
+from data.observation import FloatArray, IntArray, answer_rewards
+from data.policy import Policy
 from envs.boredom import bored_of
 from evaluation import plots, probes
 from evaluation.intervals import over_users
 from evaluation.plots import save
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
-from evaluation.protocols.new_users import LEAVING, EngagementProtocol
+from evaluation.protocols.new_users import EngagementProtocol, Told
 from evaluation.report import FIGURES, markdown_table, summarise, write_table
 from recommender.run_choice import Runs, load_run, run_settings
 from training.process import select_device
@@ -126,22 +126,6 @@ def listening(
     figure = probes.by_step([*results.values()], results[static.name], agent.name)
     figure.suptitle(f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals")
     return probes.reward_table(results, agent.name), figure
-
-
-class Told:
-    """A policy that is told the rule: it never shows an item that makes the user leave while another
-    is left."""
-
-    adaptive = True
-
-    def __init__(self, policy: Policy, protocol: EngagementProtocol) -> None:
-        self.name, self.min_window = f"{policy.name}, told", getattr(policy, "min_window", 0)
-        self._policy, self._protocol = policy, protocol
-
-    def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
-        leaving = LEAVING * self._protocol.would_leave(observation.shown_items, None)
-        return scores_at(self._policy.scores(observation, None) - leaving, candidates)
 
 
 def planning(

@@ -64,7 +64,6 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         "versions": versions(),
         "git_commit": git_commit(),
         "seconds": round(seconds, 1),
-        "seconds_saving": round(training.seconds_saving, 2),
     }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     if not training.config.loop.keep_checkpoints:

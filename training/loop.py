@@ -1,7 +1,6 @@
 """The training loop (Algorithm 1 for many users at once): play an episode, update, evaluate, save."""
 
 import json
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -72,7 +71,6 @@ class Training:
             xla=config.xla(on_gpu()),
         )
         self.iteration = 0
-        self.seconds_saving = 0.0
         self.history: list[Row] = []
         self.protocols = self.task.validation()
         first = self.protocols[0]
@@ -229,7 +227,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint: all that the next iteration depends on."""
-        began, agent = time.perf_counter(), self.training_agent
+        agent = self.training_agent
         arrays = {
             f"variable/{index:04d}": np.asarray(variable)
             for index, variable in enumerate(agent.learner.variables)
@@ -240,7 +238,6 @@ class Training:
         state = {"rng": self.rng.bit_generator.state, "history": self.history}
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
         self.workers.save(self.folder.checkpoints, self.iteration, arrays)
-        self.seconds_saving += time.perf_counter() - began
 
     def restore(self) -> bool:
         """Go back to the newest checkpoint; False where there is none yet."""

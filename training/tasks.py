@@ -48,15 +48,15 @@ class NewUserTask:
         self._config, self._ratings = config, ratings
         split = split_new_users(ratings, config.split)
         self._train, users = split.visible, split.train_users
-        held_out = held_out_users(config.loop.validation_share, len(users))
-        self._fit_users, self.validation_users = hold_out_users(users, held_out, seed)
+        held_out = hold_out(users, config.loop.validation_share, seed)
+        self._fit_users, self.validation_users = held_out
         self.visible, self.catalogue = self._train.of_users(self._fit_users), ratings
         self.users = self._fit_users[self.visible.lengths[self._fit_users] > 1]
         if not len(self.users):
             raise DataError(f"{ratings.name}: no user to train on has two ratings or more")
         self.summary = (
             f"trained on {len(self.users):,} users with {self.visible.n_ratings:,} ratings, "
-            f"validated on {held_out:,}"
+            f"validated on {len(self.validation_users):,}"
         )
         self.environment = self._environment()
 
@@ -142,13 +142,12 @@ class KnownUserTask:
         everybody = np.flatnonzero(self._train.lengths > 1).astype(np.int32)
         if len(everybody) < 2:
             raise DataError(f"{ratings.name}: fewer than two users have two ratings to train on")
-        held_out = held_out_users(config.loop.validation_share, len(everybody))
-        _, self.validation_users = hold_out_users(everybody, held_out, seed)
+        _, self.validation_users = hold_out(everybody, config.loop.validation_share, seed)
         later = split_by_time(self._train.of_users(self.validation_users))[1]
         self.visible = self._train.keep(~_contains(self._train, later))
         self.summary = (
             f"trained on the first {self.visible.n_ratings:,} ratings of {len(everybody):,} users, "
-            f"validated on {later.n_ratings:,} of {held_out:,} among them"
+            f"validated on {later.n_ratings:,} of {len(self.validation_users):,} among them"
         )
         self._known, self._later = training_sessions(self.visible, CUTS)
         self.catalogue = self._known
@@ -220,9 +219,9 @@ def check_test_part(config: Config, ratings: Ratings) -> None:
         check_answerable(test, ratings.name)
 
 
-def held_out_users(share: float, n_users: int) -> int:
-    """How many of the training users validate: their share, within limits."""
-    return min(max(1, round(share * n_users)), MOST_HELD_OUT)
+def hold_out(users: NDArray[np.int32], share: float, seed: int) -> tuple[NDArray[np.int32], ...]:
+    """Fitting and validation users, the latter a share of the training users within limits."""
+    return hold_out_users(users, min(max(1, round(share * len(users))), MOST_HELD_OUT), seed)
 
 
 def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:

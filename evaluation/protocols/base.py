@@ -279,13 +279,20 @@ class Oracle:
 
     def __init__(self, protocol: EvaluationProtocol) -> None:
         self._protocol = protocol
+        self._kept: tuple[IntArray, FloatArray] | None = None  # users, what the catalogue is worth
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
+        if candidates is not None:
+            return self._rewards(observation, candidates)
+        if self._kept is None or self._kept[0] is not observation.users:
+            everything = np.arange(self._protocol.visible.n_items, dtype=np.int32)
+            catalogue = np.tile(everything, (observation.n_users, 1))
+            self._kept = observation.users, self._rewards(observation, catalogue)
+        return self._kept[1]
+
+    def _rewards(self, observation: Observation, candidates: IntArray) -> FloatArray:
         protocol = self._protocol
-        if candidates is None:
-            everything = np.arange(protocol.visible.n_items, dtype=np.int32)
-            candidates = np.tile(everything, (observation.n_users, 1))
         scores = np.empty(candidates.shape, np.float32)
         for begin in range(0, candidates.shape[1], self._BLOCK):
             items = candidates[:, begin : begin + self._BLOCK]

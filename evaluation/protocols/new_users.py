@@ -151,7 +151,7 @@ class EngagementProtocol(NewUsersProtocol):
 
     def oracle(self) -> Policy:
         """The best next reward among the items that keep the user: told the rewards and the rule."""
-        return _GreedyOracle(self)
+        return Told(Oracle(self), self)
 
     def would_leave(self, shown: IntArray, items: IntArray | None) -> BoolArray:
         """See `envs.boredom.leaves`."""
@@ -178,22 +178,20 @@ class EngagementProtocol(NewUsersProtocol):
         }
 
 
-class _GreedyOracle(Oracle):
-    """The true rewards, kept for a batch of users, less the cost of leaving."""
+class Told:
+    """A policy that is told the rule: it never shows an item that makes the user leave while another
+    is left."""
 
     adaptive = True
-    _protocol: EngagementProtocol
 
-    def __init__(self, protocol: EngagementProtocol) -> None:
-        super().__init__(protocol)
-        self._kept: tuple[IntArray, FloatArray] | None = None  # users, their rewards
+    def __init__(self, policy: Policy, protocol: EngagementProtocol) -> None:
+        self.name, self.min_window = policy.name, getattr(policy, "min_window", 0)
+        self._policy, self._protocol = policy, protocol
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
-        if self._kept is None or self._kept[0] is not observation.users:
-            self._kept = observation.users, super().scores(observation, None)
-        leaving = self._protocol.would_leave(observation.shown_items, None)
-        return scores_at(self._kept[1] - LEAVING * leaving, candidates)
+        leaving = LEAVING * self._protocol.would_leave(observation.shown_items, None)
+        return scores_at(self._policy.scores(observation, None) - leaving, candidates)
 
 
 NEW_USER_PROTOCOLS: dict[str, type[CatalogProtocol | SessionProtocol]] = {
