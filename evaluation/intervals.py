@@ -13,26 +13,21 @@ CELLS = 1 << 24  # bounds memory: draws x users at once
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95% interval."""
+    """A mean with its 95% interval: over users, or over `n` independently trained runs."""
 
     mean: float
     low: float
     high: float
+    n: int | None = None
 
     def as_json(self) -> dict[str, object]:
-        """{"mean": x, "ci95": [low, high]}."""
-        return {"mean": self.mean, "ci95": [self.low, self.high]}
+        """{"mean": x, "ci95": [low, high]}, and "n" of one over runs."""
+        runs = {} if self.n is None else {"n": self.n}
+        return {"mean": self.mean, "ci95": [self.low, self.high], **runs}
 
-
-@dataclass(frozen=True)
-class SeedEstimate(Estimate):
-    """Mean over n independently trained runs, and its interval."""
-
-    n: int
-
-    def as_json(self) -> dict[str, object]:
-        """{"mean", "ci95", "n"}."""
-        return super().as_json() | {"n": self.n}
+    def text(self, form: str) -> str:
+        """`mean (low, high)`, each in the format `form`."""
+        return f"{self.mean:{form}} ({self.low:{form}}, {self.high:{form}})"
 
 
 def bootstrap_means(
@@ -66,14 +61,14 @@ def over_users(values: Mapping[str, ArrayLike], seed: int = 0) -> dict[str, Esti
     return {name: Estimate(*row) for name, row in zip(values, rows, strict=True)}
 
 
-def over_seeds(values: ArrayLike) -> SeedEstimate:
+def over_seeds(values: ArrayLike) -> Estimate:
     """Mean of one value per run [n] and its 95% Student-t interval; ValueError for one run alone."""
     runs = np.asarray(values, np.float64)
     if len(runs) < 2:
         raise ValueError(f"an interval over seeds needs at least 2 runs, got {len(runs)}")
     mean = float(runs.mean())
     half = float(stats.t.ppf(0.975, len(runs) - 1) * runs.std(ddof=1) / np.sqrt(len(runs)))
-    return SeedEstimate(mean, mean - half, mean + half, len(runs))
+    return Estimate(mean, mean - half, mean + half, len(runs))
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Estimate:

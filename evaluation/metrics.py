@@ -118,18 +118,6 @@ def discounts(k: int) -> Values:
     return np.asarray(1.0 / np.log2(np.arange(2, k + 2)))
 
 
-def novelty_at_k(lists: NDArray[np.integer[Any]], k: int, counts: ArrayLike, total: int) -> Values:
-    """Mean self-information, in bits, of the first k items: [U].
-
-    lists [U, >= k] of item ids, -1 = not filled; counts [I] = how many of `total` known users
-    chose the item; information = -log2((count + 1) / (total + 1)). No item in the list: 0.
-    """
-    information = -np.log2((np.asarray(counts, np.float64) + 1.0) / (total + 1.0))
-    filled = _first_columns(lists, k) >= 0
-    items = np.where(filled, lists[:, :k], 0)
-    return _ratio((information[items] * filled).sum(axis=1), filled.sum(axis=1))
-
-
 def _best_columns(scores: FloatArray, k: int) -> NDArray[np.int64]:
     """The k best columns of each row in ascending order of column: [B, k], 1 <= k <= C."""
     if k == 1:

@@ -1,7 +1,6 @@
 """Small experiments that look inside a policy: what feedback and time do to it."""
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,12 +8,10 @@ from matplotlib.ticker import MaxNLocator
 
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import Policy
-from evaluation.intervals import Estimate, over_users, paired_difference
+from evaluation.intervals import over_users
 from evaluation.plots import add_legend, coloured, draw_band, new_figure
 from evaluation.protocols.base import EvaluationProtocol, Result
-from evaluation.report import Report, markdown_table, summarise
-
-PARTS = 4  # of a session, in the table of rewards
+from evaluation.report import Report, summarise
 
 
 def compare(
@@ -70,32 +67,3 @@ def by_step(results: Sequence[Result], reference: Result, highlight: str = "drr"
         axes.axhline(0, color="black", lw=0.6)
     add_legend(panels[0])
     return figure
-
-
-def reward_table(results: Mapping[str, Result], agent: str) -> str:
-    """Markdown: the reward of each quarter of the session, then `agent`'s paired lead in it."""
-    rewards = {name: _by_part(result.rewards) for name, result in results.items()}
-    mine = rewards[agent]
-    rows = [["", *mine]]
-    for name, parts in rewards.items():
-        rows.append([name, *(_text(over_users({"": one})[""], "") for one in parts.values())])
-    for name, parts in rewards.items():
-        if name != agent:
-            leads = [_text(paired_difference(mine[part], parts[part]), "+") for part in parts]
-            rows.append([f"{agent} less {name}", *leads])
-    return markdown_table(rows)
-
-
-def _by_part(rewards: FloatArray) -> dict[str, FloatArray]:
-    """Rewards [U, T] summed within each quarter of the steps, and over all: [U] each."""
-    last = rewards.shape[1]
-    ends = [last * part // PARTS for part in range(PARTS + 1)]
-    spans = [pair for pair in itertools.pairwise(ends) if pair[0] < pair[1]]
-    return {
-        f"steps {first + 1} to {end}": rewards[:, first:end].sum(axis=1)
-        for first, end in (*spans, (0, last))
-    }
-
-
-def _text(estimate: Estimate, sign: str) -> str:
-    return f"{estimate.mean:{sign}.3f} ({estimate.low:{sign}.3f}, {estimate.high:{sign}.3f})"

@@ -16,7 +16,7 @@ from data.errors import printable
 from data.files import write_text
 from data.observation import FloatArray
 from data.ratings import Ratings
-from evaluation.intervals import Estimate, SeedEstimate, over_seeds, over_users, paired_difference
+from evaluation.intervals import Estimate, over_seeds, over_users, paired_difference
 from evaluation.metrics import dcg_at_k, discounts, precision_at_k
 from evaluation.protocols.base import EvaluationProtocol, Result
 
@@ -32,7 +32,7 @@ class Row:
 
     name: str
     users: dict[str, Estimate]
-    seeds: dict[str, SeedEstimate]
+    seeds: dict[str, Estimate]
     seconds: float
     told: bool = False  # knows more than a policy may
 
@@ -126,7 +126,7 @@ class Report:
         """One sentence per trained policy: its paired difference to the best baseline."""
         return [
             f"{name} - {baseline}: "
-            + ", ".join(f"{key} {_signed(estimates[key])}" for key in self.keys)
+            + ", ".join(f"{key} {estimates[key].text('+.4f')}" for key in self.keys)
             for name, (baseline, estimates) in self.differences.items()
         ]
 
@@ -319,7 +319,7 @@ def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) 
     return text
 
 
-def _interval(estimate: Estimate | SeedEstimate) -> str:
+def _interval(estimate: Estimate) -> str:
     """[low high], short enough for four columns on a narrow terminal."""
     return f"[{_short(estimate.low)} {_short(estimate.high)}]"
 
@@ -339,7 +339,3 @@ def _short(value: float) -> str:
 def _number(value: float) -> str:
     """Four decimals, or thousands without any."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
-
-
-def _signed(estimate: Estimate) -> str:
-    return f"{estimate.mean:+.4f} ({estimate.low:+.4f}, {estimate.high:+.4f})"

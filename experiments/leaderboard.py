@@ -201,7 +201,7 @@ def overview(arguments: LeaderboardArguments) -> str:
                 f"{dataset}, {report.n_users:,} users",
                 f"{means['drr']:.4f}",
                 ", ".join(f"{name} {means[name]:.4f}" for name in rivals),
-                f"{difference.mean:+.4f} ({difference.low:+.4f}, {difference.high:+.4f})",
+                difference.text("+.4f"),
                 f"{np.mean(seconds):.0f} s",
             ]
         )

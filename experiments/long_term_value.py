@@ -27,7 +27,7 @@ from data.observation import FloatArray, IntArray, answer_rewards
 from data.policy import Policy
 from envs.boredom import bored_of
 from evaluation import plots, probes
-from evaluation.intervals import over_users
+from evaluation.intervals import over_users, paired_difference
 from evaluation.plots import save
 from evaluation.protocols.base import EvaluationProtocol, PolicyError, Result
 from evaluation.protocols.new_users import EngagementProtocol, Told
@@ -125,7 +125,12 @@ def listening(
     results = {policy.name: protocol.run(policy) for policy in played}
     figure = probes.by_step([*results.values()], results[static.name], agent.name)
     figure.suptitle(f"{ratings.name}, session, {protocol.n_users:,} users; 95% intervals")
-    return probes.reward_table(results, agent.name), figure
+    totals = {name: result.rewards.sum(axis=1) for name, result in results.items()}
+    rows = [["policy", "reward", f"lead of {agent.name}"]]
+    for name, estimate in over_users(totals).items():
+        lead = paired_difference(totals[agent.name], totals[name])
+        rows.append([name, estimate.text(".2f"), lead.text("+.2f")])
+    return markdown_table(rows), figure
 
 
 def planning(
@@ -161,7 +166,7 @@ def beside_the_best(
     }
     rewards["beam search"] = best_rewards(protocol, chosen)
     estimates = over_users(rewards)
-    rows = [[name, f"{e.mean:.2f} ({e.low:.2f}, {e.high:.2f})"] for name, e in estimates.items()]
+    rows = [[name, e.text(".2f")] for name, e in estimates.items()]
     return f"\n{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
         [["policy", "cumulative_reward"], *rows]
     )

@@ -238,13 +238,9 @@ class EvaluationProtocol(ABC):
         items = np.take_along_axis(candidates, np.maximum(columns, 0), axis=1)
         return columns, np.where(columns >= 0, items, PADDING)
 
-    def _ranking_metrics(
-        self, items: IntArray, ratings: FloatArray, n_relevant: IntArray
-    ) -> dict[str, FloatArray]:
+    def _ranking_metrics(self, ratings: FloatArray, n_relevant: IntArray) -> dict[str, FloatArray]:
         """The list metrics for every k; per-user arrays [U]."""
         hits = ratings >= self._threshold  # NaN is none
-        counts = np.bincount(self.visible.items, minlength=self.visible.n_items)
-        known_users = int((self.visible.lengths > 0).sum())
         measured: dict[str, FloatArray] = {}
         for k in self.ks:
             measured |= {
@@ -255,7 +251,6 @@ class EvaluationProtocol(ABC):
                 f"recall@{k}": metrics.recall_at_k(hits, k, n_relevant),
                 f"mrr@{k}": metrics.reciprocal_rank_at_k(hits, k),
                 f"map@{k}": metrics.average_precision_at_k(hits, k, n_relevant),
-                f"novelty@{k}": metrics.novelty_at_k(items, k, counts, known_users),
             }
         return measured
 

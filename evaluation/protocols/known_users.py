@@ -89,7 +89,7 @@ class RerankProtocol(KnownUsersProtocol):
     ) -> dict[str, FloatArray]:
         stars = np.where(np.isnan(ratings), np.nan, 3 + 2 * rewards)  # 1 to 5 on every scale
         return (
-            self._ranking_metrics(items, ratings, self._n_relevant)
+            self._ranking_metrics(ratings, self._n_relevant)
             | {f"ndcg_self@{k}": ndcg_self_at_k(stars, k) for k in self.ks}
             | self._reward_metrics(ratings, rewards)
         )

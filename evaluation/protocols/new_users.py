@@ -91,7 +91,7 @@ class CatalogProtocol(NewUsersProtocol):
     def _measure(
         self, items: IntArray, ratings: FloatArray, rewards: FloatArray
     ) -> dict[str, FloatArray]:
-        return self._ranking_metrics(items, ratings, self._n_relevant)
+        return self._ranking_metrics(ratings, self._n_relevant)
 
 
 class SessionProtocol(NewUsersProtocol):

@@ -86,12 +86,6 @@ def test_the_others_agree_with_loops(lists):
     np.testing.assert_allclose(np.transpose(ours), expected)
 
 
-def test_novelty_by_hand():
-    lists, counts = np.array([[0, 1], [2, -1], [-1, -1]]), [7, 1, 0]
-    bits = [-(math.log2(8 / 8) + math.log2(2 / 8)) / 2, -math.log2(1 / 8), 0]
-    np.testing.assert_allclose(metrics.novelty_at_k(lists, 2, counts, 7), bits)
-
-
 @pytest.mark.parametrize("hits", [np.zeros((2, 3)), np.zeros(5)])
 def test_lists_shorter_than_k_are_refused(hits):
     with pytest.raises(ValueError, match="shape"):

@@ -66,21 +66,3 @@ def test_the_figure_shows_rewards_of_every_step_and_the_lead(results):
     lead = paired_difference(*totals)
     assert (low, high) == pytest.approx((lead.low, lead.high))
     assert line.get_ydata()[0] == 0  # the first item is the same
-
-
-def cells(table):
-    lines = [line for line in table.splitlines() if "---" not in line]
-    rows = [line.strip("| ").split(" | ") for line in lines]
-    return {row[0]: row[1:] for row in rows}
-
-
-def test_rewards_are_split_into_quarters_that_add_up(results):
-    table = probes.reward_table(results, "drr")
-    found = cells(table)
-    head = "|  | steps 1 to 2 | steps 3 to 4 | steps 5 to 6 | steps 7 to 9 | steps 1 to 9 |"
-    assert table.splitlines()[0] == head
-    means = [float(cell.split()[0]) for cell in found["drr"]]
-    assert sum(means[:-1]) == pytest.approx(means[-1], abs=0.003)
-    expected = results["drr"].rewards[:, 2:4].sum(axis=1) - results["tied"].rewards[:, 2:4].sum(1)
-    assert found["drr less tied"][1].startswith(f"{expected.mean():+.3f} (")
-    assert "drr less drr" not in found and "drr less drr-static" in found

@@ -44,7 +44,13 @@ def flags(tiny_root, tmp_path, monkeypatch):
 def test_the_table_is_printed_and_the_figure_goes_where_asked_for(flags, tmp_path, capsys):
     assert long_term_value.main(flags) == 0
     table = capsys.readouterr().out
-    assert "| drr less drr-static |" in table and "| drr less popularity |" in table
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    assert rows[0] == ["policy", "reward", "lead of drr"] and rows[2][0] == "drr"
+    means = {name: [float(cell.split()[0]) for cell in cells] for name, *cells in rows[2:]}
+    assert means.keys() == {"drr", "drr-static", "popularity"} and means["drr"][1] == 0
+    expected = means["drr"][0] - means["popularity"][0]
+    assert means["popularity"][1] == pytest.approx(expected, abs=0.011)
     assert not (tmp_path / "figures").exists()
     assert long_term_value.main([*flags, "--write-docs"]) == 0
     for folder in ("new", "figures"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import evaluate
-from evaluation.intervals import Estimate, SeedEstimate
+from evaluation.intervals import Estimate
 from evaluation.report import Report, Row
 from experiments import leaderboard, paper, paper_readings
 
@@ -42,7 +42,7 @@ def report(question: evaluate.EvaluateArguments) -> Report:
         mean = 0.1 * (place + 1)
         users = {key: Estimate(mean, mean - 0.01, mean + 0.01) for key in keys}
         several = sum(run.startswith(f"{name}=") for run in question.weights) > 1
-        seeds = {key: SeedEstimate(mean, 0.0, 1.0, 2) for key in keys if several}
+        seeds = {key: Estimate(mean, 0.0, 1.0, 2) for key in keys if several}
         rows.append(Row(name, users, seeds, 0.0))
     mode = question.agent_mode
     return Report("toy", question.protocol, mode, "label", 9, 0, (), tuple(rows), {})
