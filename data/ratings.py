@@ -74,14 +74,7 @@ class Ratings:
             object.__setattr__(self, "held_out", np.zeros(self.n_ratings, dtype=bool))
         for name in (*_ARRAYS, "held_out"):
             object.__setattr__(self, name, _frozen(getattr(self, name)))
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
         expected = {
-            "offsets": (self.n_users + 1,),
-            "values": self.items.shape,
-            "timestamps": self.items.shape,
-            "held_out": self.items.shape,
             "genres": (self.n_items, len(self.genre_names)),
             "demographics": (self.n_users, len(self.demographic_names)),
         }
@@ -91,8 +84,6 @@ class Ratings:
                 raise DataError(f"Ratings.{name}: shape {found}, expected {shape}")
         if self.titles and len(self.titles) != self.n_items:
             raise DataError(f"Ratings.titles: {len(self.titles)} titles, {self.n_items} items")
-        if self.offsets[0] != 0 or self.offsets[-1] != self.n_ratings:
-            raise DataError(f"Ratings.offsets: must run from 0 to {self.n_ratings}")
 
     @classmethod
     def from_events(

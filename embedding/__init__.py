@@ -27,15 +27,11 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
     if config.kind == "mf-genres":
         return fit_with_genres(ratings, config.k, seed)
     if config.kind == "random":
-        return random_table(ratings, config.k, seed)
+        # A control: of unit length in expectation.
+        rng, size = np.random.default_rng(seed), (ratings.n_items, config.k)
+        items = rng.normal(0, config.k**-0.5, size).astype(np.float32)
+        return EmbeddingTable.without_biases("random", ratings, items)
     from embedding.pair_network import fit_movie_genre, fit_user_movie  # deferred: TensorFlow
 
     fit_network = fit_user_movie if config.kind == "user-movie" else fit_movie_genre
     return fit_network(ratings, config.k, seed=seed)
-
-
-def random_table(ratings: Ratings, k: int, seed: int) -> EmbeddingTable:
-    """A control: item vectors [I, k] from a normal distribution, of unit length in expectation."""
-    rng = np.random.default_rng(seed)
-    items = rng.normal(0, k**-0.5, (ratings.n_items, k)).astype(np.float32)
-    return EmbeddingTable.without_biases("random", ratings, items)

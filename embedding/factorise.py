@@ -18,14 +18,16 @@ from threadpoolctl import threadpool_limits
 from data.errors import DataError
 from data.observation import UNRATED_REWARD, rating_to_reward
 from data.ratings import Ratings
-from embedding.least_squares import (
+from embedding.table import (
+    EmbeddingError,
+    EmbeddingTable,
     FloatArray,
     IntArray,
     blocks,
+    joined_members,
     padded_positions,
     ridge_with_bias,
 )
-from embedding.table import EmbeddingError, EmbeddingTable, joined_members
 
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
 DAMPING = 0.25  # of an item's column of the SVD, chosen on held-out training users
@@ -66,15 +68,6 @@ class Side:
                 factors[others], self.values[positions] - bias[others], mask, strength, penalty.bias
             )
         return vectors, biases
-
-
-def both_sides(ratings: Ratings, mean: float) -> tuple[Side, Side]:
-    """The centred ratings by user and by item."""
-    values = (ratings.values - np.float32(mean)).astype(np.float32)
-    order = np.argsort(ratings.items, kind="stable")
-    counts = np.bincount(ratings.items, minlength=ratings.n_items)
-    by_item = Side(np.concatenate([[0], np.cumsum(counts)]), ratings.users[order], values[order])
-    return Side(ratings.offsets, ratings.items, values), by_item
 
 
 def fit_pmf(
@@ -166,7 +159,11 @@ def _fit(
     kind: str, ratings: Ratings, k: int, penalty: Penalty, sweeps: int, seed: int
 ) -> EmbeddingTable:
     mean = float(ratings.values.mean(dtype=np.float64))
-    by_user, by_item = both_sides(ratings, mean)
+    values = ratings.values - np.float32(mean)
+    order = np.argsort(ratings.items, kind="stable")
+    counts = np.bincount(ratings.items, minlength=ratings.n_items)
+    by_user = Side(ratings.offsets, ratings.items, values)
+    by_item = Side(np.append(0, np.cumsum(counts)), ratings.users[order], values[order])
     rng = np.random.default_rng(seed)
     items = rng.normal(0, INITIAL_SCALE, (ratings.n_items, k)).astype(np.float32)
     item_bias = np.zeros(ratings.n_items, np.float32)

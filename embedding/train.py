@@ -34,27 +34,24 @@ class EmbeddingArguments:
     """Of the first vectors and the drawn pairs."""
 
 
-def run(arguments: EmbeddingArguments) -> None:
-    """Load, fit, save; ConfigError, before the work, if the file is there."""
-    if arguments.out.exists():
-        raise ConfigError(f"{arguments.out}: exists already; remove it or choose another --out")
-    ratings = load_dataset(arguments.dataset, arguments.data_root)
-    users, _ = split_users(ratings.n_users)
-    table = embedding.fit(arguments.embedding, ratings.of_users(users), arguments.seed)
-    table.save(arguments.out)
-    print(
-        f"{table.kind}, {table.n_items} items x {table.k}, fitted on {len(users)} training users of "
-        f"{ratings.name} -> {arguments.out}"
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status. An error is one line, without a traceback."""
+    arguments = read_arguments(EmbeddingArguments, argv)
+    out = arguments.out
     try:
-        run(read_arguments(EmbeddingArguments, argv))
+        if out.exists():
+            raise ConfigError(f"{out}: exists already; remove it or choose another --out")
+        ratings = load_dataset(arguments.dataset, arguments.data_root)
+        users, _ = split_users(ratings.n_users)
+        table = embedding.fit(arguments.embedding, ratings.of_users(users), arguments.seed)
+        table.save(out)
     except (DRRError, OSError) as error:
         print(f"embedding.train: {in_flags(error)}", file=sys.stderr)
         return 2
+    print(
+        f"{table.kind}, {table.n_items} items x {table.k}, fitted on {len(users)} training users of "
+        f"{ratings.name} -> {out}"
+    )
     return 0
 
 
