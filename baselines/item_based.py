@@ -45,14 +45,15 @@ class ItemItem(Keepable):
     _kept: tuple[tuple[object, ...], FloatArray] | None = field(default=None, init=False)
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
-        """Item-by-item weights float32 [I, I] learned from the training matrix [U, I].
-
-        Raises TooLarge where they would need more than MOST_BYTES.
-        """
+        """Item-by-item weights float32 [I, I] learned from the training matrix [U, I]."""
         raise NotImplementedError
 
     def fit(self, ratings: Ratings) -> Self:
-        """Learn the weights, and the item means if residuals are asked for."""
+        """Learn the weights, and the item means if residuals are asked for.
+
+        Raises TooLarge where dense matrices would need more than MOST_BYTES.
+        """
+        check_memory(4 * ratings.n_items**2)
         self.threshold, self.n_items = ratings.positive_threshold, ratings.n_items
         self._kept = None
         if self.values == "positives":
@@ -123,7 +124,6 @@ class ItemKNN(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
-        check_memory(4 * matrix.shape[1] ** 2)
         gram = (matrix.T @ matrix).tocsr()  # [I, I]
         norms = np.sqrt(gram.diagonal())
 
@@ -154,7 +154,6 @@ class EASE(ItemItem):
         n_users, n_items = matrix.shape
         if n_users < n_items:
             return self._from_users(matrix)
-        check_memory(4 * n_items**2)
         inverse = self._inverse(matrix.T.tocsr(), matrix)
         inverse /= -inverse.diagonal().copy()
         return _without_diagonal(inverse)
@@ -204,7 +203,6 @@ class PureSVD(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
-        check_memory(4 * matrix.shape[1] ** 2)
         counts = np.maximum(matrix.getnnz(axis=0), 1)
         scale = (counts**-self.damping).astype(np.float32)
         vectors = decomposed(matrix.multiply(scale).tocsr(), self.k)[0]  # [I, k]

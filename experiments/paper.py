@@ -143,8 +143,6 @@ class PaperArguments:
     """For table 6, cures and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""
-    online_seeds: int = 5
-    """For table 6, how many of them are measured learning within sessions as well."""
     steps: int = 20_000
     """Transitions of one training, with one update each."""
     data_root: str | None = None
@@ -239,10 +237,9 @@ def measure(arguments: PaperArguments, table: PaperTable) -> Report:
     """Every baseline, and every state with all its seeds; learning within sessions as well."""
     bound = (BOUND,) if table.protocol == "simulator" else ()
     report = evaluate.run(question(arguments, table, STATES, (*table.baselines, *bound)))
-    few = replace(arguments, seeds=min(arguments.seeds, arguments.online_seeds))
-    if table.protocol != "simulator" or not few.seeds:
+    if table.protocol != "simulator":
         return report
-    online = question(few, table, STATES, suffix=ONLINE)
+    online = question(arguments, table, STATES, suffix=ONLINE)
     rows = evaluate.run(replace(online, agent_mode="online")).rows
     return replace(report, rows=(*report.rows, *rows))
 

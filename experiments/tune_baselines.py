@@ -28,7 +28,7 @@ from data.splits import hold_out_users, split_by_time, split_users
 from envs.simulator import Simulator as RatingModel
 from evaluation.protocols.base import EvaluationProtocol
 from evaluation.protocols.known_users import RerankProtocol, SimulatorProtocol
-from evaluation.protocols.new_users import CatalogProtocol, EngagementProtocol, SessionProtocol
+from evaluation.protocols.new_users import NEW_USER_PROTOCOLS, EngagementProtocol
 
 VALIDATION_USERS = 960
 KEYS = {
@@ -50,9 +50,7 @@ def validation(
         fit, held_out = hold_out_users(train, VALIDATION_USERS, split_seed)
         if protocol == "engagement":
             return EngagementProtocol(ratings, RatingModel(ratings), fit, held_out)
-        return (CatalogProtocol if protocol == "catalog" else SessionProtocol)(
-            ratings, fit, held_out, window=known
-        )
+        return NEW_USER_PROTOCOLS[protocol](ratings, fit, held_out, window=known)
     ratings = split_by_time(ratings)[0]  # the test ratings are gone from here on
     if protocol == "rerank":
         return RerankProtocol(ratings)
