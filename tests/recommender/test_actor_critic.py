@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import toys
 
 from recommender.networks import Actor, BilinearCritic, Critic
 
 K, H, S = 4, 8, 10
-
-
-def randomised(model, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
-    return model
 
 
 def normal(*shape: int, seed: int = 1) -> np.ndarray:
@@ -35,7 +30,7 @@ def test_the_papers_shapes_are_the_defaults():
 
 @pytest.mark.parametrize("output", ["tanh", "linear-skip"])
 def test_an_actor_is_its_formula(output):
-    model = randomised(Actor(K, H, state_dim=S, output=output))
+    model = toys.randomise(Actor(K, H, state_dim=S, output=output))
     state = normal(5, S)
     hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
     expected = dense(model.action, hidden)
@@ -63,7 +58,7 @@ def test_an_inverted_gradient_shrinks_towards_the_bounds_and_turns_beyond():
 def test_a_penalty_adds_the_mean_square_of_what_tanh_is_given():
     state, slopes, gradients = normal(1, S), normal(1, K, seed=3), []
     for penalty in (0.0, 0.3):
-        model = randomised(Actor(K, H, state_dim=S, penalty=penalty))
+        model = toys.randomise(Actor(K, H, state_dim=S, penalty=penalty))
         gradients.append(gradient_at(model, state, slopes)[0])
     hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
     given = dense(model.action, hidden)[0]
@@ -71,7 +66,7 @@ def test_a_penalty_adds_the_mean_square_of_what_tanh_is_given():
 
 
 def test_the_papers_critic_is_its_formula():
-    model = randomised(Critic(K, H, state_dim=S))
+    model = toys.randomise(Critic(K, H, state_dim=S))
     state, action = normal(5, S), normal(5, K, seed=2)
     joined = np.concatenate([action, dense(model.hidden_state, state, relu=True)], axis=1)
     hidden = dense(model.hidden_2, dense(model.hidden_1, joined, relu=True), relu=True)
@@ -80,7 +75,7 @@ def test_the_papers_critic_is_its_formula():
 
 
 def test_the_bilinear_critic_is_its_formula():
-    model = randomised(BilinearCritic(K, H, state_dim=S))
+    model = toys.randomise(BilinearCritic(K, H, state_dim=S))
     state, action = normal(5, S), normal(5, K, seed=2)
     hidden = dense(model.hidden_2, dense(model.hidden_1, state, relu=True), relu=True)
     direction = dense(model.direction, hidden) + dense(model.direction_skip, state)
@@ -90,7 +85,7 @@ def test_the_bilinear_critic_is_its_formula():
 
 @pytest.mark.parametrize("kind", [Critic, BilinearCritic])
 def test_q_of_many_items_is_the_q_of_each(kind):
-    model = randomised(kind(K, H, state_dim=S))
+    model = toys.randomise(kind(K, H, state_dim=S))
     state, items = normal(5, S), normal(5, 6, K, seed=2)
     together = model.q_items(state, items)
     assert together.shape == (5, 6)

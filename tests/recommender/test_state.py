@@ -24,11 +24,6 @@ def module(name: str, **changes) -> StateRepresentation:
     return StateRepresentation(agent, toys.WINDOW, toys.features())
 
 
-def randomise(model, seed: int = 0) -> None:
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
-
-
 def test_the_settings_list_every_representation():
     assert set(get_args(config.State)) == set(REPRESENTATIONS)
 
@@ -37,7 +32,7 @@ def test_the_settings_list_every_representation():
 @pytest.mark.parametrize("name", NAMES)
 def test_states_agree_with_loops_over_the_formulas(name, by_rating):
     model = module(name, item_weights=by_rating)
-    randomise(model)
+    toys.randomise(model)
     observation = toys.random_observation(12)
     items, ratings = observation.window_items.numpy(), observation.window_ratings.numpy()
     table, people = toys.table(), observation.demographics.numpy()
@@ -63,7 +58,7 @@ def test_states_agree_with_loops_over_the_formulas(name, by_rating):
 @pytest.mark.parametrize("name", NAMES)
 def test_ratings_in_empty_places_change_nothing(name, user_vector):
     model = module(name, user_vector=user_vector)
-    randomise(model)
+    toys.randomise(model)
     items = [[-1, 4, 7], [-1, -1, 2], [-1, -1, -1]]
     clean = model(toys.observation(items, [[0, 5, 1], [0, 0, 3], [0, 0, 0]]))
     dirty = model(toys.observation(items, [[4, 5, 1], [1, 5, 3], [2, 5, 4]]))
@@ -75,7 +70,7 @@ def test_ratings_in_empty_places_change_nothing(name, user_vector):
 @pytest.mark.parametrize("name", NAMES)
 def test_hidden_items_are_as_good_as_absent(name, user_vector):
     model = module(name, user_vector=user_vector)
-    randomise(model)
+    toys.randomise(model)
     hidden = model(toys.observation([[3, 4, 7]], [[2, 5, 1]]), tf.constant([[0.0, 1.0, 1.0]]))
     absent = model(toys.observation([[-1, 4, 7]], [[0, 5, 1]]))
     np.testing.assert_array_equal(hidden, absent)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import toys
 from weight_files import (
     ACTOR_GROUPS,
     ACTOR_SHAPES,
@@ -90,12 +91,6 @@ def test_file_of_a_trained_keras_3_model(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model(state), earlier(state))
 
 
-def randomise(model: keras.Model, seed: int) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(size=w.shape).astype(np.float32) for w in model.weights])
-    return model.get_weights()
-
-
 NEW = {
     "actor": actor,
     "actor with skip": lambda: actor(output="linear-skip"),
@@ -108,8 +103,8 @@ NEW = {
 @pytest.mark.parametrize("new", NEW.values(), ids=NEW.keys())
 def test_round_trip_is_exact(tmp_path: Path, new: Callable[[], keras.Model]) -> None:
     path, model, other = tmp_path / "a.weights.h5", new(), new()
-    saved = randomise(model, 1)
-    randomise(other, 2)
+    saved = toys.randomise(model, 1).get_weights()
+    toys.randomise(other, 2)
     save_weights(model, path)
     assert load_weights(other, path) is other
     for before, after in zip(saved, other.get_weights(), strict=True):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -80,6 +81,13 @@ def randomised(agent: DRRAgent, seed: int = 1) -> DRRAgent:
     for variable in agent.networks.variables:
         variable.assign(rng.normal(size=variable.shape))
     return agent
+
+
+def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
+    """The model, with random weights."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(size=w.shape).astype(np.float32) for w in model.weights])
+    return model
 
 
 def environment() -> VectorOfflineEnv:
