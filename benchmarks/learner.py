@@ -186,7 +186,7 @@ def replay_times(arguments: LearnerArguments) -> dict[str, dict[str, float]]:
     fill(ours.add, ours.update_priorities, arguments.capacity, rng)
 
     def draw(size: int) -> None:
-        indices = ours.sample(size, rng).indices
+        indices = ours.sample_many(1, size, rng).indices
         ours.update_priorities(indices, rng.exponential(size=size))
 
     draws = {"ours": draw, **library_replay(arguments.capacity, rng)}

@@ -185,17 +185,15 @@ def _fit(
     )
 
 
-def fit_svd(ratings: Ratings, k: int = 60, *, regularisation: float = 1.0) -> EmbeddingTable:
+def fit_svd(ratings: Ratings, k: int = 60) -> EmbeddingTable:
     """Items: the k leading right singular vectors of the positives, times sqrt(I / k).
 
     The columns are orthogonal, so that least squares in their space need no inverse, and an item's
     squared length is 1 in the mean. Users: sums over what they rated, see `_user_vectors`.
-    `regularisation` is that of `EmbeddingTable.fold_in`.
     """
     items = right_factors(ratings, k, DAMPING)[0] * np.sqrt(ratings.n_items / k)
     items = items.astype(np.float32)
-    users = _user_vectors(ratings, items)
-    return EmbeddingTable.without_biases("svd", ratings, items, users, regularisation)
+    return EmbeddingTable.without_biases("svd", ratings, items, _user_vectors(ratings, items))
 
 
 def coordinates(ratings: Ratings, k: int) -> FloatArray:

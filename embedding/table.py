@@ -86,12 +86,7 @@ class EmbeddingTable:
 
     @classmethod
     def without_biases(
-        cls,
-        kind: str,
-        ratings: Ratings,
-        items: FloatArray,
-        users: FloatArray | None = None,
-        regularisation: float = 1.0,
+        cls, kind: str, ratings: Ratings, items: FloatArray, users: FloatArray | None = None
     ) -> Self:
         """A table of vectors alone, centred at the mean of the ratings that it was fitted on."""
         return cls(
@@ -101,7 +96,7 @@ class EmbeddingTable:
             item_bias=np.zeros(len(items), np.float32),
             user_bias=None,
             mean=float(ratings.values.mean(dtype=np.float64)),
-            regularisation=regularisation,
+            regularisation=1.0,
         )
 
     @property
@@ -263,16 +258,16 @@ def joined_members(parts: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
     return joined
 
 
-def blocks(lengths: IntArray, entries: int = PADDED_ENTRIES) -> Iterator[IntArray]:
-    """Yield row ids [B], longest first, so that B x (longest of the block) <= `entries`.
+def blocks(lengths: IntArray) -> Iterator[IntArray]:
+    """Yield row ids [B], longest first, so that B x (longest of the block) <= PADDED_ENTRIES.
 
-    Empty rows are left out; a single row longer than `entries` is a block of its own.
+    Empty rows are left out; a single row longer than that is a block of its own.
     """
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     start = 0
     while start < len(order):
-        size = max(1, entries // int(lengths[order[start]]))
+        size = max(1, PADDED_ENTRIES // int(lengths[order[start]]))
         yield order[start : start + size]
         start += size
 

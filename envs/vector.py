@@ -136,7 +136,11 @@ class VectorOfflineEnv:
         logged = tf.gather(self._log.values, places)
         if self._simulator is None:
             return tf.where(rated, logged, np.nan)
-        guess = predicted(self._simulator, users, items)
+        model = self._simulator
+        vectors = tf.gather(tf.constant(model.users), users)  # [B, k]
+        guess = tf.einsum("bk,bck->bc", vectors, tf.gather(tf.constant(model.items), items))
+        guess += tf.gather(tf.constant(model.item_bias), items) + model.mean
+        guess += tf.gather(tf.constant(model.user_bias), users)[:, None]
         return tf.where(rated, logged, tf.clip_by_value(guess, *self.ratings.scale))
 
     def rewards(self, ratings: tf.Tensor) -> tf.Tensor:
@@ -251,11 +255,3 @@ def occurring(items: tf.Tensor, start: tf.Tensor | int, width: int) -> tf.Tensor
     grid = tf.zeros([tf.shape(items)[0], width + 1], tf.bool)
     ones = tf.ones([tf.shape(places)[0]], tf.bool)
     return tf.tensor_scatter_nd_update(grid, places, ones)[:, :width]
-
-
-def predicted(model: EmbeddingTable, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """`model.predict` in the graph: users [B], items [B, C] -> [B, C]."""
-    vectors = tf.gather(tf.constant(model.users), users)  # [B, k]
-    guess = tf.einsum("bk,bck->bc", vectors, tf.gather(tf.constant(model.items), items))
-    guess += tf.gather(tf.constant(model.item_bias), items) + model.mean
-    return guess + tf.gather(tf.constant(model.user_bias), users)[:, None]

@@ -23,11 +23,11 @@ class ReplayError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Sampled transitions. [B] below is [M, B] where M updates were sampled at once."""
+    """Sampled transitions of M updates."""
 
-    indices: IntArray  # [B], what `update_priorities` wants back
-    data: Arrays  # {field: [B, ...]}
-    weights: NDArray[np.float32]  # [B], importance weights, at most 1
+    indices: IntArray  # [M, B], what `update_priorities` wants back
+    data: Arrays  # {field: [M, B, ...]}
+    weights: NDArray[np.float32]  # [M, B], importance weights, at most 1
 
 
 class UniformReplay:
@@ -116,12 +116,6 @@ class UniformReplay:
             raise ValueError(f"field {name!r}: shape {array.shape}, expected {expected}")
         if not np.can_cast(array.dtype, field.base, casting="same_kind"):
             raise ValueError(f"field {name!r}: {array.dtype} does not fit {field.base}")
-
-    def sample(self, batch_size: int, rng: np.random.Generator, progress: float = 0.0) -> Batch:
-        """One batch of B transitions; see `sample_many`."""
-        batch = self.sample_many(1, batch_size, rng, progress)
-        data = {name: values[0] for name, values in batch.data.items()}
-        return Batch(batch.indices[0], data, batch.weights[0])
 
     def sample_many(
         self, updates: int, batch_size: int, rng: np.random.Generator, progress: float = 0.0

@@ -34,7 +34,8 @@ def test_the_oldest_transitions_are_overwritten(replay):
     assert replay.add(transitions(0, 7)).tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert replay.add(transitions(7, 7)).tolist() == [7, 8, 9, 0, 1, 2, 3]
     assert len(replay) == 10
-    drawn = replay.sample(500, np.random.default_rng(0)).data
+    many = replay.sample_many(1, 500, np.random.default_rng(0)).data
+    drawn = {name: values[0] for name, values in many.items()}
     assert set(drawn["user"].tolist()) == set(range(4, 14))
     np.testing.assert_array_equal(drawn["window"][:, 2], drawn["user"] + 2)
     np.testing.assert_array_equal(drawn["reward"], drawn["user"] / 2)
@@ -55,7 +56,8 @@ def test_a_batch_draws_once_from_each_part_of_the_range():
     errors = np.random.default_rng(0).exponential(size=30)
     replay = filled(errors, alpha=1.0, eps=1e-9)
     share = errors / errors.sum()
-    counts = [np.bincount(replay.sample(64, np.random.default_rng(s)).indices) for s in range(400)]
+    draws = [replay.sample_many(1, 64, np.random.default_rng(s)).indices[0] for s in range(400)]
+    counts = [np.bincount(drawn) for drawn in draws]
     counts = np.array([np.pad(row, (0, 30 - len(row))) for row in counts])
     assert np.all(np.abs(counts - 64 * share) <= 2)  # whole parts inside a share are certain
     np.testing.assert_allclose(counts.mean(axis=0), 64 * share, atol=0.15)
@@ -112,7 +114,7 @@ def test_state_round_trip_continues_bit_for_bit(size):
 def test_misuse_is_refused(replay):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="the replay is empty"):
-        replay.sample(2, rng)
+        replay.sample_many(1, 2, rng)
     with pytest.raises(ValueError, match="9 transitions at once do not fit a capacity of 8"):
         replay.add(transitions(0, 9))
     with pytest.raises(ValueError, match=r"\['user'\] given"):
@@ -124,7 +126,7 @@ def test_misuse_is_refused(replay):
     assert len(replay) == 0
     replay.add(transitions(0, 2))
     with pytest.raises(ValueError, match="cannot sample 1 batches of 0"):
-        replay.sample(0, rng)
+        replay.sample_many(1, 0, rng)
     state = replay.state_dict()
     with pytest.raises(ValueError, match="field 'reward' is missing"):
         replay.load_state_dict({key: state[key] for key in state if key != "field/reward"})
@@ -146,7 +148,7 @@ def test_bad_td_errors_are_refused_and_change_nothing():
     with pytest.raises(IndexError, match="-1 is outside the 5 stored"):
         replay.update_priorities([-1], [5.0])
     with pytest.raises(ValueError, match="progress must lie"):
-        replay.sample(2, np.random.default_rng(0), progress=1.2)
+        replay.sample_many(1, 2, np.random.default_rng(0), progress=1.2)
     np.testing.assert_array_equal(replay._tree.leaves, before)
     replay.add(transitions(9, 1))
     assert replay._tree.leaves[0] == pytest.approx(
