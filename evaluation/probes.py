@@ -37,15 +37,12 @@ class FixedList:
         self.name = f"{policy.name}-static"
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
         return self.policy.scores(observation, candidates)
 
 
 def at_quantiles(values: FloatArray, quantiles: Sequence[float]) -> list[int]:
     """Rows of the users who stand at these quantiles of values [U]; ties to the lower row."""
-    order = np.argsort(values, kind="stable")
-    ranks = np.rint(np.asarray(quantiles) * (len(values) - 1)).astype(np.int64)
-    wanted = np.asarray(values)[order[ranks]]
+    wanted = np.quantile(values, quantiles, method="nearest")
     return [int(np.flatnonzero(values == value)[0]) for value in wanted]
 
 

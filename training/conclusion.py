@@ -51,10 +51,11 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         print_report(report)
         print(verdict(report))
     training.plot(rivals)
+    best = training.best
     curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
-        "weights": {"kept": "last"} if training.best is None else training.best.summary(),
+        "weights": {"kept": "best", "step": best.step} if best else {"kept": "last"},
         "curve": curve,
         "command": shlex.join(["python", "train.py", *argv]),
         "seed": training.config.seed,

@@ -210,10 +210,6 @@ class Best:
             for variable, weight in zip(variables, self._weights, strict=True):
                 variable.assign(weight)
 
-    def summary(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {"kept": "best", "step": self.step}
-
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays."""
         weights = {f"{index:04d}": weight for index, weight in enumerate(self._weights)}

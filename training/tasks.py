@@ -113,12 +113,10 @@ class EngagementTask(NewUserTask):
         return Boredom(*(self._config.boredom or ()))
 
     def validation(self) -> list[EvaluationProtocol]:
-        """See NewUserTask."""
         known = self._ratings.of_users(np.append(self._fit_users, self.validation_users))
         return [self._protocol(known, self._fit_users, self.validation_users)]
 
     def test(self, name: str) -> EvaluationProtocol:
-        """See NewUserTask."""
         return self._protocol(self._ratings)
 
     def _protocol(self, ratings: Ratings, *users: NDArray[np.int32]) -> EvaluationProtocol:
@@ -171,7 +169,6 @@ class KnownUserTask:
         )
 
     def prepare(self, table: EmbeddingTable) -> None:
-        """See NewUserTask."""
         if self._config.agent.user_vector == "pretrained":
             known = self._known
             vectors = table.fold_in_rows(known.offsets, known.items, known.values)
@@ -189,11 +186,9 @@ class KnownUserTask:
         return self.environment.begin(chosen, known.window_items, known.window_ratings)
 
     def validation(self) -> list[EvaluationProtocol]:
-        """See NewUserTask."""
         return [self._protocol(self._train, self.validation_users)]
 
     def test(self, name: str) -> EvaluationProtocol:
-        """See NewUserTask."""
         return self._protocol(self._ratings, None)
 
     def _protocol(self, ratings: Ratings, users: NDArray[np.int32] | None) -> EvaluationProtocol:

@@ -277,7 +277,6 @@ class Oracle:
         self._kept: tuple[IntArray, FloatArray] | None = None  # users, what the catalogue is worth
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
         if candidates is not None:
             return self._rewards(observation, candidates)
         if self._kept is None or self._kept[0] is not observation.users:

@@ -129,7 +129,6 @@ class SimulatorProtocol(KnownUsersProtocol):
 
     @property
     def headline_keys(self) -> tuple[str, ...]:
-        """See EvaluationProtocol.headline_keys."""
         return ("total_reward", *super().headline_keys)
 
     def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:

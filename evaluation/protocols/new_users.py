@@ -189,7 +189,6 @@ class Told:
         self._policy, self._protocol = policy, protocol
 
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
-        """See Policy.scores."""
         leaving = LEAVING * self._protocol.would_leave(observation.shown_items, None)
         return scores_at(self._policy.scores(observation, None) - leaving, candidates)
 
