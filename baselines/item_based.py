@@ -151,8 +151,7 @@ class EASE(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
-        n_users, n_items = matrix.shape
-        if n_users < n_items:
+        if matrix.shape[0] < matrix.shape[1]:
             return self._from_users(matrix)
         inverse = self._inverse(matrix.T.tocsr(), matrix)
         inverse /= -inverse.diagonal().copy()

@@ -1,9 +1,9 @@
 """Trained networks: what they share, and the two-tower network over DRR's own state."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import keras
 import numpy as np
@@ -63,13 +63,6 @@ class SupervisedNetwork(ABC):
         rng = np.random.default_rng(self.seed)
         self.build(ratings)
         self.initialise(ratings, rng)
-        update = self._update()
-        for batch in self.batches(ratings, rng):
-            update(*(tf.constant(part) for part in batch))
-        return self
-
-    def _update(self) -> Callable[..., Any]:
-        """One compiled step of the optimizer on a batch."""
         schedule = keras.optimizers.schedules.CosineDecay(self.learning_rate, self.steps)
         optimizer = keras.optimizers.AdamW(
             schedule, weight_decay=self.weight_decay, global_clipnorm=5.0
@@ -83,7 +76,9 @@ class SupervisedNetwork(ABC):
                 value = self.loss(*batch)
             optimizer.apply(tape.gradient(value, variables), variables)
 
-        return update
+        for batch in self.batches(ratings, rng):
+            update(*(tf.constant(part) for part in batch))
+        return self
 
     def arrays(self) -> dict[str, FloatArray]:
         """The trained weights in the order of network.weights, numbered, for the cache."""
