@@ -177,35 +177,24 @@ class VectorOfflineEnv:
         rewards = self.rewards(ratings)
         following = self.after(observation, items, ratings, rewards)
         truncated = tf.reduce_all(following.shown_items != PADDING, axis=1)
-        left = self._leave_after(observation, items[:, None], rewards[:, None])[:, 0]
+        left = self.leaves(observation, items[:, None])[:, 0]
         candidates = tf.reduce_any(self.legal(following), axis=1)
         return following, rewards, left | ~candidates, truncated
 
     def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor:
         """Whether each of items [B, C] would make the user leave, were it shown now: [B, C] bool."""
-        rewards = self.rewards(self.answers(observation.users, items))
-        return self._leave_after(observation, items, rewards)
-
-    def _leave_after(
-        self, observation: Observation, items: tf.Tensor, rewards: tf.Tensor
-    ) -> tf.Tensor:
         left = tf.zeros_like(items, tf.bool)
-        if self.boredom is not None:
-            tired = self._bored_of(observation, self.boredom)[:, None]
-            left |= tf.reduce_any(tired & tf.gather(self._categories, items), axis=2)
+        if self.boredom is not None:  # as `envs.boredom.leaves`
+            recent = _last(observation, self.boredom.window)[:, :, None]
+            met = recent & tf.gather(self._categories, tf.maximum(observation.shown_items, 0))
+            tired = tf.reduce_sum(tf.cast(met, tf.int32), axis=1) > self.boredom.most  # [B, G]
+            left |= tf.reduce_any(tired[:, None] & tf.gather(self._categories, items), axis=2)
         if self.misses:
-            before = _last(observation, self.misses - 1)
-            missed = tf.reduce_sum(
-                tf.cast(before & (observation.shown_rewards <= 0), tf.int32), axis=1
-            )
+            rewards = self.rewards(self.answers(observation.users, items))
+            before = _last(observation, self.misses - 1) & (observation.shown_rewards <= 0)
+            missed = tf.reduce_sum(tf.cast(before, tf.int32), axis=1)
             left |= (missed == self.misses - 1)[:, None] & (rewards <= 0)
         return left
-
-    def _bored_of(self, observation: Observation, rule: Boredom) -> tf.Tensor:
-        """`boredom.bored_of` in a graph: categories [B, G] bool."""
-        recent = _last(observation, rule.window)[:, :, None]
-        met = recent & tf.gather(self._categories, tf.maximum(observation.shown_items, 0))
-        return tf.reduce_sum(tf.cast(met, tf.int32), axis=1) > rule.most
 
     @staticmethod
     def after(
