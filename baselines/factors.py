@@ -22,7 +22,6 @@ from embedding.table import EmbeddingTable
 from envs.boredom import bored_of, leaves
 
 USERS_PER_STEP = 256  # of SVD++
-ADAM = (0.9, 0.999, 1e-8)
 LEAVING = 100.0  # stars that leaving costs: an item that keeps the user always comes first
 
 
@@ -268,8 +267,7 @@ class SVDpp(Keepable):
         targets = known.data - self.bias[items] - np.float32(self.mean)
         targets -= np.einsum("hk,hk->h", implicit[_rows(known)], self.items[items])
         equations = gather(features, _with_values(known, targets))
-        strengths = (self.regularisation, self.per_rating, self.bias_regularisation)
-        solution = equations.solve(*strengths)
+        solution = equations.solve(self.regularisation, self.per_rating, self.bias_regularisation)
         return solution[:, :-1] + implicit, solution[:, -1]
 
     def _gradients(self, known: csr_matrix, n_users: int) -> list[FloatArray]:
@@ -303,7 +301,7 @@ class Adam:
 
     def step(self, gradients: list[FloatArray], rate: float) -> None:
         """One update with bias-corrected moments."""
-        beta1, beta2, epsilon = ADAM
+        beta1, beta2, epsilon = 0.9, 0.999, 1e-8
         self.steps += 1
         rate *= np.sqrt(1 - beta2**self.steps) / (1 - beta1**self.steps)
         for number, gradient in enumerate(gradients):

@@ -42,7 +42,12 @@ def fit(policy: Any, visible: Ratings, folder: Path | None) -> Any:
         return policy
     if folder is None or not hasattr(policy, "arrays"):
         return policy.fit(visible)
-    key = "\n".join([CACHE_FORMAT, settings_of(policy), visible.fingerprint()])
+    settings = {name: value for name, value in vars(policy).items() if name != "name"}
+    if not getattr(policy, "fits_history", True):
+        settings.pop("history")
+    chosen = ", ".join(f"{name}={value!r}" for name, value in sorted(settings.items()))
+    unfitted = f"{type(policy).__name__}({chosen})"
+    key = "\n".join([CACHE_FORMAT, unfitted, visible.fingerprint()])
     path = folder / f"{policy.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -53,12 +58,3 @@ def fit(policy: Any, visible: Ratings, folder: Path | None) -> Any:
     with replacing(path) as temporary, temporary.open("wb") as written:
         np.savez(written, **policy.arrays())
     return policy
-
-
-def settings_of(unfitted: Any) -> str:
-    """The class and what its constructor set, its defaults and seed too, apart from its name."""
-    parameters = {name: value for name, value in vars(unfitted).items() if name != "name"}
-    if not getattr(unfitted, "fits_history", True):
-        parameters.pop("history")
-    chosen = ", ".join(f"{name}={value!r}" for name, value in sorted(parameters.items()))
-    return f"{type(unfitted).__name__}({chosen})"
