@@ -225,21 +225,18 @@ def _contains(ratings: Ratings, part: Ratings) -> NDArray[np.bool_]:
     return np.isin(keys, wanted)
 
 
-def session_log(protocol: EvaluationProtocol) -> VectorOfflineEnv:
-    """What updates within a session may ask: the visible ratings, and where these are silent a
-    factorisation of them, never the protocol's, as in the training."""
+def online_policy(policy: DRRPolicy, config: Config, protocol: EvaluationProtocol) -> OnlinePolicy:
+    """The policy of a run trained with `config`, learning within every session of `protocol`.
+
+    Its updates may ask the visible ratings, and where these are silent a factorisation of them, never
+    the protocol's, as in the training.
+    """
     table = RatingModel(protocol.visible).table
-    return VectorOfflineEnv(protocol.visible, episode_length=protocol.steps, simulator=table)
-
-
-def online_policy(
-    policy: DRRPolicy, config: Config, protocol: EvaluationProtocol, log: VectorOfflineEnv
-) -> OnlinePolicy:
-    """The policy of a run trained with `config`, learning within every session of `protocol`."""
+    log = VectorOfflineEnv(protocol.visible, episode_length=protocol.steps, simulator=table)
     if policy.agent.needs_profile:
-        start, table = protocol.start(np.arange(protocol.n_users)), policy.agent.table
-        vectors = np.zeros([protocol.visible.n_users, table.k], np.float32)
-        vectors[start.users] = user_vectors(table, start)
+        start, own = protocol.start(np.arange(protocol.n_users)), policy.agent.table
+        vectors = np.zeros([protocol.visible.n_users, own.k], np.float32)
+        vectors[start.users] = user_vectors(own, start)
         log.set_profiles(vectors)
     compiled = config.xla(on_gpu()).updates
     return OnlinePolicy(policy.agent, log, protocol.steps, policy.name, jit_compile=compiled)
@@ -249,10 +246,9 @@ def with_learning(
     agents: Mapping[str, Sequence[DRRPolicy]], runs: Runs, protocol: EvaluationProtocol
 ) -> dict[str, list[DRRPolicy]]:
     """The agents of the runs, learning within every session."""
-    log = session_log(protocol)
     return {
         name: [
-            online_policy(agent, run_settings(folder), protocol, log)
+            online_policy(agent, run_settings(folder), protocol)
             for agent, folder in zip(agents[name], folders, strict=True)
         ]
         for name, folders in runs.items()

@@ -111,8 +111,7 @@ def test_online_only_the_runs_learn_from_what_is_visible(
 ):
     asked = []
 
-    def learning(policy, config, protocol, log):
-        assert log.ratings is protocol.visible
+    def learning(policy, config, protocol):
         asked.append((policy, config.protocol, protocol))
         return policy
 

@@ -20,7 +20,6 @@ from training.tasks import (
     KnownUserTask,
     NewUserTask,
     online_policy,
-    session_log,
 )
 
 WINDOW, T = 3, 4
@@ -135,9 +134,9 @@ def test_learning_within_sessions_asks_the_visible_part_alone(tiny, user_vector)
     agent = replace(config.agent, user_vector=user_vector, actor_hidden=8, critic_hidden=8)
     table = fit_svd(protocol.visible, 4)
     frozen = DRRPolicy(DRRAgent(agent, table, tiny, window=5), "mine")
-    log = session_log(protocol)
-    policy = online_policy(frozen, config, protocol, log)
-    assert policy.name == "mine" and policy.learner.log is log
+    policy = online_policy(frozen, config, protocol)
+    log = policy.learner.log
+    assert policy.name == "mine"
     assert log.ratings is protocol.visible and log.episode_length == 3
     users = np.arange(4)
     hidden = np.array([[next(iter(hidden_items(tiny, protocol.visible, user)))] for user in users])
