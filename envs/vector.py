@@ -31,6 +31,10 @@ class Rows:
         self.values = tf.constant(np.append(ratings.values[order], 0), tf.float32)
         self._longest = int(ratings.lengths.max(initial=1))
 
+    def lengths(self, users: tf.Tensor) -> tf.Tensor:
+        """How many items users [B] rated: [B]."""
+        return tf.gather(self._offsets, users + 1) - tf.gather(self._offsets, users)
+
     def find(self, users: tf.Tensor, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Places of items [B, C] in `values` by bisection in the user's row; which are there."""
         low = tf.broadcast_to(tf.gather(self._offsets, users)[:, None], tf.shape(items))
@@ -178,8 +182,7 @@ class VectorOfflineEnv:
         following = self.after(observation, items, ratings, rewards)
         truncated = tf.reduce_all(following.shown_items != PADDING, axis=1)
         left = self.leaves(observation, items[:, None])[:, 0]
-        candidates = tf.reduce_any(self.legal(following), axis=1)
-        return following, rewards, left | ~candidates, truncated
+        return following, rewards, left | ~self._any_left(following), truncated
 
     def leaves(self, observation: Observation, items: tf.Tensor) -> tf.Tensor:
         """Whether each of items [B, C] would make the user leave, were it shown now: [B, C] bool."""
@@ -216,6 +219,21 @@ class VectorOfflineEnv:
             shown_ratings=tf.where(here, ratings[:, None], observation.shown_ratings),
             shown_rewards=tf.where(here, rewards[:, None], observation.shown_rewards),
         )
+
+    def _any_left(self, observation: Observation) -> tf.Tensor:
+        """Whether the users have a candidate left: [E] bool; what they know or saw is all different.
+
+        Counted, because a mask of the catalogue would not fit into memory.
+        """
+        users, total = observation.users, self.n_items
+        seen = tf.concat([observation.known_items, observation.shown_items], axis=1)
+        gone = seen >= 0
+        if self.candidates == "rated":
+            total, gone = self._log.lengths(users), self._log.find(users, seen)[1]
+        elif self._known is not None:
+            total -= self._known.lengths(users)
+            gone &= ~self._known.find(users, seen)[1]
+        return tf.reduce_sum(tf.cast(gone, tf.int32), axis=1) < total
 
     def sample_positives(self, users: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
         """`count` positives of each user, drawn with replacement: [B, count] int32, -1 if none."""

@@ -86,6 +86,7 @@ def original(train, tmp_path_factory) -> Path:
     return done.folder
 
 
+@pytest.mark.slow
 def test_hidden_rows_change_no_trained_array_and_no_recommendation(
     tiny, tiny_data, original, retrained, read_weights
 ):
@@ -102,6 +103,7 @@ def test_hidden_rows_change_no_trained_array_and_no_recommendation(
     np.testing.assert_array_equal(recommendations(folder, changed), expected)
 
 
+@pytest.mark.slow
 def test_training_rows_do_change_them(tiny, tiny_data, original, retrained, read_weights):
     folder, changed = retrained(other_training_stars(tiny))
     mine, theirs = read_weights(folder), read_weights(original)

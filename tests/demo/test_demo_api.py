@@ -15,6 +15,8 @@ from data.splits import split_users
 from demo.app import LARGEST_BODY, create_app
 from demo.store import Store
 
+pytestmark = pytest.mark.slow  # a run is trained for them
+
 
 def test_a_session_is_that_of_the_agent_and_follows_every_answer(caller, opened):
     session = caller.begin(demographics={"gender": "F", "age": 25})
@@ -179,7 +181,6 @@ def test_the_server_keeps_to_itself(opened, store):
             assert ("access-control-allow-origin" in reply.headers) is allowed
 
 
-@pytest.mark.slow
 def test_no_request_that_can_be_described_breaks_the_server(caller):
     operations = schemathesis.openapi.from_url(f"{caller.url}/openapi.json").get_all_operations()
 

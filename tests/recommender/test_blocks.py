@@ -50,6 +50,7 @@ def test_an_update_is_the_same_in_blocks(config, blocks_of):
         assert float(same[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
+@pytest.mark.slow
 def test_no_array_of_an_update_has_a_row_of_all_items_for_every_user(blocks_of):
     arguments = toys.WINDOW, toys.features(n_items=N_ITEMS), wide_environment()
     learner, batch = (

@@ -91,6 +91,7 @@ def learned(request) -> tuple[Collector, list[float]]:
     return agent, rewards
 
 
+@pytest.mark.slow
 def test_the_best_items_of_each_taste_are_found(learned):
     agent, rewards = learned
     returns = play_greedily(agent.agent, agent.environment)
@@ -107,6 +108,7 @@ def test_playing_and_learning_are_traced_once(learned):
     assert agent.learner.update_many.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_xla_plays_the_same_episodes():
     """As on a GPU; without exploration, for its random numbers are others.
 

@@ -68,7 +68,9 @@ def requests(kind: type) -> list[dict[str, np.ndarray]]:
     return [{**each, "k": np.int32(k)} for each, k in ((full, 7), (empty, 12), (short, 11))]
 
 
-@pytest.mark.parametrize(("kind", "nothing"), [(int, "-1"), (str, "")])
+@pytest.mark.parametrize(
+    ("kind", "nothing"), [(int, "-1"), pytest.param(str, "", marks=pytest.mark.slow)]
+)
 def test_it_serves_what_the_agent_recommends(tmp_path, kind, nothing):
     agent = trained(tmp_path / "run", texts=kind is str)
     full = agent.session(HISTORY, {"gender": "F"})

@@ -44,6 +44,7 @@ def run(train, shop, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_is_called_by_the_file_and_remembers_how_to_read_it(run, shop):
     folder = run.folder.parent / "books-best-seed0"
     saved = json.loads((folder / "config.json").read_text())
