@@ -65,8 +65,6 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     `reset(options={"user": u, "start": s})` fixes one or both.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
-
     def __init__(
         self,
         ratings: Ratings | str,
@@ -81,7 +79,6 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         boredom: Boredom | None = None,
         misses: int = 0,
         on_illegal: Literal["penalty", "raise"] = "penalty",
-        render_mode: str | None = None,
     ) -> None:
         ratings = load_dataset(ratings) if isinstance(ratings, str) else ratings
         sizes = {"window": window, "episode_length": episode_length, "top_k": top_k}
@@ -98,11 +95,9 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             raise ValueError(f'candidates must be "catalogue" or "rated", got {candidates!r}')
         if on_illegal not in ("penalty", "raise"):
             raise ValueError(f'on_illegal must be "penalty" or "raise", got {on_illegal!r}')
-        if render_mode not in (None, "ansi"):
-            raise ValueError(f'render_mode must be None or "ansi", got {render_mode!r}')
         self.ratings, self.window, self.episode_length = ratings, window, episode_length
         self.top_k, self.candidates, self.random_start = top_k, candidates, random_start
-        self.simulator, self.on_illegal, self.render_mode = simulator, on_illegal, render_mode
+        self.simulator, self.on_illegal = simulator, on_illegal
         self.boredom, self.misses = boredom, misses
         self.users = self._playable(users)
         n_items = ratings.n_items
@@ -124,9 +119,8 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         self._legal[self._items[self._items >= 0]] = False
         if self._legal.sum() < self.top_k:
             raise ValueError(f"nothing to recommend to user {self._user} from start {start}")
-        self._steps, self._total, self._missed = 0, 0.0, 0
+        self._steps, self._missed = 0, 0
         self._past: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._shown: NDArray[np.int64] = np.zeros(0, np.int64)
         self._rewards: NDArray[np.float32] = np.zeros(0, np.float32)
         self._were_legal: NDArray[np.bool_] = np.zeros(0, bool)
         return self._observation(), self._info()
@@ -145,9 +139,8 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
             self._stars = shifted(self._stars[None], ratings[[place]], liked)[0]
             left |= bool(legal[place]) and self._leaves(items[[place]], bool(liked[0]))
         self._legal[items] = False
-        self._shown, self._rewards, self._were_legal = items, rewards, legal
+        self._rewards, self._were_legal = rewards, legal
         self._steps += 1
-        self._total += float(rewards.sum())
         terminated = left or int(self._legal.sum()) < self.top_k
         truncated = self._steps >= self.episode_length
         return self._observation(), float(rewards.sum()), terminated, truncated, self._info()
@@ -155,21 +148,6 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are legal, [I], or [k I] for a list: I for each of its places."""
         return np.tile(self._legal, self.top_k)
-
-    def render(self) -> str | None:
-        """The window, the latest recommendation and the rewards as text (render_mode "ansi")."""
-        if self.render_mode is None or self._user < 0:
-            return None
-        user = self.ratings.user_ids[self._user]
-        lines = [f"user {user}, step {self._steps}, reward {self._total:+.1f}"]
-        for item, stars in zip(self._items, self._stars, strict=True):
-            if item >= 0:
-                lines.append(f"  knows    {stars:4.1f}  {self._title(item)}")
-        shown = zip(self._shown, self._rewards, self._were_legal, strict=True)
-        for item, reward, legal in shown:
-            verb = "is shown" if legal else "illegal "
-            lines.append(f"  {verb} {reward:+4.1f}  {self._title(item)}")
-        return "\n".join(lines) + "\n"
 
     def _choose_start(self, options: dict[str, Any]) -> tuple[int, int]:
         unknown = set(options) - {"user", "start"}
@@ -276,7 +254,3 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
     def _info(self) -> Info:
         mask = self._legal.astype(np.int8)
         return {"action_mask": mask, "legal": self._were_legal, "rewards": self._rewards.copy()}
-
-    def _title(self, item: int) -> str:
-        titles = self.ratings.titles
-        return titles[item] if titles else f"item {self.ratings.item_ids[item]}"

@@ -57,26 +57,6 @@ def hit_rate_at_k(hits: ArrayLike, k: int) -> Values:
     return np.asarray(_first_columns(hits, k).max(axis=1))
 
 
-def reciprocal_rank_at_k(hits: ArrayLike, k: int) -> Values:
-    """1 / rank of the first hit, 0 if none is among the first k: [U]; its mean is MRR@k.
-
-    Empty truth 0.
-    """
-    listed = _first_columns(hits, k)
-    return np.asarray(listed.max(axis=1) / (listed.argmax(axis=1) + 1))
-
-
-def average_precision_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
-    """Mean of precision@rank over the ranks that hold a hit: [U]; its mean is MAP@k.
-
-    Gain 1, no discount, denominator (= ideal) min(k, n_relevant), so a perfect list has 1;
-    empty truth 0.
-    """
-    listed = _first_columns(hits, k)
-    precision = np.cumsum(listed, axis=1) / np.arange(1, k + 1)
-    return _ratio((precision * listed).sum(axis=1), np.minimum(k, np.asarray(n_relevant)))
-
-
 def ndcg_at_k(hits: ArrayLike, k: int, n_relevant: ArrayLike) -> Values:
     """Standard binary NDCG: [U].
 

@@ -16,7 +16,7 @@ from PIL import Image as Picture
 
 from baselines import registry
 from baselines.profile import positives
-from config import Config, ConfigError, from_json
+from config import Config, ConfigError, load
 from data import Ratings, load_dataset
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import Policy, scores_at
@@ -61,7 +61,7 @@ def chosen_run() -> ChosenRun:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: no trained run; set DRR_RUN to the folder of one")
     select_device("auto")
-    settings = from_json((folder / "config.json").read_text(), folder.name)
+    settings = load(folder / "config.json")
     data = load_dataset(os.environ.get("DRR_DATASET", settings.dataset), csv=asdict(settings.csv))
     print(
         f"run {folder.name}: seed {settings.seed}, {settings.most_steps:,} transitions\n"

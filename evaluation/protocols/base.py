@@ -249,8 +249,6 @@ class EvaluationProtocol(ABC):
                 f"ndcg_fixed@{k}": metrics.ndcg_fixed_at_k(hits, k),
                 f"hit_rate@{k}": metrics.hit_rate_at_k(hits, k),
                 f"recall@{k}": metrics.recall_at_k(hits, k, n_relevant),
-                f"mrr@{k}": metrics.reciprocal_rank_at_k(hits, k),
-                f"map@{k}": metrics.average_precision_at_k(hits, k, n_relevant),
             }
         return measured
 

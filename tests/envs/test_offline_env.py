@@ -70,12 +70,12 @@ def test_a_list_is_judged_item_by_item():
 
 
 def test_what_is_illegal_costs_one_and_is_not_shown():
-    env = OfflineEnv(one_user([5, 4, 3, 1, 5, 5, 5, 5]), window=3, top_k=4, render_mode="ansi")
+    env = OfflineEnv(one_user([5, 4, 3, 1, 5, 5, 5, 5]), window=3, top_k=4)
     started(env)
     observation, reward, *_, info = env.step(np.array([4, 0, 4, 5]))  # the window's, twice one
     assert info["legal"].tolist() == [True, False, False, True]
     assert info["rewards"].tolist() == [1, -1, -1, 1] and reward == 0
-    assert observation["items"].tolist() == [2, 4, 5] and "illegal  -1.0  item 0" in env.render()
+    assert observation["items"].tolist() == [2, 4, 5]
     assert env.action_masks().tolist() == [*info["action_mask"]] * 4
 
 
@@ -127,23 +127,12 @@ def test_users_without_enough_ratings_never_start():
         OfflineEnv(one_user([5]), candidates="rated")
 
 
-def test_the_text_shows_titles_stars_and_rewards():
-    env = OfflineEnv(LOG, window=N, render_mode="ansi")
-    assert env.render() is None
-    _, info = started(env, user=0)
-    item = int(np.flatnonzero(info["action_mask"])[0])
-    env.step(item)
-    text = env.render()
-    assert text.startswith("user 100, step 1, reward ") and f"Film {item}" in text
-    assert OfflineEnv(LOG).render() is None
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("candidates", ["catalogue", "rated"])
 @pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"random_start": 0.7, "window": 5}])
 def test_gymnasium_and_random_actions_find_nothing_to_complain_about(settings, candidates):
     settings = {**settings, "candidates": candidates, "users": [0, 1]}
-    env = gymnasium.make("drr/Offline-v0", ratings=LOG, render_mode="ansi", **settings)
+    env = gymnasium.make("drr/Offline-v0", ratings=LOG, **settings)
     env.action_space.seed(0)
     check_env(env.unwrapped)
     env.reset(seed=0)
@@ -168,7 +157,6 @@ def test_a_data_set_is_loaded_by_its_name(monkeypatch):
         ({"candidates": "all"}, "candidates must be .* got 'all'"),
         ({"on_illegal": "warn"}, "on_illegal must be .* got 'warn'"),
         ({"random_start": 2}, "random_start must lie in .* got 2"),
-        ({"render_mode": "human"}, "render_mode must be .* got 'human'"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
