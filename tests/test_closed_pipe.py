@@ -11,6 +11,8 @@ import pytest
 
 from config.command_line import read_arguments
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

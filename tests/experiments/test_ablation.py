@@ -13,6 +13,8 @@ from experiments import ablation
 from experiments.ablation import BASE, AblationArguments, Study
 from train import parse
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["best", "paper"])
 @pytest.mark.parametrize("study", ablation.STUDIES)

@@ -13,6 +13,8 @@ from data.movielens import ML_1M as LAYOUT_1M
 from data.movielens import ML_100K as LAYOUT_100K
 from data.movielens import read_movielens
 
+pytestmark = pytest.mark.slow
+
 FLAGS = "|".join("0" * 18)
 ML_1M = {
     "ratings.dat": b"1::3::5::100\n1::1::3::100\n1::7::4::90\n2::7::1::50\n2::1::4::60\n5::3::2::70\n",
@@ -69,7 +71,6 @@ def check(folder: Path, files: dict[str, bytes], changed: str, content: bytes) -
         assert set(ratings.values.tolist()) <= {1, 2, 3, 4, 5}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("files", [ML_1M, ML_100K], ids=["ml-1m", "ml-100k"])
 @given(st.data())
 @SEARCH

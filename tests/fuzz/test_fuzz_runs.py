@@ -20,6 +20,8 @@ from embedding.table import EmbeddingError, EmbeddingTable
 from recommender.saved_run import RunError, SavedCatalogue, save_run
 from recommender.weights import WeightsError, load_weights
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = {
     "own_critic": (own_critic, critic()),
     "earlier_actor": (earlier_actor, actor()),

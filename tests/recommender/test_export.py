@@ -13,6 +13,8 @@ import toys
 from config import AgentConfig, Config, EnvConfig, to_json
 from recommender import DRRAgent, export
 
+pytestmark = pytest.mark.slow
+
 SERVE = """
 import importlib.util, sys
 import numpy as np
@@ -68,9 +70,7 @@ def requests(kind: type) -> list[dict[str, np.ndarray]]:
     return [{**each, "k": np.int32(k)} for each, k in ((full, 7), (empty, 12), (short, 11))]
 
 
-@pytest.mark.parametrize(
-    ("kind", "nothing"), [(int, "-1"), pytest.param(str, "", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("kind", "nothing"), [(int, "-1"), (str, "")])
 def test_it_serves_what_the_agent_recommends(tmp_path, kind, nothing):
     agent = trained(tmp_path / "run", texts=kind is str)
     full = agent.session(HISTORY, {"gender": "F"})

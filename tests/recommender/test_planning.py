@@ -18,6 +18,8 @@ from recommender.collector import Collector, Exploration, transition_spec
 from recommender.planning import HEARD_NOISE, KNOWN_NOISE, RIDGE
 from replay_buffer.buffers import UniformReplay
 
+pytestmark = pytest.mark.slow
+
 N_ITEMS, N_USERS, N_GENRES, T = 40, 30, 8, 6
 BORED = preset("best", ("engagement",))
 CONFIG = replace(BORED.agent, batch_size=32, counterfactual=7)

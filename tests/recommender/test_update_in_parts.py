@@ -14,6 +14,8 @@ import toys
 from envs.vector import VectorOfflineEnv
 from recommender.update import Learner
 
+pytestmark = pytest.mark.slow
+
 SEED = tf.constant([3, 5])
 # without what every worker draws at random for its own part
 FIXED = {"dropout": 0.0, "item_dropout": 0.0, "counterfactual": 0}
