@@ -10,7 +10,7 @@ import numpy as np
 from data.files import replacing
 from data.ratings import Ratings
 
-CACHE_FORMAT = "4"  # raise it when what a baseline fits changes, so that old files are not read
+CACHE_FORMAT = "5"  # raise it when what a baseline fits changes, so that old files are not read
 
 
 class Keepable:
@@ -48,7 +48,8 @@ def fit(policy: Any, visible: Ratings, folder: Path | None) -> Any:
     chosen = ", ".join(f"{name}={value!r}" for name, value in sorted(settings.items()))
     unfitted = f"{type(policy).__name__}({chosen})"
     key = "\n".join([CACHE_FORMAT, unfitted, visible.fingerprint()])
-    path = folder / f"{policy.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    kind = type(policy).__name__.lower()  # not its name: rows with equal members share the file
+    path = folder / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             return policy.restore(dict(file), visible)

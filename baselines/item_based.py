@@ -16,7 +16,7 @@ from config import DRRError
 from data.observation import FloatArray, IntArray, Observation, sparse_rows
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.factorise import coordinates, decomposed
+from embedding.factorise import coordinates, decomposed, likeness
 
 MEAN_SHRINK = 10.0
 MOST_BYTES = 3_200_000_000  # of dense matrices at once
@@ -124,14 +124,7 @@ class ItemKNN(ItemItem):
 
     def item_weights(self, matrix: csr_matrix) -> FloatArray:
         """See ItemItem."""
-        gram = (matrix.T @ matrix).tocsr()  # [I, I]
-        norms = np.sqrt(gram.diagonal())
-
-        def rows(part: slice) -> FloatArray:
-            products = np.outer(norms[part], norms) + self.shrink
-            return np.asarray(gram[part].toarray() / np.maximum(products, 1e-12))
-
-        return _without_diagonal(_in_blocks(len(norms), rows))
+        return _without_diagonal(_in_blocks(matrix.shape[1], likeness(matrix, self.shrink)))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -6,12 +6,12 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
+import embedding
 from baselines.fit_cache import Keepable
-from config import AgentConfig
+from config import AgentConfig, EmbeddingConfig
 from data.observation import FloatArray, IntArray, Observation
 from data.policy import scores_at
 from data.ratings import Ratings
-from embedding.factorise import fit_svd
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender.networks import seeded_initialisers
@@ -32,7 +32,7 @@ class SessionRidge(Keepable):
     fitted = ("kernel", "bias")
 
     demographics: bool = False
-    k: int = 60
+    k: int = 90
     window: int = 20
     known: int = 10
     steps: int = 40
@@ -69,7 +69,8 @@ class SessionRidge(Keepable):
 
     def _features(self, ratings: Ratings) -> Features:
         config = AgentConfig(demographics="on" if self.demographics else "off")
-        features = Features(fit_svd(ratings, self.k), ratings.scale, ratings.demographics.shape[1])
+        table = embedding.fit(EmbeddingConfig(dim=self.k), ratings, self.seed)
+        features = Features(table, ratings.scale, ratings.demographics.shape[1])
         with seeded_initialisers(self.seed):
             self._state = StateRepresentation(config, self.window, features)
         self._items = features.items.numpy()

@@ -68,6 +68,9 @@ class EmbeddingConfig(Settings):
     chosen for the data in closed form on held-out training users, written to config.json."""
     members: int = 1
     """Factorisations of kind mf that share the k components; their mean is a blend."""
+    similar_items: bool = True
+    """Give each item the vectors of similar ones, too, which --agent.context session averages over the
+    window (paper: no)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -211,7 +211,7 @@ _PAPER = Config(
     preset="paper",
     known_items=True,
     steps=50_000,
-    embedding=EmbeddingConfig(kind="pmf", dim=100),
+    embedding=EmbeddingConfig(kind="pmf", dim=100, similar_items=False),
     env=EnvConfig(window=5, episode_length=10, random_start=0.0),
     agent=AgentConfig(
         user_vector="fold-in",
@@ -256,7 +256,7 @@ _PAPER = Config(
 _RERANK = Config(
     protocol=("rerank",),
     steps=30_000,
-    embedding=EmbeddingConfig(kind="mf", dim=200, members=10),
+    embedding=EmbeddingConfig(kind="mf", dim=200, members=10, similar_items=False),
     env=EnvConfig(window=5, episode_length=10),
     agent=AgentConfig(
         user_vector="pretrained",
@@ -281,14 +281,14 @@ _RERANK = Config(
     loop=LoopConfig(validation_share=0.1, updates_per_rollout=32),
 )
 _SIMULATOR = replace(
-    _RERANK, protocol=("simulator",), embedding=EmbeddingConfig(kind="mf", dim=200, members=5)
+    _RERANK, protocol=("simulator",), embedding=replace(_RERANK.embedding, members=5)
 )
 
 # The window has room for all that is known and liked in a session: the user's vector is solved from it.
 _ENGAGEMENT = Config(
     protocol=("engagement",),
     steps=92_160,
-    embedding=EmbeddingConfig(kind="mf-genres", dim=21),
+    embedding=EmbeddingConfig(kind="mf-genres", dim=21, similar_items=False),
     env=EnvConfig(window=40, episode_length=30, random_start=0.0),
     replay=ReplayConfig(kind="uniform", capacity=60_000),
     agent=AgentConfig(

@@ -7,7 +7,13 @@ import numpy as np
 
 from config import EmbeddingConfig
 from data.ratings import Ratings
-from embedding.factorise import fit_blend, fit_pmf, fit_svd, fit_with_genres
+from embedding.factorise import (
+    fit_blend,
+    fit_pmf,
+    fit_svd,
+    fit_with_genres,
+    with_similar_items,
+)
 from embedding.table import EmbeddingError, EmbeddingTable
 
 __all__ = ["EmbeddingError", "EmbeddingTable", "fit"]
@@ -18,6 +24,11 @@ def fit(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
 
     Equal seeds give equal tables, bit for bit; "svd" has no randomness at all.
     """
+    table = _vectors(config, ratings, seed)
+    return with_similar_items(table, ratings) if config.similar_items else table
+
+
+def _vectors(config: EmbeddingConfig, ratings: Ratings, seed: int) -> EmbeddingTable:
     if config.kind == "svd":
         return fit_svd(ratings, config.k)
     if config.kind == "pmf":

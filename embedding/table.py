@@ -53,6 +53,7 @@ class EmbeddingTable:
     bias_regularisation: float | None = None  # of the user bias; None: the model has no user bias
     members: int = 0  # factorisations side by side in `items`, as `fit_blend` puts them
     genres: int = 0  # the last components of `items`, as `fit_with_genres` puts them
+    similar: FloatArray | None = None  # [I, k]: vectors of the items similar to each, summed
 
     def __post_init__(self) -> None:
         """Check the fields against each other, then make the arrays read-only."""
@@ -62,7 +63,8 @@ class EmbeddingTable:
                 f"field 'items': expected items and components, found {n_items, k}"
             )
         n_users = 0 if self.users is None else len(self.users)
-        sizes = {"users": (n_users, k), "item_bias": (n_items,), "user_bias": (n_users,)}
+        sizes: dict[str, tuple[int, ...]] = {"users": (n_users, k), "similar": (n_items, k)}
+        sizes |= {"item_bias": (n_items,), "user_bias": (n_users,)}
         for name, expected in sizes.items():
             array = getattr(self, name)
             if array is not None and array.shape != expected:
@@ -167,7 +169,7 @@ class EmbeddingTable:
         used = self.k // self.members * self.members
         columns = self.items[:, :used] * np.sqrt(self.members, dtype="f4")
         return [
-            replace(self, members=0, items=part[:, :-1], item_bias=part[:, -1])
+            replace(self, members=0, similar=None, items=part[:, :-1], item_bias=part[:, -1])
             for part in np.split(columns, self.members, axis=1)
         ]
 
@@ -208,7 +210,13 @@ class EmbeddingTable:
             raise EmbeddingError(f"{path}: {reason}; restore the file") from error
 
 
-ARRAYS = {"items": 2, "users": 2, "item_bias": 1, "user_bias": 1}  # name -> dimensions
+ARRAYS = {
+    "items": 2,
+    "users": 2,
+    "similar": 2,
+    "item_bias": 1,
+    "user_bias": 1,
+}  # name -> dimensions
 
 
 def _values(tree: StoredTree) -> dict[str, Any]:

@@ -17,12 +17,12 @@ def draw_starts(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Users [E] and starts [E] for `count` = E episodes; a start counts the ratings before it.
 
-    Users are uniform among `users`. The start is `known`, so that an episode begins with the user's
-    first `known` ratings, or, in a share `random_start` of the episodes, uniform in [0, known]: real
-    users begin with nothing. A history no longer than `known` is cut in half. Draws 2 E numbers from
-    `rng`, always.
+    Users are uniform among `users`, nobody twice before everybody once. The start is `known`, so that
+    an episode begins with the user's first `known` ratings, or, in a share `random_start` of the
+    episodes, uniform in [0, known]: real users begin with nothing. A history no longer than `known`
+    is cut in half.
     """
-    chosen = np.asarray(users, dtype=np.int64)[rng.integers(len(users), size=count)]
+    chosen = np.resize(rng.permutation(np.asarray(users, np.int64)), count)
     uniform = rng.random(count)
     starts = default_start(ratings.lengths[chosen], known)
     if random_start:  # a number below it, rescaled, is a fresh random number

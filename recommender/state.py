@@ -32,6 +32,7 @@ class Features:
     Attributes:
         items: item vectors [I, k].
         padded: the same with a last row of zeros, for empty places [I + 1, k].
+        similar: padded vectors of the items similar to each [I + 1, k], or None.
         item_bias: [I].
         scale: lowest and highest rating.
         neighbours: training users that have a vector [V]; their vectors [V, k] are
@@ -46,6 +47,9 @@ class Features:
         self.table, self.scale, self.n_demographics = table, scale, n_demographics
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
+        self.similar = None
+        if table.similar is not None:
+            self.similar = tf.constant(np.pad(table.similar, [(0, 1), (0, 0)]))
         self.item_bias = tf.constant(table.item_bias)
         vectors = np.zeros([1, table.k], np.float32) if table.users is None else table.users
         rows = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
@@ -62,6 +66,10 @@ class Features:
     def vectors(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items of any shape [...], zeros where empty (-1): [..., k]."""
         return tf.gather(self.padded, tf.where(items < 0, self.n_items, items))
+
+    def similar_to(self, items: tf.Tensor) -> tf.Tensor:
+        """The same of the items similar to them."""
+        return tf.gather(self.similar, tf.where(items < 0, self.n_items, items))
 
 
 def placeholder(window: int, features: Features) -> Observation:
@@ -257,7 +265,8 @@ class StateRepresentation(keras.Model):
         self.represent = REPRESENTATIONS[config.state]
         self.context, self._demographics = config.context, config.demographics == "on"
         more = {"none": 0, "refused": 1, "session": 3}[config.context]
-        self.blocks = self.represent.blocks(window) + more  # of k features, the first ones
+        self._similar = config.context == "session" and features.similar is not None
+        self.blocks = self.represent.blocks(window) + more + self._similar  # of k, the first ones
         rest = {"none": 0, "refused": 1, "session": 2 + features.n_demographics}[config.context]
         self.size = self.blocks * k + rest
         self._features, self._kind = features, config.user_vector
@@ -281,7 +290,8 @@ class StateRepresentation(keras.Model):
         mask = tf.cast(observation.window_items >= 0, tf.float32)  # [B, n]
         if keep is not None:
             mask = mask * keep
-        items = self._features.vectors(tf.where(mask > 0, observation.window_items, -1))
+        ids = tf.where(mask > 0, observation.window_items, -1)
+        items = self._features.vectors(ids)
         weighted = None  # [B, n, k]
         if self.item_weights is not None:
             weights = self.item_weights(observation.window_ratings) * mask
@@ -294,6 +304,9 @@ class StateRepresentation(keras.Model):
             more = self.refused(observation.shown_items, observation.shown_rewards)
         else:
             more = session_context(self._features, observation, tf.reduce_sum(weighted, axis=1))
+        if self._similar:  # evidence of single items, which their own few components lose
+            alike = average(weights[..., None] * self._features.similar_to(ids), mask)
+            state = tf.concat([state, alike], axis=1)
         return tf.concat([state, more], axis=1)
 
     def _user(

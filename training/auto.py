@@ -31,7 +31,7 @@ from recommender.state import AGE_DECAY, LIKED, LOW, RATING_LEVELS, SHARPNESS
 from training.run_folder import RunFolder
 
 TRIED: dict[str, tuple[float, ...]] = {
-    "dim": (5, 10, 20, 30, 60, 120, 200),
+    "dim": (5, 10, 20, 30, 60, 90, 120, 200),
     "low_rating": (0.3, 0.0, -0.3),
     "start_penalty": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 }
@@ -130,7 +130,7 @@ class HeldOut:
     ) -> None:
         window, count = config.env.window, config.known or config.env.window // 2
         self._config, self._fitted = config, ratings.of_users(users)
-        self._vectors: dict[int, NDArray[np.float64]] = {}
+        self._tables: dict[int, list[NDArray[np.float64]]] = {}
         everybody = np.append(users, held_out)
         starts = default_start(ratings.lengths[everybody], min(window, count))
         self._items, stars = windows(ratings, everybody, starts, window)  # [U, n]
@@ -147,31 +147,35 @@ class HeldOut:
 
     def rewards(self, dim: int, low: float, penalties: Sequence[float]) -> NDArray[np.float64]:
         """Of each penalty, summed over the held-out users: [P]."""
-        items, n = self._items_of(dim), self._n_fitted
-        rows = self.features(items, low)
+        vectors, n = self._vectors_of(dim), self._n_fitted
+        rows, items = self.features(vectors, low), vectors[0]
         gram, left = rows[:n].T @ rows[:n], self._left[:n] @ items
         target = rows[:n].T @ left @ np.linalg.pinv(items.T @ items)
         found = []
         for penalty in penalties:
-            policy = solve(gram, target, blocks=2, penalty=FIRST_STATES * penalty)
+            policy = solve(gram, target, blocks=1 + len(vectors), penalty=FIRST_STATES * penalty)
             scores = (rows[n:, :-1] @ policy.kernel + policy.bias) @ items.T
             scores[self._blocked] = -np.inf
             gained = np.take_along_axis(self._hidden, top_k(scores, SHOWN), axis=1)
             found.append((gained + UNRATED_REWARD).sum())
         return np.array(found)
 
-    def _items_of(self, dim: int) -> NDArray[np.float64]:
-        """Item vectors [I, k], fitted without the held-out users."""
-        if dim not in self._vectors:
+    def _vectors_of(self, dim: int) -> list[NDArray[np.float64]]:
+        """Vectors of items and of what is similar to each [I, k], fitted without the held-out users."""
+        if dim not in self._tables:
             table = embedding.fit(replace(self._config.embedding, dim=dim), self._fitted, 0)
-            self._vectors[dim] = table.items.astype(np.float64)
-        return self._vectors[dim]
+            both = [table.items, table.similar]
+            self._tables[dim] = [each.astype(np.float64) for each in both if each is not None]
+        return self._tables[dim]
 
-    def features(self, items: NDArray[np.float64], low: float) -> NDArray[np.float64]:
-        """Mean weighted item of the window, similar users, demographics, 1: [U, 2 k + D + 1]."""
+    def features(self, vectors: Sequence[NDArray[np.float64]], low: float) -> NDArray[np.float64]:
+        """Mean weighted vectors of the window, those of similar users, demographics, 1:
+        [U, S + 1]."""
+        items = vectors[0]
         levels = np.array([low] * (RATING_LEVELS - len(LIKED)) + [*LIKED])
         weights = levels[self._levels] * AGE_DECAY ** np.arange(self._items.shape[1])[::-1]
-        profiles = sparse_rows(weights, self._items, len(items)) @ items
+        rated = sparse_rows(weights, self._items, len(items))
+        profiles = rated @ items
         users = self._gains[: self._n_fitted] @ items
         users /= np.sqrt(np.mean(users**2)) or 1.0
         similar = np.empty_like(profiles)
@@ -184,7 +188,8 @@ class HeldOut:
             likeness[own - begin, own] = -np.inf
             similar[rows] = softmax(likeness, axis=1) @ users
         lengths = np.maximum((self._items >= 0).sum(axis=1, keepdims=True), 1)
-        return np.hstack([profiles / lengths, similar, self._people])
+        means = [rated @ each / lengths for each in vectors]
+        return np.hstack([*means, similar, self._people])
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
