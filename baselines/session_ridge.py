@@ -32,12 +32,12 @@ class SessionRidge(Keepable):
     fitted = ("kernel", "bias")
 
     demographics: bool = False
-    k: int = 90
+    k: int = 120
     window: int = 20
     known: int = 10
     steps: int = 40
     random_start: float = 0.3
-    penalty: float = PENALTY
+    penalty: float = 0.03
     seed: int = 0
 
     @property
