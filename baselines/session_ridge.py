@@ -15,7 +15,7 @@ from data.ratings import Ratings
 from envs.episodes import draw_starts
 from envs.vector import VectorOfflineEnv
 from recommender.networks import seeded_initialisers
-from recommender.ridge_start import PENALTY, RidgeStart
+from recommender.ridge_start import RidgeStart
 from recommender.state import Features, StateRepresentation
 
 

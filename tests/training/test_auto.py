@@ -61,6 +61,8 @@ def test_the_trial_sees_what_the_state_holds(tastes):
     state = StateRepresentation(agent, config.env.window, features)
     env = VectorOfflineEnv(tastes, window=config.env.window, episode_length=1)
     seen = state(env.reset(users, default_start(tastes.lengths, config.known))).numpy()
-    found = trial.features(table.items.astype(float), -0.3)
+    vectors = [table.items.astype(float), table.similar.astype(float)]
+    found = trial.features(vectors, -0.3)
     np.testing.assert_allclose(found[:, :4], seen[:, 8:12], atol=1e-5)  # g
-    np.testing.assert_allclose(found[:, 4:8], seen[:, 20:24], atol=1e-4)  # similar users
+    np.testing.assert_allclose(found[:, 4:8], seen[:, 12:16], atol=1e-5)  # what is similar to it
+    np.testing.assert_allclose(found[:, 8:12], seen[:, 24:28], atol=1e-4)  # similar users
