@@ -136,6 +136,9 @@ def test_a_member_of_an_ensemble_shares_the_file_of_its_row(ratings, answered, t
     assert list(tmp_path.iterdir()) == [file]
     member = ensemble.members[0].members[0]
     np.testing.assert_array_equal(member.scores(answered, None), alone.scores(answered, None))
+    for name in ("ridge-demographics", "ensemble-demographics"):  # whose member is called ridge
+        registry.build(name, "catalog", ratings, cache_dir=tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_damaged_cache_file_is_trained_again(ratings, answered, tmp_path):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embedding.factorise import DAMPING, coordinates, fit_svd
+from embedding import factorise
+from embedding.factorise import DAMPING, SHRINK, coordinates, fit_svd, with_similar_items
+from embedding.table import EmbeddingTable
 
 
 def dense(ratings, damping):
@@ -29,6 +31,25 @@ def test_items_are_the_leading_singular_vectors_and_users_sums_of_them(random_ra
     sums = gains @ table.items
     spread = np.sqrt(np.mean(sums[ratings.lengths > 0] ** 2))
     np.testing.assert_allclose(table.users, sums / spread, atol=1e-4)
+
+
+def test_similar_items_are_the_others_weighted_by_likeness(random_ratings, tmp_path, monkeypatch):
+    monkeypatch.setattr(factorise, "BLOCK", 7)  # several blocks, the last one short
+    ratings = random_ratings()
+    table = with_similar_items(fit_svd(ratings, 6), ratings)
+    liked = np.zeros((ratings.n_users, ratings.n_items))
+    liked[ratings.users[ratings.positive], ratings.items[ratings.positive]] = 1
+    both, norms = liked.T @ liked, np.sqrt(liked.sum(axis=0))
+    expected = np.zeros(table.items.shape)
+    for item in range(ratings.n_items):
+        for other in set(range(ratings.n_items)) - {item}:
+            weight = both[item, other] / (norms[item] * norms[other] + SHRINK)
+            expected[item] += weight * table.items[other]
+    expected *= np.sqrt(np.mean(table.items**2) / np.mean(expected**2))
+    np.testing.assert_allclose(table.similar, expected, atol=1e-4)
+    table.save(tmp_path / "table.weights.h5")
+    again = EmbeddingTable.load(tmp_path / "table.weights.h5")
+    np.testing.assert_array_equal(again.similar, table.similar)
 
 
 @pytest.mark.parametrize("k", [6, 40])

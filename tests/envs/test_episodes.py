@@ -41,6 +41,13 @@ def test_a_share_of_the_starts_is_random():
     assert set(users) == {0}
 
 
+def test_nobody_begins_twice_before_everybody_has_once():
+    ratings, users = log([6] * 9), np.array([1, 3, 4, 6, 8])
+    drawn = draw_starts(np.random.default_rng(0), ratings, users, WINDOW, 0.3, 12)[0]
+    for begin in (0, 5):
+        assert sorted(drawn[begin : begin + 5]) == users.tolist()
+
+
 def test_windows_hold_what_was_rated_before_the_start_padded_on_the_left():
     items, stars = windows(log([9, 3, 0]), np.array([0, 1, 2]), np.array([6, 2, 0]), WINDOW)
     assert items.tolist() == [[2, 3, 4, 5], [-1, -1, 0, 1], [-1] * 4]

@@ -95,6 +95,23 @@ def test_the_start_solves_the_regression_of_rewards_on_first_states(environment,
     np.testing.assert_allclose(policy.bias, wanted[-1], atol=2e-3)
 
 
+def test_first_states_count_more_and_those_of_early_policies_less(environment, monkeypatch):
+    monkeypatch.setattr(ridge_start, "ROUNDS", 2)
+    given, counts = [], []
+    monkeypatch.setattr(
+        ridge_start, "solve", lambda gram, *_: given.append(gram[-1, -1]) or nothing
+    )
+    state = Networks(SESSION, WINDOW, FEATURES, seed=0).actor_state
+    nothing = ridge_start.Linear(*(np.zeros(n, np.float32) for n in ([state.size, K], K)))
+    start = RidgeStart(state, FEATURES, environment, PENALTY)
+    start.fit(lambda n: counts.append(n) or environment.reset(np.arange(n), np.full(n, 2)), N_USERS)
+    episode = sum(1 + 3 * 0.7**step for step in range(T))  # the last feature is 1
+    first = N_USERS * 4.0
+    second = first / 2 + N_USERS * episode
+    assert given == pytest.approx([first, second, second / 2 + N_USERS * episode], rel=1e-5)
+    assert counts == [N_USERS] * 3
+
+
 def test_targets_are_gains_of_what_is_left_and_predictions_of_what_was_shown(environment):
     observation, items = observed(environment), FEATURES.items.numpy()
     action = np.random.default_rng(1).normal(size=(N_USERS, K)).astype(np.float32)

@@ -96,6 +96,20 @@ def test_fold_in_is_the_tables(fields, window):
     np.testing.assert_allclose(solved, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_the_mean_of_similar_items_by_hand():
+    similar = np.random.default_rng(1).normal(size=(toys.N_ITEMS, toys.K)).astype(np.float32)
+    features = Features(toys.table(similar=similar), toys.SCALE, 2)
+    asked = {"context": "session", "low_rating": 0.3, "item_weights": "position"}
+    model = StateRepresentation(replace(toys.BEST, **asked), 3, features)
+    assert model.blocks == 7 and model.size == 7 * toys.K + 2 + 2
+    observation = toys.observation([[-1, 4, 7]], [[0, 5, 1]])
+    expected = (0.9 * similar[4] + similar[7]) / 2  # the age of the items alone weighs them
+    block = model(observation).numpy()[0, 3 * toys.K : 4 * toys.K]
+    np.testing.assert_allclose(block, expected, rtol=1e-5)
+    hidden = model(observation, tf.constant([[1.0, 1.0, 0.0]])).numpy()[0, 3 * toys.K : 4 * toys.K]
+    np.testing.assert_allclose(hidden, 0.9 * similar[4], rtol=1e-5)
+
+
 def test_what_was_refused_in_the_episode_by_hand():
     """Shown since: 5 (reward -1), 7 (+.5), 2 (0), nothing. Refused: 5 and 2, two of them."""
     model = module("drr-ave", context="refused")
