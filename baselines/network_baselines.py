@@ -18,8 +18,6 @@ from embedding.factorise import coordinates
 from embedding.table import EmbeddingTable
 from recommender.state import Features, StateRepresentation
 
-BATCH = 256  # windows
-
 
 class SupervisedNetwork(ABC):
     """A baseline that is one Keras network, trained to minimise a loss over batches of ratings.
@@ -165,6 +163,7 @@ class TwoTower(SupervisedNetwork):
     window: int = 20
     known: int = 10
     steps: int = 1300
+    batch: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     random_start: float = 0.7
@@ -214,9 +213,9 @@ class TwoTower(SupervisedNetwork):
         liked, rated = positives(ratings), as_matrix(ratings, np.ones(ratings.n_ratings))
         shown = ratings.keep(ratings.positive) if self.positive_window else ratings
         users = np.flatnonzero((shown.lengths > 1) & (ratings.lengths > 1))
-        rows = np.arange(BATCH)[:, None]
+        rows = np.arange(self.batch)[:, None]
         for _ in range(self.steps):
-            chosen = rng.choice(users, BATCH)
+            chosen = rng.choice(users, self.batch)
             places, known = self._windows(shown, chosen, rng)
             items = np.where(known, shown.items[places], -1)
             targets = liked[chosen].toarray()

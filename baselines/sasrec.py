@@ -14,8 +14,6 @@ from data.policy import scores_at
 from data.ratings import Ratings
 from embedding.factorise import coordinates
 
-BATCH = 128
-POSITIONS = 8  # of each sequence that enter the loss of one step
 TARGETS = 16  # drawn at each of them, with replacement
 LEVELS = 5
 INITIAL_SCALE = 0.1  # standard deviation of the first item vectors
@@ -69,8 +67,9 @@ class SASRec(SupervisedNetwork):
     """scores = logits after the last item of the history, rated answers included.
 
     Trained on stretches of at most `length` ratings of a user, which end anywhere in a share
-    `random_start` of the examples, else among his first `length`, as those of new users do. At each
-    place the targets are drawn from the next `horizon` positives (1: the published next-item task).
+    `random_start` of the examples, else among his first `length`, as those of new users do. At
+    `positions` places the targets are drawn from the next `horizon` positives (1: the published
+    next-item task).
     Item vectors start from the SVD of the positives.
     """
 
@@ -83,6 +82,8 @@ class SASRec(SupervisedNetwork):
     dropout: float = 0.3
     horizon: int = 1000
     steps: int = 600
+    batch: int = 128
+    positions: int = 2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     random_start: float = 0.3
@@ -139,20 +140,22 @@ class SASRec(SupervisedNetwork):
         last = np.searchsorted(positives, ratings.offsets[1:])  # [U]
         users = np.flatnonzero(ratings.lengths > 1)
         for _ in range(self.steps):
-            chosen = rng.choice(users, BATCH)
+            chosen = rng.choice(users, self.batch)
             begins, lengths = ratings.offsets[chosen], ratings.lengths[chosen]
             later = rng.integers(1, lengths)
-            random = rng.random(BATCH) < self.random_start
+            random = rng.random(self.batch) < self.random_start
             early = rng.integers(1, np.minimum(self.length, lengths - 1) + 1)
             ends = np.where(random, later, early)  # [B]
             steps = ends[:, None] + np.arange(-self.length, 0)  # [B, L]
             rows = begins[:, None] + np.maximum(steps, 0)
             items = np.where(steps >= 0, ratings.items[rows], -1).astype(np.int32)
             filled = np.minimum(ends, self.length)[:, None]
-            places = self.length - 1 - rng.integers(0, filled, (BATCH, POSITIONS))
+            places = self.length - 1 - rng.integers(0, filled, (self.batch, self.positions))
             first = following[np.take_along_axis(rows, places, axis=1)][..., None]
             stop = np.minimum(last[chosen][:, None, None], first + self.horizon)
-            drawn = rng.integers(first, np.maximum(stop, first + 1), (BATCH, POSITIONS, TARGETS))
+            drawn = rng.integers(
+                first, np.maximum(stop, first + 1), (self.batch, self.positions, TARGETS)
+            )
             drawn = np.minimum(drawn, len(positives) - 1)
             targets = np.where(first < stop, ratings.items[positives[drawn]], -1).astype(np.int32)
             yield items, self._levels(ratings.values[rows]), places.astype(np.int32), targets
