@@ -44,6 +44,7 @@ MAY_TENSORFLOW = (
     *("recommender/", "training/", "benchmarks/", "demo/", "envs/vector.py"),
     "embedding/pair_network.py",
     *("baselines/network_baselines.py", "baselines/sasrec.py", "baselines/session_ridge.py"),
+    "baselines/start_choice.py",
 )
 
 

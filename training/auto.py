@@ -1,47 +1,21 @@
-"""Settings that are `auto`: chosen for the data in closed form, on held-out training users.
+"""Settings that are `auto`: chosen on held-out training users, by `baselines.start_choice`."""
 
-The agent starts at a regression of rewards on its state (`recommender.ridge_start`). Every choice is
-tried as that regression in small, on the window and the similar users of first states, without a fold
-of the training users. It is judged by the reward of the items that it would show to the fold. Folds
-are fifths in the order of ids, as the test users are.
-Shapes: U users, n window, I items, k embedding size.
-"""
-
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import softmax
 
 import config as settings
-import embedding
-from baselines.profile import gains
+from baselines.start_choice import SHOWN, Choice, asked, chosen
 from config import Config
 from data.files import write_text
-from data.observation import UNRATED_REWARD, sparse_rows
 from data.ratings import Ratings
 from data.splits import split_new_users
-from envs.episodes import default_start, windows
-from evaluation.metrics import top_k
-from recommender.ridge_start import PENALTY, solve
-from recommender.state import AGE_DECAY, LIKED, LOW, RATING_LEVELS, SHARPNESS
+from recommender.ridge_start import PENALTY
+from recommender.state import LOW
 from training.run_folder import RunFolder
 
-TRIED: dict[str, tuple[float, ...]] = {
-    "dim": (5, 10, 20, 30, 60, 90, 120, 200),
-    "low_rating": (0.3, 0.0, -0.3),
-    "start_penalty": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-}
-# for agents without that start
-UNTRIED = {"dim": (60.0,), "low_rating": (LOW,), "start_penalty": (PENALTY,)}
-FIRST_STATES = 10.0  # times the penalty of whole sessions, of which a user gives more states
-FOLDS, ENOUGH = 5, 600  # held-out users after which no further fold is tried
-MOST_USERS, MOST_RATINGS = 5_000, 1_000_000  # evenly drawn of more
-SHOWN, AT_ONCE = 10, 256
-Choice = tuple[float, ...]  # in the order of TRIED
+# for agents that do not start at a ridge regression
+UNTRIED = {"dim": 60, "low_rating": LOW, "start_penalty": PENALTY}
 
 
 def settle(config: Config, ratings: Ratings, folder: RunFolder) -> Config:
@@ -57,23 +31,18 @@ def settle(config: Config, ratings: Ratings, folder: RunFolder) -> Config:
 
 def settled(config: Config, ratings: Ratings) -> Config:
     """The settings with a number for every `auto`; prints which, and why."""
-    agent = config.agent
-    asked = dict(
-        zip(TRIED, (config.embedding.dim, agent.low_rating, agent.start_penalty), strict=True)
-    )
-    if "auto" not in asked.values():
+    values = asked(config)
+    if "auto" not in values.values():
         return config
-    values = UNTRIED if agent.start != "ridge" else TRIED
-    options = [values[name] if value == "auto" else (value,) for name, value in asked.items()]
-    best = tuple(each[0] for each in options)
-    if agent.start == "ridge":
-        rewards = tried(config, split_new_users(ratings, config.split).visible, *options)
-        best = max(rewards, key=lambda choice: rewards[choice])
+    if config.agent.start == "ridge":
+        best, rewards = chosen(config, split_new_users(ratings, config.split).visible)
         print(reason(best, rewards), flush=True)
+    else:
+        best = tuple(UNTRIED[name] if value == "auto" else value for name, value in values.items())
     return replace(
         config,
         embedding=replace(config.embedding, dim=int(best[0])),
-        agent=replace(agent, low_rating=best[1], start_penalty=best[2]),
+        agent=replace(config.agent, low_rating=best[1], start_penalty=best[2]),
     )
 
 
@@ -88,109 +57,3 @@ def reason(best: Choice, rewards: dict[Choice, float]) -> str:
         f"agent.start-penalty {best[2]:g} (reward of {SHOWN} recommendations to held-out training "
         f"users, by dim: {sizes})"
     )
-
-
-def tried(
-    config: Config,
-    ratings: Ratings,
-    dims: Sequence[float],
-    lows: Sequence[float],
-    penalties: Sequence[float],
-) -> dict[Choice, float]:
-    """Rewards of choices, means over held-out users: of every size with the first low rating, of
-    every low rating with the best size, and of every size with the best low rating."""
-    users = np.flatnonzero(ratings.lengths > 1)
-    users = users[:: 1 + max(len(users) // MOST_USERS, ratings.n_ratings // MOST_RATINGS)]
-    most = min(len(users), ratings.n_items) / 2  # components that these data could bear
-    dims = [dim for dim in dims if dim <= most] or dims[:1]
-    folds = np.array_split(users, min(FOLDS, len(users)))[::-1]
-    held_out = np.cumsum([len(fold) for fold in folds])
-    folds = folds[: 1 + int(np.searchsorted(held_out, ENOUGH))]
-    trials = [HeldOut(config, ratings, np.setdiff1d(users, fold), fold) for fold in folds]
-    found: dict[Choice, float] = {}
-
-    def best(dims: Sequence[float], lows: Sequence[float]) -> Choice:
-        for dim, low in product(dims, lows):
-            if (dim, low, penalties[0]) not in found:
-                sums = np.sum([trial.rewards(int(dim), low, penalties) for trial in trials], axis=0)
-                means = sums / sum(len(fold) for fold in folds)
-                found.update(zip(product([dim], [low], penalties), means, strict=True))
-        return max(found, key=lambda choice: found[choice])
-
-    size = best(dims, lows[:1])[0]
-    best(dims, [best([size], lows)[1]])
-    return found
-
-
-class HeldOut:
-    """Users to fit on and users held out, known by their first ratings."""
-
-    def __init__(
-        self, config: Config, ratings: Ratings, users: NDArray[Any], held_out: NDArray[Any]
-    ) -> None:
-        window, count = config.env.window, config.known or config.env.window // 2
-        self._config, self._fitted = config, ratings.of_users(users)
-        self._tables: dict[int, list[NDArray[np.float64]]] = {}
-        everybody = np.append(users, held_out)
-        starts = default_start(ratings.lengths[everybody], min(window, count))
-        self._items, stars = windows(ratings, everybody, starts, window)  # [U, n]
-        low, high = ratings.scale
-        self._levels = np.rint((stars - low) / (high - low) * (RATING_LEVELS - 1)).astype(int)
-        known = sparse_rows(np.ones_like(stars), self._items, ratings.n_items)
-        self._gains = gains(ratings)[everybody]  # [U, I]
-        self._left = (self._gains - self._gains.multiply(known)).tocsr()
-        people = ratings.demographics[everybody]
-        people = people if config.agent.demographics == "on" else people[:, :0]
-        self._people = np.hstack([people, np.ones((len(everybody), 1))])
-        self._n_fitted = n = len(users)
-        self._blocked, self._hidden = known[n:].toarray() > 0, self._left[n:].toarray()
-
-    def rewards(self, dim: int, low: float, penalties: Sequence[float]) -> NDArray[np.float64]:
-        """Of each penalty, summed over the held-out users: [P]."""
-        vectors, n = self._vectors_of(dim), self._n_fitted
-        rows, items = self.features(vectors, low), vectors[0]
-        gram, left = rows[:n].T @ rows[:n], self._left[:n] @ items
-        target = rows[:n].T @ left @ np.linalg.pinv(items.T @ items)
-        found = []
-        for penalty in penalties:
-            policy = solve(gram, target, blocks=1 + len(vectors), penalty=FIRST_STATES * penalty)
-            scores = (rows[n:, :-1] @ policy.kernel + policy.bias) @ items.T
-            scores[self._blocked] = -np.inf
-            gained = np.take_along_axis(self._hidden, top_k(scores, SHOWN), axis=1)
-            found.append((gained + UNRATED_REWARD).sum())
-        return np.array(found)
-
-    def _vectors_of(self, dim: int) -> list[NDArray[np.float64]]:
-        """Vectors of items and of what is similar to each [I, k], fitted without the held-out users."""
-        if dim not in self._tables:
-            table = embedding.fit(replace(self._config.embedding, dim=dim), self._fitted, 0)
-            both = [table.items, table.similar]
-            self._tables[dim] = [each.astype(np.float64) for each in both if each is not None]
-        return self._tables[dim]
-
-    def features(self, vectors: Sequence[NDArray[np.float64]], low: float) -> NDArray[np.float64]:
-        """Mean weighted vectors of the window, those of similar users, demographics, 1:
-        [U, S + 1]."""
-        items = vectors[0]
-        levels = np.array([low] * (RATING_LEVELS - len(LIKED)) + [*LIKED])
-        weights = levels[self._levels] * AGE_DECAY ** np.arange(self._items.shape[1])[::-1]
-        rated = sparse_rows(weights, self._items, len(items))
-        profiles = rated @ items
-        users = self._gains[: self._n_fitted] @ items
-        users /= np.sqrt(np.mean(users**2)) or 1.0
-        similar = np.empty_like(profiles)
-        queries, keys = (_unit(each).astype(np.float32) for each in (profiles, users))
-        users = users.astype(np.float32)
-        for begin in range(0, len(profiles), AT_ONCE):
-            rows = np.arange(begin, min(begin + AT_ONCE, len(profiles)))
-            likeness = SHARPNESS * queries[rows] @ keys.T
-            own = rows[rows < len(users)]  # nobody is his own neighbour
-            likeness[own - begin, own] = -np.inf
-            similar[rows] = softmax(likeness, axis=1) @ users
-        lengths = np.maximum((self._items >= 0).sum(axis=1, keepdims=True), 1)
-        means = [rated @ each / lengths for each in vectors]
-        return np.hstack([*means, similar, self._people])
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -27,7 +27,7 @@ SMALL["ensemble"] = {"members": (("ridge", SMALL["ridge"]), ("user-knn", {})), "
 SMALL["ensemble-demographics"] = {
     "members": (("ridge", SMALL["ridge-demographics"]), ("popularity-demographics", {}))
 }
-SMALL["session-ridge"] = {"k": 6, "window": 4, "known": 3, "steps": 3}
+SMALL["session-ridge"] = {"size": 6, "window": 4, "known": 3, "steps": 3}
 SMALL["session-ridge-demographics"] = SMALL["session-ridge"] | {"demographics": True}
 SMALL["session-ridge-knn"] = SMALL["session-ridge-knn-demographics"] = SMALL["ensemble"]
 CACHED = [

@@ -7,6 +7,7 @@ import pytest
 
 import config as settings
 import embedding
+from baselines import start_choice
 from config import Config
 from data.ratings import Ratings
 from data.synthetic import make_tastes
@@ -35,7 +36,7 @@ def test_given_values_stay(tastes):
     asked = Config(embedding=settings.EmbeddingConfig(dim=7))
     found = auto.settled(replace(asked, agent=replace(asked.agent, low_rating=0.2)), tastes)
     assert (found.embedding.dim, found.agent.low_rating) == (7, 0.2)
-    assert found.agent.start_penalty in auto.TRIED["start_penalty"]
+    assert found.agent.start_penalty in start_choice.TRIED["start_penalty"]
 
 
 def test_the_choice_is_the_runs(tastes, tmp_path):
@@ -48,12 +49,12 @@ def test_the_choice_is_the_runs(tastes, tmp_path):
 def test_agents_without_that_start_take_fixed_values(tastes):
     config = Config(agent=replace(Config().agent, start="zero"))
     agent = auto.settled(config, tastes).agent
-    assert [getattr(agent, name) for name in CHOSEN] == [auto.UNTRIED[name][0] for name in CHOSEN]
+    assert [getattr(agent, name) for name in CHOSEN] == [auto.UNTRIED[name] for name in CHOSEN]
 
 
 def test_the_trial_sees_what_the_state_holds(tastes):
     config, users = Config(), np.arange(80)
-    trial = auto.HeldOut(config, tastes, users[:60], users[60:])
+    trial = start_choice.HeldOut(config, tastes, users[:60], users[60:])
     fitted = tastes.of_users(users[:60])
     table = embedding.fit(replace(config.embedding, dim=4), fitted, 0)
     features = Features(table, tastes.scale, 0)
