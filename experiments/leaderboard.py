@@ -62,7 +62,7 @@ class LeaderboardArguments:
     write_docs: bool = False
     """Replace the tables of docs/results.md as well."""
     demographics: Literal["on", "off"] = "on"
-    """off: the tables without anybody's demographics, in files of their own."""
+    """off: the tables without anybody's demographics, of runs trained without them."""
     known_items: bool = False
     """For simulator: the same runs, evaluated with `--known-items`."""
 
@@ -103,6 +103,9 @@ def train(arguments: LeaderboardArguments, dataset: str, protocol: Protocol, see
     if protocol not in NEW_USERS:
         options += ["--protocol", protocol]
         name += f"-{protocol}"
+    elif arguments.demographics == "off":
+        options += ["--agent.demographics", "off"]
+        name += "-without"
     options += ["--preset", "best", "--seed", str(seed)]
     name += f"-best-seed{seed}"
     return train_missing(arguments.output_root, name, options, arguments.data_root)
