@@ -196,16 +196,26 @@ def preset(name: Preset, protocol: Sequence[Protocol] = NEW_USERS) -> Config:
     chosen = Config() if name == "best" else _PAPER
     if set(protocol) <= set(NEW_USERS) or len(protocol) != 1:
         return chosen
-    if protocol[0] == "engagement":
-        if name == "best":
-            return _ENGAGEMENT
-        env = replace(chosen.env, episode_length=30)
-        return replace(chosen, protocol=("engagement",), env=env)
     if name == "best":
-        return _RERANK if protocol[0] == "rerank" else _SIMULATOR
+        return {"engagement": _ENGAGEMENT, "rerank": _RERANK}.get(protocol[0], _SIMULATOR)
+    if protocol[0] == "engagement":
+        env = replace(_PAPER.env, episode_length=30)
+        return replace(_PAPER, protocol=("engagement",), env=env)
     pretrained = replace(_PAPER.agent, user_vector="pretrained")
     return replace(_PAPER, protocol=tuple(protocol), agent=pretrained)
 
+
+# What the presets below share: the policy gradient alone, and nothing is hidden in training.
+_PLAIN = AgentConfig(
+    start="zero",
+    demographics_dropout=0.0,
+    imitation=0.0,
+    policy_gradient=1.0,
+    dropout=0.0,
+    item_dropout=0.0,
+    actor_lr=1e-4,
+    critic_lr=1e-3,
+)
 
 _PAPER = Config(
     preset="paper",
@@ -213,11 +223,11 @@ _PAPER = Config(
     steps=50_000,
     embedding=EmbeddingConfig(kind="pmf", dim=100, similar_items=False),
     env=EnvConfig(window=5, episode_length=10, random_start=0.0),
-    agent=AgentConfig(
+    agent=replace(
+        _PLAIN,
         user_vector="fold-in",
         item_weights="position",
         context="none",
-        demographics_dropout=0.0,
         start="random",
         separate_states=False,
         actor_hidden=128,
@@ -231,12 +241,6 @@ _PAPER = Config(
         tau=0.001,
         average_actor=False,
         counterfactual=0,
-        imitation=0.0,
-        policy_gradient=1.0,
-        dropout=0.0,
-        item_dropout=0.0,
-        actor_lr=1e-4,
-        critic_lr=1e-3,
         weight_decay=1e-4,
         lr_schedule="constant",
         clip_norm=0.0,
@@ -258,21 +262,14 @@ _RERANK = Config(
     steps=30_000,
     embedding=EmbeddingConfig(kind="mf", dim=200, members=10, similar_items=False),
     env=EnvConfig(window=5, episode_length=10),
-    agent=AgentConfig(
+    agent=replace(
+        _PLAIN,
         user_vector="pretrained",
         context="refused",
-        start="zero",
-        demographics_dropout=0.0,
         residual=True,
         critics=2,
         batch_size=256,
         discount=0.0,
-        imitation=0.0,
-        policy_gradient=1.0,
-        dropout=0.0,
-        item_dropout=0.0,
-        actor_lr=1e-4,
-        critic_lr=1e-3,
         noise=1.0,
         noise_end=0.3,
         epsilon=0.1,
@@ -291,20 +288,15 @@ _ENGAGEMENT = Config(
     embedding=EmbeddingConfig(kind="mf-genres", dim=21, similar_items=False),
     env=EnvConfig(window=40, episode_length=30, random_start=0.0),
     replay=ReplayConfig(kind="uniform", capacity=60_000),
-    agent=AgentConfig(
+    agent=replace(
+        _PLAIN,
         head="genres",
-        start="zero",
-        demographics_dropout=0.0,
         actor_hidden=16,
         critic_hidden=32,
         discount=0.99,
         tau=0.05,
         counterfactual=15,
-        imitation=0.0,
         entropy=0.05,
-        policy_gradient=1.0,
-        dropout=0.0,
-        item_dropout=0.0,
         actor_lr=4e-3,
         critic_lr=4e-3,
         weight_decay=0.0,
