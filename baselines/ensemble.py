@@ -63,9 +63,7 @@ class ColdStart:
             start = observation.rows(cold)
             heard = np.isfinite(start.shown_ratings) & (start.shown_items >= 0)
             n = heard.sum(axis=1, keepdims=True)
-            mixed = n * z_scores(found[cold]) + self.strength * z_scores(
-                self.prior.scores(start, None)
-            )
+            prior = self.strength * z_scores(self.prior.scores(start, None))
             found = found.copy()
-            found[cold] = mixed / (n + self.strength)
+            found[cold] = (n * z_scores(found[cold]) + prior) / (n + self.strength)
         return scores_at(found, candidates)

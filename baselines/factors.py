@@ -6,6 +6,7 @@ is read once and an answer only adds to it.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import is_not
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -84,9 +85,7 @@ class PMF(Keepable):
     sweeps: int = 8
     bias_regularisation: float | None = None  # None: users have no bias
     seed: int = 0
-    _kept: tuple[tuple[IntArray, FloatArray], NormalEquations] | None = field(
-        default=None, init=False
-    )
+    _kept: tuple[tuple[object, ...], NormalEquations] | None = field(default=None, init=False)
 
     def fit(self, ratings: Ratings) -> Self:
         """Alternate ridge regressions of users and items."""
@@ -127,14 +126,11 @@ class PMF(Keepable):
     def equations(self, observation: Observation) -> NormalEquations:
         """Of all that is known; the start's part is kept, since every answer asks for it again."""
         origin = observation.known_items, observation.known_ratings
-        if self._kept is None or any(
-            a is not b for a, b in zip(self._kept[0], origin, strict=True)
-        ):
+        if self._kept is None or any(map(is_not, self._kept[0], origin)):
             self._kept = (origin, self._gather(*origin))
         if observation.shown_items.shape[1] == 0:
             return self._kept[1]
-        answers = self._gather(observation.shown_items, observation.shown_ratings)
-        return self._kept[1] + answers
+        return self._kept[1] + self._gather(observation.shown_items, observation.shown_ratings)
 
     def _gather(self, items: IntArray, ratings: FloatArray) -> NormalEquations:
         """items [B, m], -1 = none; ratings [B, m], NaN = not rated."""
@@ -155,8 +151,7 @@ class MF(PMF):
 
     def factorise(self, ratings: Ratings) -> EmbeddingTable:
         """See PMF."""
-        strength = self.bias_regularisation
-        return fit_mf(ratings, **self._settings(), bias_regularisation=strength)
+        return fit_mf(ratings, **self._settings(), bias_regularisation=self.bias_regularisation)
 
 
 @dataclass(kw_only=True, eq=False)

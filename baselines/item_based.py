@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import is_not
 from typing import Any, Self
 
 import numpy as np
@@ -77,9 +78,7 @@ class ItemItem(Keepable):
     def _known_scores(self, observation: Observation) -> FloatArray:
         """From what was known at the start [B, I]; kept, since every answer asks for them again."""
         origin = (observation.known_items, observation.known_ratings, self.history)
-        if self._kept is None or any(
-            a is not b for a, b in zip(self._kept[0], origin, strict=True)
-        ):
+        if self._kept is None or any(map(is_not, self._kept[0], origin)):
             scores = self._known_profile(observation) @ self.weights + self.means
             self._kept = (origin, np.asarray(scores, np.float32))
         return self._kept[1]
@@ -165,10 +164,7 @@ class EASE(ItemItem):
         In single precision: against regularisations of thousands the matrix is well-conditioned.
         """
         size = left.shape[0]
-        dense = np.empty((size, size), np.float32)
-        for begin in range(0, size, BLOCK):
-            part = slice(begin, begin + BLOCK)
-            dense[part] = (left[part] @ right).toarray()
+        dense = _in_blocks(size, lambda part: (left[part] @ right).toarray())
         dense[np.diag_indices(size)] += self.regularisation
         # symmetric: the transpose is in the order in which LAPACK writes
         factor, _ = cho_factor(dense.T, lower=True, overwrite_a=True)
@@ -212,7 +208,6 @@ def check_memory(needed: int) -> None:
 
 
 def _in_blocks(n_items: int, rows: Callable[[slice], FloatArray]) -> FloatArray:
-    """Weights float32 [I, I] from a function that computes some of their rows."""
     weights = np.empty((n_items, n_items), np.float32)
     for begin in range(0, n_items, BLOCK):
         part = slice(begin, begin + BLOCK)

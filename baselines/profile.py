@@ -57,9 +57,8 @@ PLAIN = History()
 
 def as_matrix(ratings: Ratings, values: FloatArray) -> csr_matrix:
     """Sparse float32 [U, I] of one value per rating."""
-    shape = (ratings.n_users, ratings.n_items)
     entries = (values.astype(np.float32), ratings.items, ratings.offsets)
-    return csr_matrix(entries, shape=shape, copy=True)
+    return csr_matrix(entries, shape=(ratings.n_users, ratings.n_items), copy=True)
 
 
 def positives(ratings: Ratings) -> csr_matrix:
@@ -86,8 +85,7 @@ def shrunk_means(ratings: Ratings, shrink: float) -> FloatArray:
     counts = np.bincount(ratings.items, minlength=ratings.n_items)
     sums = np.bincount(ratings.items, weights=ratings.values, minlength=ratings.n_items)
     mean = float(ratings.values.mean(dtype=np.float64))
-    means: FloatArray = (sums + shrink * mean) / np.maximum(counts + shrink, 1e-12)
-    return means
+    return np.asarray((sums + shrink * mean) / np.maximum(counts + shrink, 1e-12))
 
 
 def _without_zeros(matrix: csr_matrix) -> csr_matrix:

@@ -42,8 +42,7 @@ class UserKNN:
         profile = self.history.profile(observation, self.threshold, self.liked.shape[1])
         profile.sort_indices()  # one order of the sum, whenever an item was met
         similarity = (profile @ self.liked.T).toarray()  # [B, U]
-        norms = _row_norms(profile)
-        similarity /= np.maximum(np.outer(norms, self.norms) + self.shrink, 1e-12)
+        similarity /= np.maximum(np.outer(_row_norms(profile), self.norms) + self.shrink, 1e-12)
         rows = np.flatnonzero(observation.users >= 0)
         similarity[rows, observation.users[rows]] = 0.0
         nearest = _largest(similarity, self.neighbours)
