@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import keras
 import tensorflow as tf
+from keras.layers import Dense
 
 from config import AgentConfig
 from data.observation import Observation
@@ -47,15 +48,13 @@ class Actor(keras.Model):
         super().__init__(name=name)
         self._output, self._penalty = output, penalty
         self.state_dim = 3 * embedding_dim if state_dim is None else state_dim
-        self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
-        self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
+        self.hidden_1 = Dense(hidden_dim, activation="relu", name="hidden_1")
+        self.hidden_2 = Dense(hidden_dim, activation="relu", name="hidden_2")
         kernel = "zeros" if start_at_zero else "glorot_uniform"
-        self.action = keras.layers.Dense(embedding_dim, kernel_initializer=kernel, name="action")
+        self.action = Dense(embedding_dim, kernel_initializer=kernel, name="action")
         self.skip = None
         if output == "linear-skip":
-            self.skip = keras.layers.Dense(
-                embedding_dim, use_bias=False, kernel_initializer=kernel, name="skip"
-            )
+            self.skip = Dense(embedding_dim, use_bias=False, kernel_initializer=kernel, name="skip")
         self.built = True  # by the call below, which Keras would trace first
         self(tf.zeros([1, self.state_dim]))  # unbuilt, it would have no weights to load or copy
 
@@ -114,13 +113,11 @@ class Critic(keras.Model):
     ) -> None:
         super().__init__(name=name)
         self.state_dim = 3 * embedding_dim if state_dim is None else state_dim
-        self.hidden_state = keras.layers.Dense(
-            embedding_dim, activation="relu", name="hidden_state"
-        )
-        self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
-        self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
+        self.hidden_state = Dense(embedding_dim, activation="relu", name="hidden_state")
+        self.hidden_1 = Dense(hidden_dim, activation="relu", name="hidden_1")
+        self.hidden_2 = Dense(hidden_dim, activation="relu", name="hidden_2")
         kernel = "zeros" if start_at_zero else "glorot_uniform"
-        self.q_value = keras.layers.Dense(1, kernel_initializer=kernel, name="q_value")
+        self.q_value = Dense(1, kernel_initializer=kernel, name="q_value")
         self.built = True  # as in Actor
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
@@ -158,16 +155,14 @@ class BilinearCritic(keras.Model):
     ) -> None:
         super().__init__(name=name)
         self.state_dim = 3 * embedding_dim if state_dim is None else state_dim
-        self.hidden_1 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_1")
-        self.hidden_2 = keras.layers.Dense(hidden_dim, activation="relu", name="hidden_2")
+        self.hidden_1 = Dense(hidden_dim, activation="relu", name="hidden_1")
+        self.hidden_2 = Dense(hidden_dim, activation="relu", name="hidden_2")
         kernel = "zeros" if start_at_zero else "glorot_uniform"
-        self.direction = keras.layers.Dense(
-            embedding_dim, kernel_initializer=kernel, name="direction"
-        )
-        self.direction_skip = keras.layers.Dense(
+        self.direction = Dense(embedding_dim, kernel_initializer=kernel, name="direction")
+        self.direction_skip = Dense(
             embedding_dim, use_bias=False, kernel_initializer=kernel, name="direction_skip"
         )
-        self.baseline = keras.layers.Dense(1, kernel_initializer=kernel, name="baseline")
+        self.baseline = Dense(1, kernel_initializer=kernel, name="baseline")
         self.built = True  # as in Actor
         self(tf.zeros([1, self.state_dim]), tf.zeros([1, embedding_dim]))
 
