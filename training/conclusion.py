@@ -52,11 +52,10 @@ def conclude(training: Training, device: str, argv: Sequence[str], seconds: floa
         print(verdict(report))
     training.plot(rivals)
     best = training.best
-    curve = [{k: round(float(v), 6) for k, v in row.items()} for row in training.history]
     metrics = {
         "results": {report.protocol: report.as_json() for report in reports},
         "weights": {"kept": "best", "step": best.step} if best else {"kept": "last"},
-        "curve": curve,
+        "curve": [{k: round(float(v), 6) for k, v in row.items()} for row in training.history],
         "command": shlex.join(["python", "train.py", *argv]),
         "seed": training.config.seed,
         "device": device,
@@ -89,12 +88,10 @@ def evaluate(training: Training, name: str, quick: Mapping[str, str]) -> Report:
     """DRR beside popularity, random and a quick baseline on the test users, hidden until now."""
     config = training.config
     protocol = training.task.test(name)
-    compared = COMPARED + ((quick[name],) if name in quick else ())
-    policies = {
-        name: registry.build(name, protocol.name, protocol.visible, seed=config.seed)
-        for name in compared
-    }
-    results = {name: [protocol.run(policy)] for name, policy in policies.items()}
+    results = {}
+    for each in COMPARED + ((quick[name],) if name in quick else ()):
+        policy = registry.build(each, protocol.name, protocol.visible, seed=config.seed)
+        results[each] = [protocol.run(policy)]
     results["drr"] = [protocol.run(DRRPolicy(training.agent))]
     return summarise(training.ratings.name, protocol, results, trained=("drr",), seed=config.seed)
 
@@ -133,9 +130,8 @@ def best_quick(protocol: EvaluationProtocol, seed: int) -> tuple[str, dict[str, 
 
 def are_quick(visible: Ratings) -> bool:
     """Whether all three are fitted to these ratings, and played, in seconds."""
-    fewer = min(visible.n_users, visible.n_items)
     small = visible.n_ratings <= MOST_RATINGS and visible.n_items <= MOST_ITEMS
-    return small and fewer <= MOST_USERS_OR_ITEMS
+    return small and min(visible.n_users, visible.n_items) <= MOST_USERS_OR_ITEMS
 
 
 def verdict(report: Report) -> str:

@@ -25,7 +25,6 @@ from training.run_folder import RunFolder
 from training.tasks import make_task
 from training.workers import Workers
 
-Measured = dict[str, FloatArray]  # {key: one value per user}
 SEED_STRIDE = 1 << 14  # random numbers of one iteration never meet those of the next
 
 
@@ -213,11 +212,10 @@ class Training:
     @cached_property
     def _popularity(self) -> Row:
         """What the most popular items score there."""
-        return self._means(
-            [p.evaluate(registry.build("popularity", p.name, p.visible)) for p in self.protocols]
-        )
+        rows = [p.evaluate(registry.build("popularity", p.name, p.visible)) for p in self.protocols]
+        return self._means(rows)
 
-    def _means(self, measured: list[Measured]) -> Row:
+    def _means(self, measured: list[dict[str, FloatArray]]) -> Row:
         """Means over the users, as the rows of the curve name them."""
         return {
             curve_key(protocol, key): float(values.mean())
@@ -263,6 +261,5 @@ def curve_key(protocol: EvaluationProtocol, key: str) -> str:
 
 
 def _part(arrays: checkpoint.Arrays, part: str) -> checkpoint.Arrays:
-    """What a checkpoint holds as PART/NAME, by NAME."""
     prefix = f"{part}/"
     return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -70,8 +70,7 @@ class Progress:
         if self._tracked:
             self._tracked.log(scalars, step=step)
         if self._bar is not None:
-            shown = {short: f"{row[name]:.3f}" for name, short in SHOWN.items() if name in row}
-            self._shown |= shown
+            self._shown |= {new: f"{row[name]:.3f}" for name, new in SHOWN.items() if name in row}
             self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update(step - self._bar.n)
         elif "critic_loss" in row:

@@ -56,8 +56,7 @@ def stop_later(until: str) -> Iterator[list[int]]:
         if received:
             stop_at_once(number, frame)
         received.append(number)
-        name = signal.Signals(number).name
-        text = f"\n{name}: {until}; once more stops at once\n"
+        text = f"\n{signal.Signals(number).name}: {until}; once more stops at once\n"
         os.write(2, text.encode())  # print could meet itself: the signal may come while it writes
 
     with signals_handled_by(note):

@@ -7,7 +7,6 @@ bit-identical runs.
 import dataclasses
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,16 +73,14 @@ class RunFolder:
         """Make the folder, lock it and write config.json; an existing run is an error."""
         if self.config_file.exists():
             state = "a finished" if self.finished else "an unfinished"
-            advice = "choose another --run-name"
             raise RunFolderError(
-                f"{self.path}: holds {state} run; nothing is overwritten: {advice}"
+                f"{self.path}: holds {state} run; nothing is overwritten: choose another --run-name"
                 + ("" if self.finished else ", or go on with --resume")
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             ours = {self.path / "run.lock", *leftovers(self.path)}
-            found = sorted(path.name for path in self.path.iterdir() if path not in ours)
-            if found:
+            if found := sorted(path.name for path in self.path.iterdir() if path not in ours):
                 raise RunFolderError(
                     f"{self.path}: is not empty ({found[0]}); choose another --run-name"
                 )
@@ -140,9 +138,8 @@ class RunFolder:
             yield
         except (DRRError, Interrupted) as error:
             failed = isinstance(error, DRRError) and error.status == 1
-            if failed and not isinstance(error, OutOfMemoryError):
-                raise
-            if self._new and not self.checkpoints.exists():
+            kept = failed and not isinstance(error, OutOfMemoryError)
+            if self._new and not kept and not self.checkpoints.exists():
                 shutil.rmtree(self.path)
             raise
 
@@ -193,8 +190,7 @@ def compare_with_origin(folder: RunFolder, ratings: Ratings, device: str) -> Non
 
 def versions() -> dict[str, str]:
     """Python's and the libraries' versions."""
-    libraries = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **libraries}
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def git_commit() -> str | None:

@@ -48,8 +48,7 @@ class NewUserTask:
         self._config, self._ratings = config, ratings
         split = split_new_users(ratings, config.split)
         self._train, users = split.visible, split.train_users
-        held_out = hold_out(users, config.loop.validation_share, seed)
-        self._fit_users, self.validation_users = held_out
+        self._fit_users, self.validation_users = hold_out(users, config.loop.validation_share, seed)
         self.visible, self.catalogue = self._train.of_users(self._fit_users), ratings
         self.users = self._fit_users[self.visible.lengths[self._fit_users] > 1]
         if not len(self.users):
@@ -84,11 +83,9 @@ class NewUserTask:
 
     def validation(self) -> list[EvaluationProtocol]:
         """The learning curve's protocols, over held-out training data."""
-        users, known = (self._fit_users, self.validation_users), self._config.known
-        return [
-            NEW_USER_PROTOCOLS[name](self._train, *users, window=known)
-            for name in self._config.protocol
-        ]
+        users, config = (self._fit_users, self.validation_users), self._config
+        kinds = [NEW_USER_PROTOCOLS[name] for name in config.protocol]
+        return [kind(self._train, *users, window=config.known) for kind in kinds]
 
     def test(self, name: str) -> EvaluationProtocol:
         """The protocol over its test part."""
@@ -159,14 +156,11 @@ class KnownUserTask:
         if self._config.protocol == ("rerank",):
             return played(self._later, candidates="rated")
         table, cuts = RatingModel(self.visible).table, len(CUTS)  # a session: a user and a cut
-        users, bias = np.asarray(table.users), np.asarray(table.user_bias)
-        return played(
-            self.visible.repeated(cuts),
-            simulator=replace(
-                table, users=np.tile(users, (cuts, 1)), user_bias=np.tile(bias, cuts)
-            ),
-            known=None if self._config.known_items else self._known,
-        )
+        users = np.tile(np.asarray(table.users), (cuts, 1))
+        bias = np.tile(np.asarray(table.user_bias), cuts)
+        simulator = replace(table, users=users, user_bias=bias)
+        known = None if self._config.known_items else self._known
+        return played(self.visible.repeated(cuts), simulator=simulator, known=known)
 
     def prepare(self, table: EmbeddingTable) -> None:
         if self._config.agent.user_vector == "pretrained":
@@ -195,8 +189,7 @@ class KnownUserTask:
         window = self._config.env.window
         if self._config.protocol == ("rerank",):
             return RerankProtocol(ratings, users, window=window)
-        known = self._config.known_items
-        model = RatingModel(ratings)
+        known, model = self._config.known_items, RatingModel(ratings)
         return SimulatorProtocol(ratings, model, users, window=window, known_items=known)
 
 
