@@ -53,8 +53,7 @@ class Layout:
     @property
     def files(self) -> tuple[str, ...]:
         """What the folder must hold."""
-        sources = (self.ratings, self.movies, self.users)
-        return tuple(source.file for source in sources if source is not None)
+        return tuple(each.file for each in (self.ratings, self.movies, self.users) if each)
 
 
 _EVENT = ("user", "movie", "rating", "timestamp")

@@ -36,9 +36,8 @@ def split_new_users(ratings: Ratings, by: str = "users", fraction: float = 0.8) 
     early = ratings.timestamps < np.partition(ratings.timestamps, place)[place]
     visible = ratings.keep(early)
     joined = visible.lengths > 0
-    train, test = (
-        np.flatnonzero(mask).astype(np.int32) for mask in (joined, ~joined & (ratings.lengths > 0))
-    )
+    later = ~joined & (ratings.lengths > 0)
+    train, test = (np.flatnonzero(mask).astype(np.int32) for mask in (joined, later))
     if not (len(train) and len(test)):
         raise DataError(
             f"{ratings.name}: {len(train)} user(s) rated before the date by which {fraction:.0%} of "

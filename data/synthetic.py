@@ -57,8 +57,7 @@ def make_synthetic(config: SyntheticConfig | None = None, *, seed: int = 0) -> R
     users, items = _watch(rng, config, _fame(rng, quality) + 1.4 * taste)
     times = _times(rng, users, config.n_users)
     mood = rng.standard_normal(config.n_users)
-    stars = 3.0 + 0.55 * taste[users, items] + 0.4 * quality[items]
-    stars += 0.35 * mood[users]
+    stars = 3.0 + 0.55 * taste[users, items] + 0.4 * quality[items] + 0.35 * mood[users]
     stars += 0.9 * rng.standard_normal(len(users))
     return Ratings.from_events(
         "synthetic",
@@ -132,8 +131,8 @@ def _taste(
     films = np.hstack([shares, traits])
     users -= users.mean(axis=0)  # so that every film suits the average user equally well
     gram = (users.T @ users / len(users)) * (films.T @ films / len(films))
-    taste: Floats = users / np.sqrt(gram.sum()) @ films.T  # the sum is the variance of all pairs
-    return taste
+    # the sum is the variance of all pairs
+    return np.asarray(users / np.sqrt(gram.sum()) @ films.T)
 
 
 def _fame(rng: np.random.Generator, quality: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
@@ -23,9 +23,7 @@ class EmbeddingArguments:
 
     out: Path
     """File to write, HDF5; an existing one is an error."""
-    embedding: OmitArgPrefixes[EmbeddingConfig] = field(
-        default_factory=lambda: EmbeddingConfig("pmf", 100)
-    )
+    embedding: OmitArgPrefixes[EmbeddingConfig] = EmbeddingConfig("pmf", 100)  # noqa: RUF009
     dataset: Dataset = "auto"
     """auto: ml-1m, local or downloaded, else the synthetic set with a warning."""
     data_root: Path | None = None

@@ -13,8 +13,7 @@ def bored_of(categories: BoolArray, shown: IntArray, rule: Boredom) -> BoolArray
     """Categories [I, G] that users do not want once more, after items [B, t] (-1 = none): [B, G]."""
     recent = shown[:, max(shown.shape[1] - rule.window, 0) :]
     met = categories[recent] & (recent >= 0)[:, :, None]
-    tired: BoolArray = met.sum(axis=1) > rule.most
-    return tired
+    return np.asarray(met.sum(axis=1) > rule.most)
 
 
 def leaves(

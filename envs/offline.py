@@ -150,8 +150,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         return np.tile(self._legal, self.top_k)
 
     def _choose_start(self, options: dict[str, Any]) -> tuple[int, int]:
-        unknown = set(options) - {"user", "start"}
-        if unknown:
+        if unknown := set(options) - {"user", "start"}:
             raise ValueError(f'unknown reset options {sorted(unknown)}: only "user" and "start"')
         users = self.users
         if "user" in options:
@@ -160,8 +159,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
                     f"user {options['user']} is not among this environment's {len(users)} users"
                 )
             users = np.array([options["user"]])
-        known = (self.window, self.random_start, 1)
-        drawn = draw_starts(self.np_random, self.ratings, users, *known)
+        drawn = draw_starts(self.np_random, self.ratings, users, self.window, self.random_start, 1)
         user, start = (int(each[0]) for each in drawn)
         if "start" in options:
             start, length = int(options["start"]), int(self.ratings.lengths[user])
@@ -209,8 +207,7 @@ class OfflineEnv(gymnasium.Env[Fields, Any]):
         else:
             guess = self.simulator.rating(np.array([self._user]), items[None])[0]
             predicted = np.clip(guess, *self.ratings.scale).astype(np.float32)
-        answers: NDArray[np.float32] = np.where(hits.any(axis=1), logged, predicted)
-        return answers
+        return np.asarray(np.where(hits.any(axis=1), logged, predicted))
 
     def _leaves(self, item: NDArray[np.int64], liked: bool) -> bool:
         """Whether the user leaves after `item` [1], which is noted."""

@@ -125,5 +125,4 @@ def _ratio(part: Values, whole: NDArray[Any]) -> Values:
     """part / whole, 0 where whole is 0: [U]; both must be one value per user."""
     if part.shape != whole.shape:
         raise ValueError(f"need one value per user: {whole.shape} for {part.shape} lists")
-    safe = np.where(whole > 0, whole, 1)
-    return np.asarray(np.where(whole > 0, part / safe, 0.0))
+    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.0))

@@ -69,8 +69,7 @@ class Report:
     def best(self, key: str) -> float:
         """The highest mean, those aside who know more than a policy may; NaN without any."""
         fair = (row for row in self.rows if row.name != BOUND and not row.told)
-        means = [row.users[key].mean for row in fair]
-        return max(means, default=float("nan"))
+        return max((row.users[key].mean for row in fair), default=float("nan"))
 
     def as_json(self) -> dict[str, Any]:
         """The documented keys, and `differences`."""
@@ -92,10 +91,8 @@ class Report:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
         caption = "below each mean: 95% interval over users"
-        if self.n_without_relevant:
-            caption += (
-                f"; users with nothing left to find, who count 0: {self.n_without_relevant:,}"
-            )
+        if none := self.n_without_relevant:
+            caption += f"; users with nothing left to find, who count 0: {none:,}"
         table = Table(
             title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
         )
@@ -278,9 +275,8 @@ def episode(catalogue: Ratings, protocol: EvaluationProtocol, result: Result, us
     items, ratings = result.items[user][shown], result.ratings[user][shown]
     liked = known.window_items[0] >= 0
     lines = [f"User {catalogue.user_ids[known.users[0]]}, {result.policy}", "  history"]
-    for item, rating in zip(
-        known.window_items[0][liked], known.window_ratings[0][liked], strict=True
-    ):
+    history = known.window_items[0][liked], known.window_ratings[0][liked]
+    for item, rating in zip(*history, strict=True):
         lines.append(f"{_rating(rating):>5s}   {describe(catalogue, int(item))}")
     lines.append("  recommended")
     for rank, (item, rating) in enumerate(zip(items, ratings, strict=True), start=1):
@@ -300,10 +296,9 @@ def describe(catalogue: Ratings, item: int) -> str:
     """Title and genres, or the original id where the data set has no titles."""
     if not catalogue.titles:
         return f"item {catalogue.item_ids[item]}"
-    names = [
-        name for name, has in zip(catalogue.genre_names, catalogue.genres[item], strict=True) if has
-    ]
-    return f"{catalogue.titles[item]} ({', '.join(names)})" if names else catalogue.titles[item]
+    flags = zip(catalogue.genre_names, catalogue.genres[item], strict=True)
+    names = ", ".join(name for name, has in flags if has)
+    return f"{catalogue.titles[item]} ({names})" if names else catalogue.titles[item]
 
 
 def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) -> str:
@@ -313,8 +308,7 @@ def _cell(row: Row, key: str, best: float, bold: str, end: str, separator: str) 
     if users.mean == best:
         mean = f"{bold}{mean}{end}"
     text = f"{mean}{separator}{_interval(users)}"
-    if key in row.seeds:
-        seeds = row.seeds[key]
+    if seeds := row.seeds.get(key):
         text += f"\n{seeds.n} seeds {_interval(seeds)}"
     return text
 

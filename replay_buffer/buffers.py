@@ -80,16 +80,13 @@ class UniformReplay:
 
     def take(self, indices: IntArray) -> Arrays:
         """Transitions `indices` [...] as {field: [..., *shape]}: views into one fresh copy."""
-        rows = self._rows.take(indices, axis=0)
-        records = rows.view(self._records.dtype)[..., 0]
+        records = self._rows.take(indices, axis=0).view(self._records.dtype)[..., 0]
         return {name: records[name] for name in self.fields}
 
     def state_dict(self) -> Arrays:
         """Everything as arrays: copies of the stored transitions, and the ring's position."""
-        state: Arrays = {
-            f"field/{name}": self._records[name][: self._size].copy() for name in self.fields
-        }
-        return state | {"size": np.asarray(self._size), "cursor": np.asarray(self._cursor)}
+        stored = {f"field/{each}": self._records[each][: self._size].copy() for each in self.fields}
+        return stored | {"size": np.asarray(self._size), "cursor": np.asarray(self._cursor)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned: the same samples follow, bit for bit.
