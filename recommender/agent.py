@@ -105,8 +105,7 @@ class DRRAgent:
             candidates: items, -1 where empty: scores there mean nothing.
         """
         few = None if candidates is None else tf.constant(candidates, tf.int32)
-        scores: NDArray[np.float32] = self._scores(as_tensors(observation), few).numpy()
-        return scores
+        return self._scores(as_tensors(observation), few).numpy()
 
     def session(
         self,
@@ -204,8 +203,8 @@ class DRRAgent:
             **given,
         )
         scores = tf.matmul(self.act(observation), self.features.items, transpose_b=True)
-        seen = [given[name] for name in ("window_items", "shown_items", "known_items")]
-        seen = tf.concat(seen, axis=1)
+        names = ("window_items", "shown_items", "known_items")
+        seen = tf.concat([given[name] for name in names], axis=1)
         n_items = self.features.n_items
         # one more column, which takes the empty places
         scores = tf.pad(scores, [[0, 0], [0, 1]], constant_values=ILLEGAL)

@@ -40,8 +40,7 @@ class DRRPolicy:
 
     def actions(self, observation: Observation) -> FloatArray:
         """pi(s) [B, k]."""
-        actions: FloatArray = self.agent.act(as_tensors(self.fitted(observation))).numpy()
-        return actions
+        return self.agent.act(as_tensors(self.fitted(observation))).numpy()
 
     def fitted(self, observation: Observation) -> Observation:
         """The observation with this agent's n places in its window, and its users' vectors."""
@@ -98,9 +97,8 @@ class OnlinePolicy(DRRPolicy):
             networks.copy_from(agent.networks)
         self._trained = [tf.identity(variable) for variable in self.learner.variables]
         deployed = self.learner.target if config.average_actor else self.learner.online
-        catalogue, window = agent.catalogue, agent.window
-        mine = DRRAgent(config, agent.table, catalogue, window=window, networks=deployed)
-        super().__init__(mine, name)
+        table, catalogue, window = agent.table, agent.catalogue, agent.window
+        super().__init__(DRRAgent(config, table, catalogue, window=window, networks=deployed), name)
         self._steps = steps
         self._begin, self._continue = tf.function(self._reset), tf.function(self._learn)
         self._session: list[Fields] = []

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.layers import Dense
 
 from config import AgentConfig
 from data.observation import Observation, rating_to_reward
@@ -188,11 +189,9 @@ class SkipNetwork(keras.Model):
 
     def __init__(self, size: int, hidden: int, name: str) -> None:
         super().__init__(name=name)
-        self.hidden = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="hidden")
-        self.correction = keras.layers.Dense(1, kernel_initializer="zeros", name="correction")
-        self.direct = keras.layers.Dense(
-            1, use_bias=False, kernel_initializer="zeros", name="direct"
-        )
+        self.hidden = Dense(hidden, kernel_initializer="he_normal", name="hidden")
+        self.correction = Dense(1, kernel_initializer="zeros", name="correction")
+        self.direct = Dense(1, use_bias=False, kernel_initializer="zeros", name="direct")
         self.built = True  # as in Actor
         self(tf.zeros([1, size]))
 

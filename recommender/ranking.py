@@ -103,12 +103,10 @@ class SoftmaxPolicy:
 
     def __init__(self, action: tf.Tensor, items: tf.Tensor, legal: Legal) -> None:
         self._action, self._items = action, items
-        score = scorer(tf.stop_gradient(action), items, legal)
+        self._score = scorer(tf.stop_gradient(action), items, legal)
         if is_one_block(items.shape[0]):
-            scores = score(Block(0, 0, items.shape[0]))
-            self._score: Score = lambda block: scores
-        else:
-            self._score = score
+            scores = self._score(Block(0, 0, items.shape[0]))
+            self._score = lambda block: scores
 
     def sample(self, count: int, seed: tf.Tensor) -> tf.Tensor:
         """`count` items per user, drawn independently: [B, count] int32; no gradient."""
@@ -116,18 +114,16 @@ class SoftmaxPolicy:
         def start(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
             scores = self._score(block)
             peak = tf.reduce_max(scores, axis=1, keepdims=True)
-            drawn, total = draw(
-                tf.exp(scores - peak), count, seed + tf.stack([2 * block.number, 0])
-            )
+            weights = tf.exp(scores - peak)
+            drawn, total = draw(weights, count, seed + tf.stack([2 * block.number, 0]))
             return drawn + block.start, peak[:, 0] + tf.math.log(total)
 
         def merge(so_far: tuple[tf.Tensor, tf.Tensor], block: Block) -> tuple[tf.Tensor, tf.Tensor]:
             (items, before), (others, here) = so_far, start(block)
             # log(exp(before) + exp(here)), exact too where one of them has no legal item
             total = tf.maximum(before, here) + tf.math.log1p(tf.exp(-tf.abs(here - before)))
-            uniform = tf.random.stateless_uniform(
-                tf.shape(items), seed + tf.stack([2 * block.number + 1, 0])
-            )
+            next_seed = seed + tf.stack([2 * block.number + 1, 0])
+            uniform = tf.random.stateless_uniform(tf.shape(items), next_seed)
             replace = uniform < tf.exp(here - total)[:, None]  # the block's share of all so far
             return tf.where(replace, others, items), total
 

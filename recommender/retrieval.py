@@ -51,8 +51,7 @@ class Retrieval:
         looked_at = max(SEARCH_BREADTH, BREADTH_OF_EACH * count)
         breadth = self._faiss.SearchParametersHNSW(efSearch=looked_at)
         queries = np.ascontiguousarray(actions, np.float32)
-        found: NDArray[np.int64] = self._index.search(queries, count, params=breadth)[1]
-        return found
+        return self._index.search(queries, count, params=breadth)[1]
 
 
 def recall(found: NDArray[Any], actions: FloatArray, items: FloatArray) -> float:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from config import AgentConfig
 from data.observation import Observation
 from recommender.networks import Networks
-from recommender.ranking import Block, Legal, SoftmaxPolicy, best_item, scorer
+from recommender.ranking import Legal, SoftmaxPolicy, best_item, scorer
 from recommender.state import Features, StateRepresentation, without_demographics
 
 POSITIVES = 32  # sampled per state for the imitation loss; more only lowers its variance
@@ -254,11 +254,7 @@ class Learner:
 
     def legal(self, observation: Observation) -> Legal:
         """What may be shown to the users, block by block."""
-
-        def legal(block: Block) -> tf.Tensor:
-            return self.log.legal(observation, block.start, block.width)
-
-        return legal
+        return lambda block: self.log.legal(observation, block.start, block.width)
 
     def _perturbed(
         self, module: StateRepresentation, observation: Observation, seed: tf.Tensor

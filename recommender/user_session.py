@@ -193,12 +193,9 @@ def _nearest(item_id: Any, ids: NDArray[Any]) -> int | str:
     """The known id that is most like an unknown one."""
     if ids.dtype.kind != "U" and is_number(item_id):
         number = min(max(item_id, ids[0].item()), ids[-1].item())  # any huge one fits an array now
-        nearest: int = ids[np.abs(ids - float(number)).argmin()].item()
-        return nearest
+        return ids[np.abs(ids - float(number)).argmin()].item()
     names = {str(each): each for each in ids.tolist()}
-    close = difflib.get_close_matches(str(item_id), names, n=1, cutoff=0)
-    found: int | str = names[close[0]]
-    return found
+    return names[difflib.get_close_matches(str(item_id), names, n=1, cutoff=0)[0]]
 
 
 def demographic_row(given: Mapping[str, Any], catalogue: Catalogue) -> NDArray[np.float32]:
@@ -235,5 +232,4 @@ def checked_rating(rating: Any, item_id: Any, scale: tuple[float, float]) -> flo
 
 def is_number(value: Any) -> bool:
     """Python's and NumPy's numbers; True and False are none, though Python counts with them."""
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    return number and not isinstance(value, bool)
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
