@@ -87,8 +87,7 @@ class Workload:
 
     def batches(self, updates: int, size: int) -> dict[str, Any]:
         """Batches [updates, size, ...] for `Learner.update_many`."""
-        replay = self.training.training_agent.replay
-        batch = replay.sample_many(updates, size, self.training.rng)
+        batch = self.training.training_agent.replay.sample_many(updates, size, self.training.rng)
         fields = batch.data | {"weights": batch.weights}
         return {name: tf.constant(values) for name, values in fields.items()}
 

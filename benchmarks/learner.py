@@ -63,14 +63,12 @@ def main(arguments: LearnerArguments) -> None:
     timed |= ways_to_train(ratings)
     seconds = median_seconds(timed, arguments.repeats)
     peak = max(2 * size**3 / seconds[size] for size in arguments.matmuls)
-    updates = {
-        f"{preset}, batch {size}": update_rates(
-            size,
-            operations[preset, size] / peak,
-            {way: seconds[preset, size, way] for way in WAYS},
-        )
-        for preset, size in CASES
-    }
+    updates = {}
+    for preset, size in CASES:
+        ours, at_peak = seconds[preset, size, OURS], operations[preset, size] / peak
+        rates = {"ms": 1e3 * ours, "transitions/s": size / ours, "share of peak": at_peak / ours}
+        rates |= {f"x {way}": seconds[preset, size, way] / ours for way in (PLAIN, EAGER)}
+        updates[f"{preset}, batch {size}"] = rates
     steps = {way: {"steps/s": 1 / seconds[way], "x": seconds[way] / seconds[OURS]} for way in WAYS}
     figures = {
         "device": device,
@@ -90,13 +88,6 @@ def main(arguments: LearnerArguments) -> None:
     conclude(arguments, "learner", figures, titles)
 
 
-def update_rates(size: int, at_peak: float, seconds: dict[str, float]) -> dict[str, float]:
-    """Of updates of `size` transitions: `at_peak` seconds if the products ran at the peak."""
-    ours = seconds[OURS]
-    rates = {"ms": 1e3 * ours, "transitions/s": size / ours, "share of peak": at_peak / ours}
-    return rates | {f"x {way}": seconds[way] / ours for way in (PLAIN, EAGER)}
-
-
 def matmul(size: int) -> Callable[[], Any]:
     """One product of two square float32 matrices."""
     left, right = (tf.random.stateless_normal([size, size], [0, seed]) for seed in (1, 2))
@@ -114,10 +105,9 @@ def ways_to_update(workload: Workload, size: int) -> dict[str, Timed]:
     workload.play(loop.parallel_users)
     update, seed = workload.training.training_agent.learner.update_many, tf.constant([0, 1])
     many, one = (workload.batches(count, size) for count in (loop.updates_per_rollout, 1))
-    plain = tf.function(update.python_function)
     return {
         OURS: Timed(partial(fetch, update, many, seed), loop.updates_per_rollout),
-        PLAIN: Timed(partial(fetch, plain, one, seed)),
+        PLAIN: Timed(partial(fetch, tf.function(update.python_function), one, seed)),
         EAGER: Timed(run_eagerly(partial(fetch, update, one, seed))),
     }
 

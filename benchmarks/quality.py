@@ -77,10 +77,9 @@ class QualityArguments(common.DataArguments):
 def main(arguments: QualityArguments) -> None:
     """Train, fit, serve; print, write, draw."""
     figures = medians_in_turns(jobs_of(arguments), arguments.repeats)
-    times = latencies(arguments.run, arguments.requests)
     figures["ms"] = {
         name: {f"p{share}": 1000 * float(np.percentile(seconds, share)) for share in (50, 99)}
-        for name, seconds in times.items()
+        for name, seconds in latencies(arguments.run, arguments.requests).items()
     }
     titles = {"drr": f"`train.py --dataset {arguments.dataset} --steps N`"}
     for protocol, suffix in SUFFIX.items():
@@ -93,17 +92,15 @@ def main(arguments: QualityArguments) -> None:
 
 def jobs_of(arguments: QualityArguments) -> Jobs:
     """What is timed, by its table and row."""
-    jobs: Jobs = {
-        ("drr", f"{steps:,}"): partial(train, steps, arguments) for steps in arguments.steps
-    }
+    jobs: Jobs = {("drr", f"{n:,}"): partial(train, n, arguments) for n in arguments.steps}
     for protocol in MEASURES:
         for name in arguments.baselines:
             jobs[protocol, name] = partial(fit, protocol, name, arguments)
     jobs["catalog", ALL] = partial(fit, "catalog", ALL, arguments)
-    recommend = ("-c", RECOMMEND, str(arguments.run.resolve()))
     jobs["start", "train.py --help"] = partial(run_python, "train.py", "--help")
     jobs["start", "import tensorflow"] = partial(run_python, "-c", "import tensorflow")
-    return jobs | {("start", FIRST): partial(run_python, *recommend)}
+    jobs["start", FIRST] = partial(run_python, "-c", RECOMMEND, str(arguments.run.resolve()))
+    return jobs
 
 
 def train(steps: int, arguments: QualityArguments) -> Row:

@@ -119,13 +119,9 @@ def data_flags(arguments: LeaderboardArguments, dataset: str) -> list[str]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = MADE[dataset]()
-        columns = {
-            "user": made.user_ids[made.users],
-            "item": made.item_ids[made.items],
-            "rating": made.values,
-            "timestamp": made.timestamps,
-        }
-        pd.DataFrame(columns).to_csv(path, index=False)
+        ids = {"user": made.user_ids[made.users], "item": made.item_ids[made.items]}
+        table = pd.DataFrame(ids | {"rating": made.values, "timestamp": made.timestamps})
+        table.to_csv(path, index=False)
     return ["--dataset", "csv", "--csv.path", str(path)]
 
 

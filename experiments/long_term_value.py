@@ -153,33 +153,27 @@ def planning(
     report = summarise(ratings.name, protocol, results, trained=tuple(agents))
     figure = plots.against_discount(report)
     chosen = np.linspace(0, protocol.n_users - 1, min(n_users, protocol.n_users)).astype(int)
-    short = replace(report, keys=report.keys[:2])
-    return short.as_markdown(), figure, beside_the_best(protocol, results, chosen)
+    table = replace(report, keys=report.keys[:2]).as_markdown()
+    return table, figure, beside_the_best(protocol, results, chosen)
 
 
 def beside_the_best(
     protocol: EngagementProtocol, results: Mapping[str, Sequence[Result]], chosen: IntArray
 ) -> str:
     """The first run's rewards and the best sessions that were found, of some users, in Markdown."""
-    rewards = {
-        name: runs[0].per_user["cumulative_reward"][chosen] for name, runs in results.items()
-    }
+    key = protocol.headline_keys[0]
+    rewards = {name: runs[0].per_user[key][chosen] for name, runs in results.items()}
     rewards["beam search"] = best_rewards(protocol, chosen)
-    estimates = over_users(rewards)
-    rows = [[name, e.text(".2f")] for name, e in estimates.items()]
-    return f"\n{protocol.label}, {len(chosen)} users\n\n" + markdown_table(
-        [["policy", "cumulative_reward"], *rows]
-    )
+    rows = [["policy", key], *([name, e.text(".2f")] for name, e in over_users(rewards).items())]
+    return f"\n{protocol.label}, {len(chosen)} users\n\n{markdown_table(rows)}"
 
 
 def best_rewards(protocol: EngagementProtocol, rows: IntArray) -> FloatArray:
     """The best total reward found for evaluated users number `rows` [B]; see `beam_search`."""
     users, everything = protocol.eval_users[rows], np.arange(protocol.visible.n_items)
     items = np.tile(everything, (len(rows), 1))
-    ratings = protocol._log(users, items)
-    rewards = answer_rewards(items, ratings, protocol.visible.scale)
-    known = protocol.start(rows).known_items
-    for row, seen in zip(rewards, known, strict=True):
+    rewards = answer_rewards(items, protocol._log(users, items), protocol.visible.scale)
+    for row, seen in zip(rewards, protocol.start(rows).known_items, strict=True):
         row[seen[seen >= 0]] = -np.inf
     genres, rule, steps = protocol.visible.genres, protocol.boredom, protocol.steps
     return np.array([beam_search(row, genres, rule, steps) for row in rewards])
@@ -203,8 +197,7 @@ def beam_search(rewards: FloatArray, categories: np.ndarray, rule: Boredom, step
     for _ in range(steps):
         after = totals[:, None] + best[columns, used]  # [W, K]
         most = max(most, float(after.max()))  # whoever leaves now has earned this
-        tired = bored_of(kinds, history, rule)
-        after[(tired @ kinds.T.astype(int)) > 0] = -np.inf
+        after[(bored_of(kinds, history, rule) @ kinds.T.astype(int)) > 0] = -np.inf
         places = np.argsort(-after, axis=None)[: 4 * WIDTH]
         places = places[np.isfinite(after.ravel()[places])]
         rows, chosen = np.unravel_index(places, after.shape)

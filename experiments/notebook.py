@@ -143,8 +143,7 @@ def leaky_policies(everything: Ratings, visible: Ratings) -> Sequence[Policy]:
 
     model = IALS(k=100, alpha=5.0, regularisation=1.0).fit(everything).model
     own = model.recalculate_user(np.arange(everything.n_users), positives(everything))
-    others: FloatArray = np.roll(own, 1, axis=0)
     inductive = IALS(k=100, alpha=5.0, regularisation=1.0).fit(visible)
     inductive.name = "ials-inductive"
-    lookups = {"ials-leaky": own, "ials-stranger": others}
+    lookups = {"ials-leaky": own, "ials-stranger": np.roll(own, 1, axis=0)}
     return [*(UserLookup(name, users, model) for name, users in lookups.items()), inductive]

@@ -28,8 +28,6 @@ from experiments.leaderboard import train_missing
 from experiments.paper_readings import SATURATED, alikeness, beside, readings
 from recommender.run_choice import load_run
 
-PaperStudy = Literal["variants", "cures", "saturation", "splits"]
-PaperData = Literal["ml-100k", "ml-1m"]
 Flags = tuple[str, ...]  # of train.py, beside those that every run has
 STATES: dict[str, Flags] = {
     state: ("--agent.state", state) for state in ("drr-n", "drr-p", "drr-u", "drr-ave")
@@ -77,12 +75,12 @@ class PaperTable:
 
 def _reranked(
     dataset: str, popularity: tuple[float, ...], *others: tuple[float, ...]
-) -> PaperTable:
+) -> tuple[PaperTable, ...]:
     """Precision and NDCG of lists; the paper's popularity is the better of two."""
     names = ("popularity", "popularity-mean", "pmf", "svd++", *STATES)
     paper = dict(zip(names, (popularity, popularity, *others), strict=True))
     keys = ("precision@5", "precision@10", "ndcg_self@5", "ndcg_self@10", "ndcg@5", "ndcg@10")
-    return PaperTable(dataset, "rerank", keys, ("random", *names[:4]), paper)
+    return (PaperTable(dataset, "rerank", keys, ("random", *names[:4]), paper),)
 
 
 def _simulated(dataset: str, *totals: float) -> PaperTable:
@@ -97,29 +95,25 @@ def _simulated(dataset: str, *totals: float) -> PaperTable:
 
 
 TABLES: dict[int, tuple[PaperTable, ...]] = {
-    2: (
-        _reranked(
-            "ml-100k",
-            (0.6933, 0.6012, 0.9104, 0.9008),
-            (0.6988, 0.6194, 0.9095, 0.8968),
-            (0.7034, 0.6255, 0.9125, 0.8991),
-            (0.7185, 0.6387, 0.9147, 0.9004),
-            (0.7263, 0.6448, 0.9076, 0.9015),
-            (0.7417, 0.6536, 0.9183, 0.9062),
-            (0.7887, 0.6935, 0.9255, 0.9046),
-        ),
+    2: _reranked(
+        "ml-100k",
+        (0.6933, 0.6012, 0.9104, 0.9008),
+        (0.6988, 0.6194, 0.9095, 0.8968),
+        (0.7034, 0.6255, 0.9125, 0.8991),
+        (0.7185, 0.6387, 0.9147, 0.9004),
+        (0.7263, 0.6448, 0.9076, 0.9015),
+        (0.7417, 0.6536, 0.9183, 0.9062),
+        (0.7887, 0.6935, 0.9255, 0.9046),
     ),
-    4: (
-        _reranked(
-            "ml-1m",
-            (0.7141, 0.6181, 0.8906, 0.8738),
-            (0.7072, 0.6193, 0.8901, 0.8746),
-            (0.7142, 0.6258, 0.9009, 0.8776),
-            (0.7151, 0.6221, 0.8902, 0.8751),
-            (0.7346, 0.6366, 0.8909, 0.8753),
-            (0.7375, 0.6385, 0.8912, 0.8763),
-            (0.7693, 0.6594, 0.9112, 0.8980),
-        ),
+    4: _reranked(
+        "ml-1m",
+        (0.7141, 0.6181, 0.8906, 0.8738),
+        (0.7072, 0.6193, 0.8901, 0.8746),
+        (0.7142, 0.6258, 0.9009, 0.8776),
+        (0.7151, 0.6221, 0.8902, 0.8751),
+        (0.7346, 0.6366, 0.8909, 0.8753),
+        (0.7375, 0.6385, 0.8912, 0.8763),
+        (0.7693, 0.6594, 0.9112, 0.8980),
     ),
     6: (
         _simulated("ml-100k", 1958, 1475, 2654.5, 2832, 2869, 3251.5),
@@ -136,10 +130,10 @@ class PaperArguments:
     """2: offline re-ranking on ml-100k. 4: the same on ml-1m. 6: simulated online, on both."""
     figure: Literal[7] | None = None
     """7: the episode length T of the training, DRR-ave simulated on ml-100k."""
-    study: tuple[PaperStudy, ...] = ()
+    study: tuple[Literal["variants", "cures", "saturation", "splits"], ...] = ()
     """variants of table 2's DRR-ave; cures of its saturation; saturation of its actors; splits the
     paper may have meant."""
-    datasets: tuple[PaperData, ...] = ("ml-100k", "ml-1m")
+    datasets: tuple[Literal["ml-100k", "ml-1m"], ...] = ("ml-100k", "ml-1m")
     """For table 6, cures and splits, which of their two parts."""
     seeds: int = 5
     """Training seeds 0 to this."""

@@ -92,10 +92,8 @@ def main() -> None:
     parser.add_argument("--split-seed", type=int, default=0)
     args = parser.parse_args()
     ratings = load_dataset(args.dataset, args.data_root)
-    protocol, keys = (
-        validation(args.protocol, ratings, args.split_seed, args.known),
-        KEYS[args.protocol],
-    )
+    protocol = validation(args.protocol, ratings, args.split_seed, args.known)
+    keys = KEYS[args.protocol]
     tuned = registry.tuned(args.baseline.removesuffix(registry.SUFFIX), args.protocol)
     print(f"{args.baseline}, {args.protocol}, {protocol.n_users} users: {', '.join(keys)}")
     with tempfile.TemporaryDirectory() as kept:  # what the rows of the grid can share
