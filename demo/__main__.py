@@ -22,8 +22,8 @@ from data.files import write_text
 from demo.store import Store
 
 COLUMNS = ("user", "item", "rating", "timestamp", "dataset")  # what train.py expects, and more
-DATA = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
-DATABASE = DATA / "drr" / "demo.sqlite"
+DATA = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+DATABASE = Path(DATA, "drr", "demo.sqlite").expanduser()
 LOCAL = ("127.0.0.1", "localhost", "[::1]")  # names that a server of this machine only goes by
 
 

@@ -95,8 +95,6 @@ def create_app(
 
 
 def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
-    """Everything under /sessions."""
-
     @app.post("/sessions", status_code=201)
     def begin(asked: NewSession = NOBODY) -> dict[str, str]:
         """Begin a session: of somebody unknown, or of a test user, with their history."""
@@ -143,7 +141,6 @@ def _add_sessions(app: FastAPI, sessions: Sessions) -> None:
 
 
 def _add_views(app: FastAPI, library: Library, opened: OpenedRun) -> None:
-    """What is the same for everybody."""
     ratings, began = library.ratings, time.time()
 
     @app.get("/health")

@@ -125,6 +125,5 @@ class Sessions:
             return []
         ratings = self.library.ratings
         row = ratings.row(self.library.test_users[str(user_id)])
-        columns = (ratings.item_ids[ratings.items[row]], ratings.values[row])
-        times = ratings.timestamps[row].tolist()
-        return [Answer(*each) for each in zip(*(c.tolist() for c in columns), times, strict=True)]
+        columns = ratings.item_ids[ratings.items[row]], ratings.values[row], ratings.timestamps[row]
+        return [Answer(*each) for each in zip(*(c.tolist() for c in columns), strict=True)]

@@ -46,13 +46,10 @@ class Library:
 
     def about(self, item: int) -> dict[str, Any]:
         """The fields of a film, by its number."""
-        names, genres = self.ratings.genre_names, np.flatnonzero(self.ratings.genres[item])
-        item_id = self.ratings.item_ids[item].item()
-        return {
-            "item_id": item_id,
-            "title": self.titles[item],
-            "genres": [names[place] for place in genres],
-        }
+        ratings = self.ratings
+        genres = [ratings.genre_names[place] for place in np.flatnonzero(ratings.genres[item])]
+        item_id = ratings.item_ids[item].item()
+        return {"item_id": item_id, "title": self.titles[item], "genres": genres}
 
     def films(self, query: str) -> list[Film]:
         """Those with every word of the query in their title, the most rated first."""
