@@ -194,8 +194,7 @@ def run(arguments: EvaluateArguments) -> Report:
     users = range(min(arguments.show_users, protocol.n_users))
     print_report(report, [episode(ratings, protocol, shown, user) for user in users])
     if arguments.json:
-        content = json.dumps(report.as_json(), indent=1, allow_nan=False)
-        write_text(arguments.json, content + "\n")
+        write_text(arguments.json, json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     if arguments.markdown:
         write_text(arguments.markdown, report.as_markdown())
     return report
@@ -239,8 +238,7 @@ def choose_policies(
         print(f"evaluate: {DRR} is left out, it needs --weights DIR", file=sys.stderr)
     if not (names or runs):
         raise ConfigError("nothing to evaluate: name --policies, or a run with --weights DIR")
-    ordered = dict.fromkeys([*names, *runs])
-    return tuple(sorted(ordered, key=lambda name: name == BOUND))
+    return tuple(sorted(dict.fromkeys([*names, *runs]), key=lambda name: name == BOUND))
 
 
 def with_settings_of(runs: Runs, arguments: EvaluateArguments) -> EvaluateArguments:

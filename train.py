@@ -94,10 +94,9 @@ def parse(argv: Sequence[str], default: Config | None = None) -> Config:
         finder.add_argument("--protocol", nargs="+", default=settings.NEW_USERS)
         try:
             found = finder.parse_known_args(list(argv))[0]
-            name, protocol = found.preset, found.protocol
         except argparse.ArgumentError:
-            name, protocol = "best", settings.NEW_USERS  # tyro says what is wrong with it
-        default = settings.preset("paper" if name == "paper" else "best", protocol)
+            found = finder.parse_args([])  # tyro says what is wrong with it
+        default = settings.preset("paper" if found.preset == "paper" else "best", found.protocol)
     return read_arguments(Config, argv, default=default, prog="train.py", elsewhere=ELSEWHERE)
 
 
@@ -132,8 +131,7 @@ def open_folder(
         return config, folder
     saved = folder.resume()
     again = replace(parse(argv, default=saved), dataset=saved.dataset)
-    changed = contradictions(again, saved)
-    if changed:
+    if changed := contradictions(again, saved):
         raise RunFolderError(
             f"{folder.path}: cannot resume with other settings: {', '.join(changed)}"
         )
