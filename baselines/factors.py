@@ -313,7 +313,6 @@ def _rows(known: csr_matrix) -> IntArray:
 
 
 def _with_values(known: csr_matrix, values: FloatArray) -> csr_matrix:
-    """The same entries with other values [H]."""
     return csr_matrix((values, known.indices, known.indptr), shape=known.shape)
 
 

@@ -112,8 +112,7 @@ class Trending:
     def scores(self, observation: Observation, candidates: IntArray | None) -> FloatArray:
         """See Policy.scores."""
         groups = observation.demographics[:, self.ages]
-        unknown = 1 - groups.sum(axis=1, keepdims=True)
-        scores = np.hstack([groups, unknown]) @ self.counts
+        scores = np.hstack([groups, 1 - groups.sum(axis=1, keepdims=True)]) @ self.counts
         return scores_at(scores.astype(np.float32), candidates)
 
 

@@ -119,7 +119,6 @@ def _of_today(group: str, values: dict[str, Any], source: str) -> dict[str, Any]
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of a field's type."""
     options = get_args(kind)
     if get_origin(kind) is Literal:
         return value in options

@@ -152,8 +152,7 @@ def _read_frame(folder: Path, source: Source) -> tuple[pd.DataFrame, Faults]:
     ids = frame[source.columns[0]].map(as_id)
     whole = ids.str.fullmatch("[0-9]{1,18}")
     faults.add(f"{source.columns[0]} id must be a whole number", frame[source.columns[0]][~whole])
-    again = ids.duplicated() & whole
-    faults.add(f"{source.columns[0]} listed twice", ids[again])
+    faults.add(f"{source.columns[0]} listed twice", ids[ids.duplicated() & whole])
     return frame.assign(id=ids.where(whole, "0").astype(np.int64)), faults
 
 
@@ -172,8 +171,7 @@ def _read_movies(
         genres = flags == "1"
     faults.refuse(FIX)
     order = np.argsort(frame["id"])
-    titles = tuple(frame["title"].iloc[order])
-    return frame["id"].to_numpy()[order], titles, genres.iloc[order]
+    return frame["id"].to_numpy()[order], tuple(frame["title"].iloc[order]), genres.iloc[order]
 
 
 def _read_users(folder: Path, source: Source) -> tuple[NDArray[np.int64], pd.DataFrame]:

@@ -122,10 +122,9 @@ class Ratings:
             lambda event: f"user {users[event]} rated item {items[event]} before",
         )
         order = np.lexsort((timestamps, rows))  # stable: ties keep the order of the events
-        counts = np.bincount(rows, minlength=len(user_ids))
         return cls(
             name=name,
-            offsets=_offsets(counts),
+            offsets=_offsets(np.bincount(rows, minlength=len(user_ids))),
             items=columns[order].astype(np.int32),
             values=values[order],
             timestamps=timestamps[order],
@@ -174,10 +173,9 @@ class Ratings:
 
     def keep(self, mask: NDArray[np.bool_]) -> "Ratings":
         """The ratings where mask [N] is true; users and items keep their numbers."""
-        kept = np.bincount(self.users[mask], minlength=self.n_users)
         return replace(
             self,
-            offsets=_offsets(kept),
+            offsets=_offsets(np.bincount(self.users[mask], minlength=self.n_users)),
             items=self.items[mask],
             values=self.values[mask],
             timestamps=self.timestamps[mask],

@@ -156,7 +156,6 @@ def _watch(
 
 
 def _times(rng: np.random.Generator, users: Integers, n_users: int) -> Integers:
-    """When the N ratings of ascending users were given."""
     # Several films are rated in one go: most consecutive ratings share a second.
     pauses = np.where(rng.random(len(users)) < 0.6, 0, rng.geometric(1 / 40, len(users)))
     pauses[rng.random(len(users)) < 0.02] += _DAY

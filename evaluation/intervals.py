@@ -56,8 +56,7 @@ def over_users(values: Mapping[str, ArrayLike], seed: int = 0) -> dict[str, Esti
     """Each metric's mean over users [U] with its 95% bootstrap percentile interval."""
     table = np.stack([np.asarray(column, np.float64) for column in values.values()], axis=1)
     low, high = np.percentile(bootstrap_means(table, seed), [2.5, 97.5], axis=0)
-    means = table.mean(axis=0)
-    rows = zip(means.tolist(), low.tolist(), high.tolist(), strict=True)
+    rows = zip(table.mean(axis=0).tolist(), low.tolist(), high.tolist(), strict=True)
     return {name: Estimate(*row) for name, row in zip(values, rows, strict=True)}
 
 

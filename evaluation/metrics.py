@@ -84,8 +84,7 @@ def ndcg_self_at_k(ratings: ArrayLike, k: int) -> Values:
     """
     known = _first_columns(ratings, k)
     gains = np.where(np.isnan(known), 0.0, np.exp2(known) - 1.0)
-    ideal = -np.sort(-gains, axis=1)
-    return _ratio(gains @ discounts(k), ideal @ discounts(k))
+    return _ratio(gains @ discounts(k), -np.sort(-gains, axis=1) @ discounts(k))
 
 
 def dcg_at_k(hits: ArrayLike, k: int) -> Values:
@@ -114,7 +113,6 @@ def _best_columns(scores: FloatArray, k: int) -> NDArray[np.int64]:
 
 
 def _first_columns(values: ArrayLike, k: int) -> Values:
-    """The first k columns of [U, >= k] as floats."""
     table = np.asarray(values, np.float64)
     if table.ndim != 2 or k < 1 or table.shape[1] < k:
         raise ValueError(f"need lists of shape [U, >= k] with k >= 1, got {table.shape}, k = {k}")

@@ -91,8 +91,8 @@ class Report:
         """A rich table that fits 80 columns: the mean, below it the 95% intervals; best in bold."""
         title = f"{self.dataset}, {self.label}, {self.n_users:,} users"
         caption = "below each mean: 95% interval over users"
-        if none := self.n_without_relevant:
-            caption += f"; users with nothing left to find, who count 0: {none:,}"
+        if lacking := self.n_without_relevant:
+            caption += f"; users with nothing left to find, who count 0: {lacking:,}"
         table = Table(
             title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
         )

@@ -279,15 +279,13 @@ class DRRAgent:
         return agent
 
     def _saved_models(self) -> dict[str, list[keras.Model]]:
-        """The models in each file of weights."""
         networks = self.networks
         return {"actor": [networks.actor], "critic": networks.critics, "state": networks.states}
 
 
 def _without(items: NDArray[Any], hidden: NDArray[Any]) -> NDArray[Any]:
     """Items [S, n], empty (-1) where they are among the hidden [S, m]."""
-    gone = (items[:, :, None] == hidden[:, None, :]).any(axis=2)
-    return np.where(gone, -1, items)
+    return np.where((items[:, :, None] == hidden[:, None, :]).any(axis=2), -1, items)
 
 
 def as_tensors(observation: Observation) -> Observation:

@@ -139,9 +139,8 @@ class Collector:
             tf.constant(seed, tf.int32),
         )
         alive = played.pop("alive").numpy().ravel()
-        shape = alive.shape[0]
         stored = {
-            name: value.numpy().reshape(shape, *value.shape[2:])[alive]
+            name: value.numpy().reshape(len(alive), *value.shape[2:])[alive]
             for name, value in played.items()
         }
         self.replay.add(stored)

@@ -110,7 +110,6 @@ def _data_of(folder: Path) -> str | None:
 
 
 def _fits(folder: Path, protocol: str, dataset: str) -> bool:
-    """Whether a run is for the protocol and the data asked for."""
     try:
         _check_trained_for(folder, protocol)
     except ConfigError:

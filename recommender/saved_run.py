@@ -126,13 +126,12 @@ def save_run(folder: Path, models: Models, table: EmbeddingTable, catalogue: Cat
     for name, each in models.items():
         save_weights(_one_model(each), folder / f"{name}{WEIGHTS_SUFFIX}")
     table.save(folder / "embedding.weights.h5")
-    weights = sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"))
     saved = {
         "item_ids": catalogue.item_ids.tolist(),
         "scale": list(catalogue.scale),
         "n_demographics": catalogue.demographics.shape[1],
         "demographics": [list(map(str, pair)) for pair in catalogue.demographic_columns],
-        "sha256": {path.name: _digest(path) for path in weights},
+        "sha256": {path.name: _digest(path) for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"))},
     }
     write_text(folder / "catalogue.json", json.dumps(saved, allow_nan=False) + "\n")
 
@@ -166,7 +165,6 @@ FIELDS = {
 
 
 def _fits(field: str, value: Any) -> bool:
-    """Whether a field's value is what FIELDS says."""
     match field, value:
         case "item_ids", [first, *_]:
             kinds = {type(each) for each in value}

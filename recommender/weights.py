@@ -126,7 +126,6 @@ def _advice(model: keras.Model, tree: StoredTree) -> str:
 
 
 def _shape(array: keras.Variable | StoredArray | None) -> str:
-    """A shape as error messages show it."""
     return "nothing" if array is None else str(list(array.shape))
 
 

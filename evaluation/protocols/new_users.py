@@ -75,7 +75,6 @@ class NewUsersProtocol(EvaluationProtocol):
         self._n_relevant = relevant[self.eval_users]
 
     def _blocked(self, observation: Observation, candidates: IntArray | None) -> BoolArray:
-        """What is known is not shown again."""
         return without_known(super()._blocked(observation, candidates), observation)
 
 
