@@ -138,12 +138,15 @@ def test_all_means_everything_defined_and_drr_only_with_weights(run_folder, caps
     assert evaluate.choose_policies(["random", "random"], "catalog", {}) == ("random",)
 
 
-def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(capsys, monkeypatch):
+def test_what_would_not_fit_the_memory_is_left_out_of_all_and_refused_by_name(
+    capsys, monkeypatch, tmp_path
+):
+    uncached = ("--cache-dir", str(tmp_path))
     monkeypatch.setattr(item_based, "MOST_BYTES", 1_000_000)
-    message = failure(capsys, "--policies", "ease")
+    message = failure(capsys, "--policies", "ease", *uncached)
     assert "policy 'ease': its item-by-item weights would need 0.0 GB of memory" in message
     monkeypatch.setattr(evaluate.registry, "names", lambda _: ["popularity", "ease"])
-    assert evaluate.main([*SYNTHETIC, "--policies", "all"]) == 0
+    assert evaluate.main([*SYNTHETIC, "--policies", "all", *uncached]) == 0
     captured = capsys.readouterr()
     assert "evaluate: ease is left out: its item" in captured.err
     assert "popularity" in captured.out and "ease" not in captured.out
