@@ -43,6 +43,7 @@ SUFFIX = {"catalog": "", "session": "-adaptive"}  # of a baseline's name
 KNOWN = 10  # ratings with which a session begins
 ANSWERS = 20  # recommendations in a session
 ALL = "all"
+SLOW = 20.0  # seconds; labels of slower ones stand on the left
 FIRST = "first recommendation of a saved run"
 RECOMMEND = """
 import sys
@@ -195,13 +196,16 @@ def plot(figures: Figures) -> Figure:
     for axes, (protocol, key) in zip(panels, MEASURES.items(), strict=True):
         fits, suffix = figures[protocol].items(), SUFFIX[protocol]
         points = [(name + suffix, row["seconds"], row[key]) for name, row in fits if name != ALL]
-        runs = figures["drr"].items()
-        ours = [(f"drr, {n} steps", row["seconds"], row[f"{protocol} {key}"]) for n, row in runs]
-        for label, x, y in points + ours:
-            colour = ACCENT if label.startswith("drr") else PLAIN
+        ours = [(row["seconds"], row[f"{protocol} {key}"]) for row in figures["drr"].values()]
+        points.append(("drr", *ours[0]))  # its longer runs have no room for a label
+        for label, x, y in points:
+            colour = ACCENT if label == "drr" else PLAIN
             axes.plot(x, y, "o", color=colour)
-            axes.annotate(label, (x, y), (4, -9), textcoords="offset points", color=colour, size=7)
-        axes.plot([x for _, x, _ in ours], [y for *_, y in ours], color=ACCENT)
+            side, offset = ("right", (-4, 6)) if x > SLOW else ("left", (4, -9))
+            axes.annotate(
+                label, (x, y), offset, textcoords="offset points", ha=side, color=colour, size=7
+            )
+        axes.plot(*zip(*ours, strict=True), "o-", color=ACCENT)
         axes.set(xscale="log", xlabel="seconds, cold start to table", ylabel=f"{protocol} {key}")
         axes.margins(x=0.25, y=0.15)
     return figure
