@@ -84,7 +84,7 @@ def check_column(path: Path, columns: Sequence[str], name: str, flag: str) -> No
     if name in columns:
         raise DataError(f"{path}: {flag} {quote(name)}: two columns of that name among {known}")
     lowered = {column.lower(): column for column in columns}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     advice = "if the first line is data, add --csv.no-header and give columns by number:"
     if close:
         advice = f"did you mean {quote(lowered[close[0]])}?"

@@ -88,7 +88,7 @@ def read_interactions(
     if not skip_bad:
         faults.refuse("correct or remove the rows, or leave them out with --csv.skip-bad")
     if faults.n_rows:
-        print(f"left out {faults.n_rows:,} rows: {faults}", file=sys.stderr)
+        print(f"left out {faults.n_rows:,} row(s): {faults}", file=sys.stderr)
     rows = rows[~bad]
     if rows.empty:
         raise DataError(f"{path}: no rows; at least two users with ratings are needed")

@@ -100,8 +100,9 @@ def find_rivals(training: Training) -> tuple[dict[str, str], dict[str, Row]]:
     """The best quick baseline of each protocol on the validation users, {protocol: name}; and what
     these score there, {name: {key: value}}."""
     found, scores = dict[str, str](), dict[str, Row]()
+    known = training.config.agent.demographics == "on" and training.ratings.demographics.any()
     for protocol in training.protocols:
-        if best := best_quick(protocol, training.config.seed):
+        if best := best_quick(protocol, training.config.seed, bool(known)):
             name, means = best
             found[protocol.name] = name
             row = {curve_key(protocol, key): value for key, value in means.items()}
@@ -109,15 +110,20 @@ def find_rivals(training: Training) -> tuple[dict[str, str], dict[str, Row]]:
     return found, scores
 
 
-def best_quick(protocol: EvaluationProtocol, seed: int) -> tuple[str, dict[str, float]] | None:
+def best_quick(
+    protocol: EvaluationProtocol, seed: int, demographics: bool
+) -> tuple[str, dict[str, float]] | None:
     """The name of the best by the protocol's first metric, and its means over users.
 
-    Each in the form that follows the answers, where it has one. None where they would be slow.
+    Each in the form that knows the demographics, if the agent does, and follows the answers, where it
+    has one. None where they would be slow.
     """
     defined, found = registry.names(protocol.name), dict[str, dict[str, float]]()
     quick = QUICK_WHERE_USERS_LEAVE if protocol.name == "engagement" else QUICK
     for plain in quick if are_quick(protocol.visible) else ():
-        name = plain + registry.SUFFIX if plain + registry.SUFFIX in defined else plain
+        fair = plain + registry.DEMOGRAPHICS
+        name = fair if demographics and fair in defined else plain
+        name += registry.SUFFIX if name + registry.SUFFIX in defined else ""
         try:
             policy = registry.build(name, protocol.name, protocol.visible, seed=seed)
         except DataError:  # it needs more than there is

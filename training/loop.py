@@ -123,6 +123,10 @@ class Training:
         if self.best is not None:
             self.best.put_back(self.agent.networks.variables)
             if self.workers.chief:
+                if self.iteration < self.iterations:
+                    print(
+                        f"stopped at step {self.iteration * self.per_iteration:,}, no better for long"
+                    )
                 print(f"kept the weights of step {self.best.step:,}: nothing later was better")
 
     def _stalled(self) -> bool:

@@ -227,7 +227,7 @@ def test_bad_rows_are_left_out_on_request(
     write(path, (*stars()[:9], *bad, *stars()[9:]))
     assert read_interactions(path, skip_bad=True).fingerprint() == plain
     said = capsys.readouterr().err
-    assert "left out 6 rows: " in said and "x.csv:10: user id is missing" in said
+    assert "left out 6 row(s): " in said and "x.csv:10: user id is missing" in said
     assert "value -1 (3 rows)" in said and "x.csv:15: not 3 fields" in said
 
 

@@ -12,11 +12,12 @@ from training import conclusion
 from training.conclusion import best_quick, verdict
 
 
-def test_the_best_of_three_by_the_first_metric(tiny_data):
+@pytest.mark.parametrize("known", ["", "-demographics"])
+def test_the_best_of_three_by_the_first_metric(tiny_data, known):
     protocol = SessionProtocol(tiny_data)
-    name, means = best_quick(protocol, 0)
+    name, means = best_quick(protocol, 0, bool(known))
     key, rewards = protocol.headline_keys[0], {}
-    for each in ("ridge-adaptive", "user-knn-adaptive", "ease-adaptive"):
+    for each in (f"ridge{known}-adaptive", "user-knn-adaptive", "ease-adaptive"):
         policy = registry.build(each, "session", protocol.visible)
         rewards[each] = protocol.evaluate(policy)[key].mean()
     assert name == max(rewards, key=rewards.get) and means[key] == rewards[name]
@@ -24,7 +25,7 @@ def test_the_best_of_three_by_the_first_metric(tiny_data):
 
 def test_none_where_they_would_be_slow(tiny_data, monkeypatch):
     monkeypatch.setattr(conclusion, "MOST_RATINGS", 10)
-    assert best_quick(SessionProtocol(tiny_data), 0) is None
+    assert best_quick(SessionProtocol(tiny_data), 0, False) is None
 
 
 @pytest.mark.parametrize(
