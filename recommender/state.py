@@ -47,9 +47,7 @@ class Features:
         self.table, self.scale, self.n_demographics = table, scale, n_demographics
         self.items = tf.constant(table.items)
         self.padded = tf.concat([self.items, tf.zeros([1, table.k])], axis=0)
-        self.similar = None
-        if table.similar is not None:
-            self.similar = tf.constant(np.pad(table.similar, [(0, 1), (0, 0)]))
+        self.similar = None if table.similar is None else tf.pad(table.similar, [[0, 1], [0, 0]])
         self.item_bias = tf.constant(table.item_bias)
         vectors = np.zeros([1, table.k], np.float32) if table.users is None else table.users
         rows = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
@@ -66,10 +64,6 @@ class Features:
     def vectors(self, items: tf.Tensor) -> tf.Tensor:
         """Vectors of items of any shape [...], zeros where empty (-1): [..., k]."""
         return tf.gather(self.padded, tf.where(items < 0, self.n_items, items))
-
-    def similar_to(self, items: tf.Tensor) -> tf.Tensor:
-        """The same of the items similar to them."""
-        return tf.gather(self.similar, tf.where(items < 0, self.n_items, items))
 
 
 def placeholder(window: int, features: Features) -> Observation:
@@ -213,14 +207,11 @@ def without_demographics(observation: Observation, given: tf.Tensor) -> Observat
     return observation._replace(demographics=kept)
 
 
-def session_context(
-    features: Features, observation: Observation, window_sum: tf.Tensor
-) -> tf.Tensor:
+def session_context(features: Features, observation: Observation, total: tf.Tensor) -> tf.Tensor:
     """What a session tells beside the window (a deviation): [B, 3 k + D + 2].
 
-    Sums of the vectors of items that were shown and not rated, and of those rated low, which say
-    different things; the mean vector of similar training users; numbers of items; the demographics.
-    window_sum: the sum of the weighted items [B, k].
+    Sums of the vectors of items that were shown and not rated, and of those rated low; the mean
+    vector of similar training users; numbers of items; demographics. total [B, k]: of the window.
     """
     items, rewards = observation.shown_items, observation.shown_rewards
     unrated = (items >= 0) & (rewards == UNRATED_REWARD)
@@ -231,7 +222,7 @@ def session_context(
         weights = tf.cast(kind, tf.float32)
         sums.append(tf.einsum("bt,btk->bk", weights, vectors) / REFUSED_SCALE)
         counts.append(tf.reduce_sum(weights, axis=1, keepdims=True) / (2 * REFUSED_SCALE))
-    profile = window_sum + REFUSED * REFUSED_SCALE * (sums[0] + sums[1])
+    profile = total + REFUSED * REFUSED_SCALE * (sums[0] + sums[1])
     similar = similar_users(features, observation.users, profile)
     return tf.concat([*sums, similar, *counts, observation.demographics], axis=1)
 
@@ -288,10 +279,9 @@ class StateRepresentation(keras.Model):
             nobody = tf.zeros(tf.shape(observation.window_items)[:1], tf.bool)
             observation = without_demographics(observation, nobody)
         mask = tf.cast(observation.window_items >= 0, tf.float32)  # [B, n]
-        if keep is not None:
-            mask = mask * keep
-        ids = tf.where(mask > 0, observation.window_items, -1)
-        items = self._features.vectors(ids)
+        mask = mask if keep is None else mask * keep
+        ids = tf.where(mask > 0, observation.window_items, self._features.n_items)
+        items = tf.gather(self._features.padded, ids)
         weighted = None  # [B, n, k]
         if self.item_weights is not None:
             weights = self.item_weights(observation.window_ratings) * mask
@@ -305,7 +295,7 @@ class StateRepresentation(keras.Model):
         else:
             more = session_context(self._features, observation, tf.reduce_sum(weighted, axis=1))
         if self._similar:  # evidence of single items, which their own few components lose
-            alike = average(weights[..., None] * self._features.similar_to(ids), mask)
+            alike = average(weights[..., None] * tf.gather(self._features.similar, ids), mask)
             state = tf.concat([state, alike], axis=1)
         return tf.concat([state, more], axis=1)
 
